@@ -1,0 +1,238 @@
+// Package runtime is the contract between the compiler and the appliance: the
+// schema of appliance.json. The plan writes it, the config layer carries it to
+// /etc/trunkline/appliance.json, and sbcd (proxy and firewall) reads nothing
+// else. It holds computed figures only (nothing is "auto" any more), so reading
+// it needs no sizing and no HCL.
+//
+// The package imports the standard library alone: everything that runs inside
+// the image depends on it.
+package runtime
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// FormatVersion is the version of the appliance.json schema this code reads and
+// writes. A file of another version is refused.
+const FormatVersion = 1
+
+// DefaultPath is where the config layer puts the appliance.json inside the image.
+const DefaultPath = "/etc/trunkline/appliance.json"
+
+// Appliance is one appliance, fully sized.
+type Appliance struct {
+	FormatVersion int    `json:"format_version"`
+	Name          string `json:"name"`
+	Site          string `json:"site,omitempty"`
+	SpecDigest    string `json:"spec_digest"` // "sha256:<hex>" over the spec's source files
+
+	Hardware    Hardware      `json:"hardware"`
+	Listeners   []Listener    `json:"listeners"`
+	Dispatchers []Dispatcher  `json:"dispatchers"`
+	Routes      []Route       `json:"routes"`
+	Caches      []Cache       `json:"caches,omitempty"`
+	Limits      Limits        `json:"limits"`
+	Transaction Transaction   `json:"transaction"`
+	State       State         `json:"state"`
+	Control     Control       `json:"control"`
+	Firewall    FirewallInput `json:"firewall"`
+}
+
+// Hardware is what the spec says the machine is.
+type Hardware struct {
+	Threads     int    `json:"threads"`      // hardware threads
+	MemoryBytes uint64 `json:"memory_bytes"` // installed memory
+	NICs        []NIC  `json:"nics"`
+}
+
+// NIC is one network interface, named by the spec; inside the appliance the
+// interface carries this very name.
+type NIC struct {
+	Name      string         `json:"name"`
+	MAC       string         `json:"mac,omitempty"`
+	Addresses []netip.Prefix `json:"addresses"`
+}
+
+// Listener is one SIP socket (a group of SO_REUSEPORT sockets, one per worker).
+type Listener struct {
+	Name      string         `json:"name"`
+	NIC       string         `json:"nic,omitempty"`
+	Transport string         `json:"transport"`           // "udp"
+	Address   netip.AddrPort `json:"address"`             // what the socket binds
+	Advertise string         `json:"advertise,omitempty"` // host[:port] written into Via and Record-Route; empty: Address
+	// Sources may send requests to this listener. Peers are the addresses of the
+	// destinations reached through it: their packets are let in too.
+	Sources []netip.Prefix `json:"sources"`
+	Peers   []netip.Prefix `json:"peers,omitempty"`
+
+	Workers     int `json:"workers"`      // receive workers, at least 1
+	RecvBuffer  int `json:"recv_buffer"`  // SO_RCVBUF asked for, bytes per socket
+	SendBuffer  int `json:"send_buffer"`  // SO_SNDBUF asked for, bytes per socket
+	MaxMessage  int `json:"max_message"`  // largest SIP message taken, bytes
+	SocketCount int `json:"socket_count"` // sockets of the SO_REUSEPORT group (= Workers for UDP)
+}
+
+// Dispatcher algorithms.
+const (
+	AlgorithmHashCallID = "hash-callid"
+	AlgorithmRoundRobin = "round-robin"
+)
+
+// Dispatcher is one dispatcher set.
+type Dispatcher struct {
+	Name         string        `json:"name"`
+	ID           int           `json:"id"`
+	Algorithm    string        `json:"algorithm"`
+	Probe        *Probe        `json:"probe,omitempty"` // nil: not probed, always active
+	Failover     Failover      `json:"failover"`
+	Destinations []Destination `json:"destinations"`
+}
+
+// Destination is one member of a dispatcher set. Its address is a literal: no
+// resolver runs on the path of a message.
+type Destination struct {
+	Name     string         `json:"name"`
+	URI      string         `json:"uri"`      // as the spec wrote it
+	Address  netip.AddrPort `json:"address"`  // where packets go
+	Listener string         `json:"listener"` // the listener whose socket reaches it
+}
+
+// Probe is OPTIONS probing of a set's destinations.
+type Probe struct {
+	Interval         Duration   `json:"interval"`
+	Timeout          Duration   `json:"timeout"`           // a probe without a final reply by then has failed
+	FailThreshold    int        `json:"fail_threshold"`    // consecutive failures until inactive
+	RecoverThreshold int        `json:"recover_threshold"` // consecutive successes until active again
+	From             string     `json:"from"`              // From URI of the OPTIONS
+	Accept           []CodeSpan `json:"accept"`            // final codes that count as success
+}
+
+// Failover says which outcomes of an attempt move a call to the next destination.
+type Failover struct {
+	On        []CodeSpan `json:"on"`
+	OnTimeout bool       `json:"on_timeout"` // local timeout and transport failure
+	Never     []int      `json:"never"`      // wins over On
+}
+
+// CodeSpan is an inclusive span of SIP status codes: 5xx is {500, 599}.
+type CodeSpan struct {
+	First int `json:"first"`
+	Last  int `json:"last"`
+}
+
+// Contains reports whether code lies in the span.
+func (c CodeSpan) Contains(code int) bool { return c.First <= code && code <= c.Last }
+
+// Matches reports whether an attempt that ended with code fails over.
+func (f Failover) Matches(code int) bool {
+	for _, n := range f.Never {
+		if n == code {
+			return false
+		}
+	}
+	for _, s := range f.On {
+		if s.Contains(code) {
+			return true
+		}
+	}
+	return false
+}
+
+// Route sends new calls of some listeners to dispatcher sets. Routes are tried
+// in order; the first that matches takes the call.
+type Route struct {
+	Name   string   `json:"name"`
+	From   []string `json:"from"`             // listener names; empty: all
+	Prefix string   `json:"prefix,omitempty"` // of the Request-URI's user part; empty: any
+	To     []string `json:"to,omitempty"`     // dispatcher sets, tried in order when one is exhausted
+	// Cache, when set instead of To, names a cache whose longest matching prefix
+	// of the user part gives the dispatcher set. No match: the next route.
+	Cache string `json:"cache,omitempty"`
+}
+
+// Cache policies when the source cannot be loaded.
+const OnFailRefuse = "refuse" // sbcd does not start
+
+// Cache warm-up modes.
+const (
+	WarmupSync       = "sync"       // loaded before any listener binds
+	WarmupBackground = "background" // loaded after READY; until then it matches nothing
+)
+
+// Cache is a longest-prefix table. A file source is CSV with two columns,
+// prefix and dispatcher set, no header, '#' comments allowed.
+type Cache struct {
+	Name   string   `json:"name"`
+	Source string   `json:"source"` // "file"
+	Path   string   `json:"path"`   // absolute inside the appliance
+	Warmup string   `json:"warmup"`
+	OnFail string   `json:"on_fail"`
+	Rows   int      `json:"rows"`    // rows the plan sized for; 0: unknown
+	Within Duration `json:"timeout"` // 0: no bound on the load
+}
+
+// Limits are the global admission limits. Zero means no limit.
+type Limits struct {
+	CPS             int `json:"cps"`              // new calls per second, token bucket
+	Burst           int `json:"burst"`            // depth of the bucket, calls
+	ConcurrentCalls int `json:"concurrent_calls"` // calls between admission and release
+	RetryAfter      int `json:"retry_after"`      // seconds, in the 503 a refused call gets
+}
+
+// Transaction holds the timers of the proxy. T1 and T2 are RFC 3261 Table 4.
+type Transaction struct {
+	T1            Duration `json:"t1"`             // 500 ms
+	T2            Duration `json:"t2"`             // 4 s
+	ReplyTimeout  Duration `json:"reply_timeout"`  // no reply at all from a destination: local timeout
+	InviteTimeout Duration `json:"invite_timeout"` // INVITE without a final reply (timer C)
+	Wait          Duration `json:"wait"`           // a finished transaction absorbs retransmissions for so long
+	CallLifetime  Duration `json:"call_lifetime"`  // safety net: a call's accounting ends after this
+}
+
+// State is the memory for per-call state, as the plan sized it.
+type State struct {
+	Transactions  int     `json:"transactions"`   // slots, INVITE and non-INVITE together
+	MessageBytes  uint64  `json:"message_bytes"`  // bytes of stored messages over all transactions
+	Calls         int     `json:"calls"`          // slots
+	HighWater     float64 `json:"high_water"`     // share of the slots (0..1] past which new calls get 503
+	BudgetBytes   uint64  `json:"budget_bytes"`   // what the plan set aside in all
+	ProcessMemory uint64  `json:"process_memory"` // Go soft memory limit (GOMEMLIMIT), bytes
+}
+
+// Control is the local control socket.
+type Control struct {
+	Socket string `json:"socket"` // unix socket path; empty: no control API
+}
+
+// FirewallInput is what the ruleset needs beyond listeners.
+type FirewallInput struct {
+	Enabled bool `json:"enabled"`
+	// SourceRate is the packet rate one source may send to a listener before its
+	// packets are dropped, packets per second. 0: unmetered.
+	SourceRate  int `json:"source_rate"`
+	SourceBurst int `json:"source_burst"` // packets
+	MaxSources  int `json:"max_sources"`  // size of the meter's dynamic set
+	// ICMPRate bounds answered echo requests, per second in all.
+	ICMPRate int `json:"icmp_rate"`
+}
+
+// Duration is a time.Duration that reads and writes as "30s" in JSON.
+type Duration time.Duration
+
+// MarshalText implements encoding.TextMarshaler.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	if err != nil {
+		return fmt.Errorf("duration %q: %w", b, err)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// D returns d as a time.Duration.
+func (d Duration) D() time.Duration { return time.Duration(d) }
