@@ -1,0 +1,70 @@
+# Trunkline: `make help` lists what can be done. Two targets matter most:
+#   make image   the example spec -> plan report and bootable image
+#   make test    everything CI runs
+SPEC    ?= appliance/examples/edge-fra1
+OUT     ?= out
+BIN     := bin
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+GO      ?= go
+# -trimpath and no VCS stamp: the programs are inputs of the base layer, which must be the same bytes in every checkout.
+GOFLAGS_STATIC := -trimpath -buildvcs=false -ldflags=-buildid=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build image plan boot test unit sip e2e lint fmt bench dist clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  variables: SPEC=$(SPEC) OUT=$(OUT)"
+
+setup: ## install what the tests need (Debian packages)
+	ci/setup test
+
+build: ## build trunkline, sbcd and init into bin/
+	@ci/setup go
+	@mkdir -p $(BIN)
+	CGO_ENABLED=0 $(GO) build $(GOFLAGS_STATIC) -o $(BIN)/sbcd ./tools/sbcd
+	CGO_ENABLED=0 $(GO) build $(GOFLAGS_STATIC) -o $(BIN)/init ./tools/init
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags="-buildid= -X trunkline/tools/cli.version=$(VERSION)" -o $(BIN)/trunkline ./tools/trunkline
+
+image: build ## build the image of SPEC into OUT/NAME: plan report, NAME.efi, NAME.raw
+	$(BIN)/trunkline plan $(SPEC)
+	$(BIN)/trunkline build $(SPEC) -o $(OUT)
+
+plan: build ## print the sizing report of SPEC
+	$(BIN)/trunkline plan $(SPEC)
+
+boot: image ## boot the image of SPEC in QEMU and place a call through it
+	$(BIN)/trunkline boot $(OUT)/$(notdir $(SPEC)) --call
+
+test: ## run everything CI runs: lint, unit, race, SIPp, firewall, image, boot
+	ci/run
+
+unit: ## run the unit tests alone
+	$(GO) test ./...
+
+sip: build ## run the SIPp scenarios over loopback alone
+	ci/setup test
+	TRUNKLINE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -v ./ci/e2e/sip
+
+e2e: image ## boot the built image and send calls through it
+	ci/setup test
+	TRUNKLINE_BIN=$(CURDIR)/$(BIN) TRUNKLINE_OUT=$(CURDIR)/$(OUT) $(GO) test -count=1 -v ./ci/e2e/...
+
+lint: ## gofmt, go vet, staticcheck, shellcheck
+	ci/lint
+
+fmt: ## format the Go code and the example specs
+	gofmt -w appliance ci image policies proxy tools
+
+bench: ## run the Go benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./appliance/... ./policies/... ./proxy/... ./image/...
+
+dist: build ## pack the three programs and the CI templates into one archive
+	mkdir -p $(OUT)/dist
+	tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -czf $(OUT)/dist/trunkline-linux-amd64.tar.gz \
+		--transform 's,^,trunkline/,' -C $(CURDIR) $(BIN)/trunkline $(BIN)/sbcd $(BIN)/init ci/pipeline ci/github ci/gitlab ci/git LICENSE README.md
+	cd $(OUT)/dist && sha256sum trunkline-linux-amd64.tar.gz | tee trunkline-linux-amd64.tar.gz.sha256
+
+clean: ## remove bin/ and out/
+	rm -rf $(BIN) $(OUT)
