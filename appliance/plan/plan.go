@@ -1,0 +1,99 @@
+// Package plan holds a plan: everything one spec makes of one appliance, before
+// a byte of an image is written. It carries the sized appliance.json, the budget
+// behind it, the firewall ruleset as text and the digests of the files that the
+// config layer will consist of.
+//
+// Make is a pure function. A plan's JSON is stable: the same plan gives the same
+// bytes. A plan with Errored set must not be built; one without Complete has not
+// been given its file list yet (package bake does that).
+package plan
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"trunkline/appliance/runtime"
+	"trunkline/appliance/sizing"
+)
+
+// FormatVersion is the version of the plan's JSON. A plan of another version is
+// refused.
+const FormatVersion = 1
+
+// Plan is a planned appliance.
+type Plan struct {
+	FormatVersion int    `json:"format_version"`
+	Trunkline     string `json:"trunkline"`   // version that made the plan
+	SpecDigest    string `json:"spec_digest"` // of the spec it was made from
+	Complete      bool   `json:"complete"`    // the file list is there
+	Errored       bool   `json:"errored"`     // a finding is an error: build refuses
+	Verdict       string `json:"verdict"`     // what saturates first, at how much, what raises it
+
+	Appliance *runtime.Appliance `json:"appliance"`
+	Budget    *sizing.Budget     `json:"budget"`
+	Ruleset   string             `json:"ruleset"` // nft text; empty when the spec turns the firewall off
+	Files     []FileSum          `json:"files"`   // of the config layer, sorted by path
+}
+
+// FileSum is one file of the config layer by its digest.
+type FileSum struct {
+	Path   string `json:"path"` // relative to the root: "etc/hostname"
+	Mode   string `json:"mode"` // octal: "0644"; empty for a link
+	Link   string `json:"link,omitempty"`
+	Size   int    `json:"size"`
+	SHA256 string `json:"sha256"` // hex, of the bytes (of the target for a link)
+}
+
+// Encode renders p as JSON: indented, ending in a newline.
+func Encode(p *Plan) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false) // formulas have < and > in them; this is not for a browser
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(p); err != nil {
+		return nil, fmt.Errorf("encode plan: %w", err)
+	}
+	return buf.Bytes(), nil
+}
+
+// Decode parses the JSON of a plan. Unknown fields and other format versions
+// are errors.
+func Decode(b []byte) (*Plan, error) {
+	var head struct {
+		FormatVersion int `json:"format_version"`
+	}
+	if err := json.Unmarshal(b, &head); err != nil {
+		return nil, fmt.Errorf("not a plan: %w", err)
+	}
+	if head.FormatVersion != FormatVersion {
+		return nil, fmt.Errorf("plan has format_version %d, this version of Trunkline reads %d: make the plan again from its spec", head.FormatVersion, FormatVersion)
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	var p Plan
+	if err := dec.Decode(&p); err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
+	if dec.More() {
+		return nil, fmt.Errorf("plan: more data after the plan")
+	}
+	if p.Appliance == nil || p.Budget == nil {
+		return nil, fmt.Errorf("plan: appliance or budget is missing: make the plan again from its spec")
+	}
+	if p.Appliance.FormatVersion != runtime.FormatVersion {
+		return nil, fmt.Errorf("plan holds an appliance of format_version %d, this version of Trunkline reads %d: make the plan again from its spec", p.Appliance.FormatVersion, runtime.FormatVersion)
+	}
+	return &p, nil
+}
+
+// Findings returns how many findings have the severity.
+func (p *Plan) Findings(severity string) int {
+	n := 0
+	for _, f := range p.Budget.Findings {
+		if f.Severity == severity {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,218 @@
+package sizing
+
+import (
+	_ "embed"
+	"fmt"
+	"math"
+	"sort"
+	"strings"
+	"sync"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/gohcl"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// Coefficient is one number of the model that the spec does not state.
+type Coefficient struct {
+	Name   string
+	Value  float64
+	Unit   string
+	Source string // who measured or argued it, and how
+	Date   string
+}
+
+// Coefficients is a complete set: every name of the model has a value.
+type Coefficients struct {
+	values map[string]Coefficient
+}
+
+//go:embed coefficients.hcl
+var embedded []byte
+
+// bound is what a value must satisfy beside being finite.
+type bound int
+
+const (
+	positive bound = iota // above zero
+	share                 // above zero, at most one
+	factor                // at least one
+	natural               // zero or more
+)
+
+// known lists the names of the model. The unit is part of the contract: a file
+// that states another one is talking about something else.
+var known = map[string]struct {
+	unit  string
+	bound bound
+}{
+	"cpu_per_call":           {"s", positive},
+	"target_utilisation":     {"1", share},
+	"smt_yield":              {"1", share},
+	"requests_in_per_call":   {"datagrams", positive},
+	"replies_in_per_call":    {"datagrams", positive},
+	"replies_out_per_call":   {"datagrams", positive},
+	"datagram_bytes":         {"B", positive},
+	"datagram_overhead":      {"B", natural},
+	"transaction_slot_bytes": {"B", positive},
+	"message_bytes_stored":   {"B", positive},
+	"call_slot_bytes":        {"B", positive},
+	"cache_row_bytes":        {"B", positive},
+	"worker_bytes":           {"B", positive},
+	"state_headroom":         {"1", factor},
+	"kernel_bytes":           {"B", positive},
+	"kernel_share":           {"1", share},
+	"root_image_bytes":       {"B", positive},
+	"process_bytes":          {"B", positive},
+	"gc_slack":               {"1", natural},
+	"page_cache_bytes":       {"B", natural},
+	"stall":                  {"s", positive},
+	"send_stall":             {"s", positive},
+	"datagram_truesize":      {"B", positive},
+	"recv_buffer_floor":      {"B", positive},
+	"send_buffer_floor":      {"B", positive},
+	"socket_packets":         {"packets/s", positive},
+	"nic_packets_per_queue":  {"packets/s", positive},
+	"nic_utilisation":        {"1", share},
+	"source_rate_factor":     {"1", factor},
+}
+
+var defaults = sync.OnceValue(func() *Coefficients {
+	c := &Coefficients{values: map[string]Coefficient{}}
+	if diags := c.read(embedded, "coefficients.hcl"); diags.HasErrors() {
+		panic("sizing: embedded coefficients: " + diags.Error())
+	}
+	for name := range known {
+		if _, ok := c.values[name]; !ok {
+			panic("sizing: embedded coefficients lack " + name)
+		}
+	}
+	return c
+})
+
+// DefaultCoefficients returns the set that ships with this version.
+func DefaultCoefficients() *Coefficients { return defaults() }
+
+// ParseCoefficients reads a coefficients file. Names the file leaves out keep
+// their default. Mistakes are diagnostics with ranges in filename.
+func ParseCoefficients(src []byte, filename string) (*Coefficients, hcl.Diagnostics) {
+	c := &Coefficients{values: map[string]Coefficient{}}
+	for name, v := range defaults().values {
+		c.values[name] = v
+	}
+	if diags := c.read(src, filename); diags.HasErrors() {
+		return nil, diags
+	}
+	return c, nil
+}
+
+// Names returns the names of the model, sorted.
+func (c *Coefficients) Names() []string {
+	names := make([]string, 0, len(c.values))
+	for name := range c.values {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// Get returns the coefficient called name.
+func (c *Coefficients) Get(name string) (Coefficient, bool) {
+	v, ok := c.values[name]
+	return v, ok
+}
+
+func (c *Coefficients) read(src []byte, filename string) hcl.Diagnostics {
+	file, diags := hclsyntax.ParseConfig(src, filename, hcl.InitialPos)
+	if diags.HasErrors() {
+		return diags
+	}
+	content, more := file.Body.Content(&hcl.BodySchema{
+		Blocks: []hcl.BlockHeaderSchema{{Type: "coefficient", LabelNames: []string{"name"}}},
+	})
+	diags = append(diags, more...)
+	seen := map[string]bool{}
+	for _, b := range content.Blocks {
+		name := b.Labels[0]
+		def, ok := known[name]
+		if !ok {
+			diags = append(diags, problem(b.LabelRanges[0], "Unknown coefficient",
+				fmt.Sprintf("The sizing model has no coefficient %q. It has: %s.", name, strings.Join(defaultNames(), ", "))))
+			continue
+		}
+		if seen[name] {
+			diags = append(diags, problem(b.DefRange, "Duplicate coefficient",
+				fmt.Sprintf("Coefficient %q is given twice in this file. Remove one.", name)))
+			continue
+		}
+		seen[name] = true
+		var body struct {
+			Value  float64 `hcl:"value"`
+			Unit   string  `hcl:"unit"`
+			Source string  `hcl:"source"`
+			Date   string  `hcl:"date"`
+		}
+		more := gohcl.DecodeBody(b.Body, nil, &body)
+		diags = append(diags, more...)
+		if more.HasErrors() {
+			continue
+		}
+		if body.Unit != def.unit {
+			diags = append(diags, problem(b.DefRange, "Wrong unit",
+				fmt.Sprintf("Coefficient %q is in %q, not in %q: convert the value.", name, def.unit, body.Unit)))
+		}
+		if why := def.bound.refuses(body.Value); why != "" {
+			diags = append(diags, problem(b.DefRange, "Impossible value",
+				fmt.Sprintf("Coefficient %q is %v, but it %s.", name, body.Value, why)))
+		}
+		if strings.TrimSpace(body.Source) == "" {
+			diags = append(diags, problem(b.DefRange, "No source",
+				fmt.Sprintf("Coefficient %q says nothing about where it was measured: fill in source.", name)))
+		}
+		c.values[name] = Coefficient{Name: name, Value: body.Value, Unit: body.Unit, Source: body.Source, Date: body.Date}
+	}
+	return diags
+}
+
+// refuses returns what is wrong with v, or nothing.
+func (b bound) refuses(v float64) string {
+	switch {
+	case math.IsNaN(v) || math.IsInf(v, 0):
+		return "must be a finite number"
+	case b == positive && v <= 0:
+		return "must be above zero"
+	case b == share && (v <= 0 || v > 1):
+		return "must be above zero and at most one"
+	case b == factor && v < 1:
+		return "must be one or more"
+	case b == natural && v < 0:
+		return "must not be negative"
+	}
+	return ""
+}
+
+func defaultNames() []string {
+	names := make([]string, 0, len(known))
+	for name := range known {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+func problem(at hcl.Range, summary, detail string) *hcl.Diagnostic {
+	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: &at}
+}
+
+// at returns the value of a name of the model; every set is complete.
+func (c *Coefficients) at(name string) float64 { return c.values[name].Value }
+
+// in returns the coefficient as an input of a figure.
+func (c *Coefficients) in(name string) Input {
+	v := c.values[name]
+	src := v.Source
+	if v.Date != "" {
+		src += " (" + v.Date + ")"
+	}
+	return Input{Name: name, Value: v.Value, Unit: v.Unit, Source: src}
+}
