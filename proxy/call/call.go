@@ -1,0 +1,355 @@
+// Package call knows every call between its admission and its end, and ends each
+// exactly once. What a call holds (a place under the concurrency limit, a place
+// at its destination) is registered here and handed back by one function,
+// Release, whichever way the call ends; a lifetime bounds calls whose end was
+// never seen.
+//
+// The table has a fixed number of slots in shards with a lock each. A call is
+// found by a 64-bit key the caller computes over Call-ID and the caller's tag
+// with a keyed hash, so that nobody outside can make two calls meet. Calls that
+// share a key on purpose (a forked or spiralling INVITE) are kept as separate
+// calls and end together.
+//
+// Slots are of fixed size and hold no pointers: an ID is shard, slot and
+// generation, and a stale ID finds nothing. Times are nanoseconds of one
+// monotonic clock of the caller's. No function waits, and none but New allocates.
+package call
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Cause says how a call ended.
+type Cause uint8
+
+// The ways a call ends.
+const (
+	Bye       Cause = iota // BYE got its final reply
+	ByeLost                // BYE got none
+	Rejected               // a final reply of 300 and above
+	Cancelled              // CANCEL by the caller
+	Timeout                // no final reply in time
+	Exhausted              // no destination left
+	Refused                // admission failed after the call was registered
+	Expired                // the lifetime ended
+	Shutdown               // the proxy stops
+	NumCauses
+)
+
+var causeNames = [NumCauses]string{"bye", "bye_lost", "rejected", "cancelled", "timeout", "exhausted", "refused", "expired", "shutdown"}
+
+func (c Cause) String() string {
+	if c < NumCauses {
+		return causeNames[c]
+	}
+	return "unknown"
+}
+
+// ID names one call for as long as it lives. The zero ID names none.
+type ID uint64
+
+// An ID is 8 bits of shard, 28 bits of slot and 28 bits of generation, which
+// starts at 1.
+func makeID(shard, slot, gen uint32) ID {
+	return ID(uint64(shard)<<56 | uint64(slot)<<28 | uint64(gen))
+}
+
+const genMask = 1<<28 - 1
+
+func (id ID) split() (shard, slot, gen uint32) {
+	return uint32(id >> 56), uint32(id>>28) & genMask, uint32(id) & genMask
+}
+
+// NoDestination is the destination of a call that has none yet.
+const NoDestination = -1
+
+// Holds is what a call gives back at its end.
+type Holds struct {
+	Destination int32 // index the caller gave with SetDestination, or NoDestination
+	Answered    bool
+}
+
+// Config sizes a table.
+type Config struct {
+	Calls    int           // slots in all, at least 1
+	Lifetime time.Duration // a call ends after this at the latest; 0: no bound
+	// Release gives back what a call held. It is called exactly once a call, with
+	// the lock of a shard held: it must not wait and must not call the table.
+	Release func(h Holds, cause Cause)
+}
+
+// none ends a list of slots.
+const none = ^uint32(0)
+
+type slot struct {
+	key      uint64
+	expires  int64
+	gen      uint32
+	same     uint32 // next call of the same key
+	older    uint32 // list by age, for the lifetime
+	newer    uint32
+	dest     int32
+	live     bool
+	answered bool
+}
+
+type shard struct {
+	mu     sync.Mutex
+	slots  []slot
+	byKey  map[uint64]uint32
+	free   uint32 // free slots, chained through same
+	oldest uint32
+	newest uint32
+	live   int
+	_      [64]byte // a shard's lock has its own cache line
+}
+
+// Table holds the calls.
+type Table struct {
+	shards   []shard
+	mask     uint64
+	lifetime int64
+	release  func(Holds, Cause)
+	live     atomic.Int64
+	peak     atomic.Int64
+	ended    [NumCauses]atomic.Uint64
+}
+
+// maxShards bounds the shards of a table; the ID has room for this many.
+const maxShards = 64
+
+// New makes an empty table.
+func New(cfg Config) *Table {
+	n := max(cfg.Calls, 1)
+	shards := 1
+	for shards < maxShards && n/(shards*2) >= 256 {
+		shards *= 2
+	}
+	t := &Table{
+		shards:   make([]shard, shards),
+		mask:     uint64(shards - 1),
+		lifetime: int64(cfg.Lifetime),
+		release:  cfg.Release,
+	}
+	if t.release == nil {
+		t.release = func(Holds, Cause) {}
+	}
+	per := (n + shards - 1) / shards
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.slots = make([]slot, per)
+		s.byKey = make(map[uint64]uint32, per)
+		s.oldest, s.newest = none, none
+		for j := range s.slots {
+			s.slots[j].gen = 1
+			s.slots[j].same = uint32(j) + 1
+		}
+		s.slots[per-1].same = none
+	}
+	return t
+}
+
+// Register creates a call. It reports false when the table is full; then nothing
+// was registered and Release was not called.
+func (t *Table) Register(key uint64, now int64) (ID, bool) {
+	n := uint32(key & t.mask)
+	s := &t.shards[n]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.free
+	if i == none {
+		return 0, false
+	}
+	c := &s.slots[i]
+	s.free = c.same
+	c.key, c.dest, c.live, c.answered = key, NoDestination, true, false
+	c.expires = now + t.lifetime
+	c.same = none
+	if first, ok := s.byKey[key]; ok {
+		c.same = first
+	}
+	s.byKey[key] = i
+	c.older, c.newer = s.newest, none
+	if s.newest != none {
+		s.slots[s.newest].newer = i
+	} else {
+		s.oldest = i
+	}
+	s.newest = i
+	s.live++
+	live := t.live.Add(1)
+	for {
+		peak := t.peak.Load()
+		if live <= peak || t.peak.CompareAndSwap(peak, live) {
+			break
+		}
+	}
+	return makeID(n, i, c.gen), true
+}
+
+// find returns the slot of a live call, with its shard locked, or nil and nothing
+// locked.
+func (t *Table) find(id ID) (*shard, uint32) {
+	n, i, gen := id.split()
+	if id == 0 || int(n) >= len(t.shards) {
+		return nil, 0
+	}
+	s := &t.shards[n]
+	s.mu.Lock()
+	if int(i) >= len(s.slots) || !s.slots[i].live || s.slots[i].gen != gen {
+		s.mu.Unlock()
+		return nil, 0
+	}
+	return s, i
+}
+
+// SetDestination records which destination a call is at, and returns the one it
+// was at before. The caller moves its counts; it reports false for a call that
+// has ended, which then holds no place anywhere.
+func (t *Table) SetDestination(id ID, dest int32) (before int32, ok bool) {
+	s, i := t.find(id)
+	if s == nil {
+		return NoDestination, false
+	}
+	before, s.slots[i].dest = s.slots[i].dest, dest
+	s.mu.Unlock()
+	return before, true
+}
+
+// Answer records that a call was answered: from now on only BYE or its lifetime
+// ends it.
+func (t *Table) Answer(id ID) {
+	if s, i := t.find(id); s != nil {
+		s.slots[i].answered = true
+		s.mu.Unlock()
+	}
+}
+
+// Answered reports whether the call lives and was answered.
+func (t *Table) Answered(id ID) bool {
+	s, i := t.find(id)
+	if s == nil {
+		return false
+	}
+	answered := s.slots[i].answered
+	s.mu.Unlock()
+	return answered
+}
+
+// Find returns the youngest live call of a key.
+func (t *Table) Find(key uint64) (ID, bool) {
+	n := uint32(key & t.mask)
+	s := &t.shards[n]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, ok := s.byKey[key]
+	if !ok {
+		return 0, false
+	}
+	return makeID(n, i, s.slots[i].gen), true
+}
+
+// Release ends one call and gives back what it holds. A call that has ended
+// already is left alone, so every path may call it.
+func (t *Table) Release(id ID, cause Cause) bool {
+	s, i := t.find(id)
+	if s == nil {
+		return false
+	}
+	t.end(s, i, cause)
+	s.mu.Unlock()
+	return true
+}
+
+// ReleaseKey ends all calls of a key: a BYE ends every branch of a call that came
+// through more than once. It returns how many ended.
+func (t *Table) ReleaseKey(key uint64, cause Cause) int {
+	s := &t.shards[key&t.mask]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for {
+		i, ok := s.byKey[key]
+		if !ok {
+			return n
+		}
+		t.end(s, i, cause)
+		n++
+	}
+}
+
+// Expire ends the calls whose lifetime is over at the time now and returns how
+// many. It looks only at calls that are due.
+func (t *Table) Expire(now int64) int {
+	if t.lifetime == 0 {
+		return 0
+	}
+	n := 0
+	for k := range t.shards {
+		s := &t.shards[k]
+		s.mu.Lock()
+		for s.oldest != none && s.slots[s.oldest].expires <= now {
+			t.end(s, s.oldest, Expired)
+			n++
+		}
+		s.mu.Unlock()
+	}
+	return n
+}
+
+// ReleaseAll ends every call; the proxy stops.
+func (t *Table) ReleaseAll() int {
+	n := 0
+	for k := range t.shards {
+		s := &t.shards[k]
+		s.mu.Lock()
+		for s.oldest != none {
+			t.end(s, s.oldest, Shutdown)
+			n++
+		}
+		s.mu.Unlock()
+	}
+	return n
+}
+
+// end takes a live call out of every list of its shard and releases what it
+// holds. The shard is locked.
+func (t *Table) end(s *shard, i uint32, cause Cause) {
+	c := &s.slots[i]
+	if first := s.byKey[c.key]; first == i {
+		if c.same == none {
+			delete(s.byKey, c.key)
+		} else {
+			s.byKey[c.key] = c.same
+		}
+	} else {
+		for j := first; j != none; j = s.slots[j].same {
+			if s.slots[j].same == i {
+				s.slots[j].same = c.same
+				break
+			}
+		}
+	}
+	if c.older != none {
+		s.slots[c.older].newer = c.newer
+	} else {
+		s.oldest = c.newer
+	}
+	if c.newer != none {
+		s.slots[c.newer].older = c.older
+	} else {
+		s.newest = c.older
+	}
+	holds := Holds{Destination: c.dest, Answered: c.answered}
+	c.live = false
+	if c.gen = (c.gen + 1) & genMask; c.gen == 0 {
+		c.gen = 1
+	}
+	c.same, s.free = s.free, i
+	s.live--
+	t.live.Add(-1)
+	t.ended[cause].Add(1)
+	t.release(holds, cause)
+}

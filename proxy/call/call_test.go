@@ -1,0 +1,241 @@
+package call
+
+import (
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// held counts what calls hold, as the engine does.
+type held struct {
+	concurrent atomic.Int64
+	dest       [4]atomic.Int64
+	ended      atomic.Int64
+}
+
+func (h *held) release(x Holds, _ Cause) {
+	h.concurrent.Add(-1)
+	if x.Destination != NoDestination {
+		h.dest[x.Destination].Add(-1)
+	}
+	h.ended.Add(1)
+}
+
+func (h *held) move(t *Table, id ID, dest int32) {
+	before, ok := t.SetDestination(id, dest)
+	if !ok {
+		return
+	}
+	if before != NoDestination {
+		h.dest[before].Add(-1)
+	}
+	h.dest[dest].Add(1)
+}
+
+func (h *held) zero(t *testing.T, tab *Table) {
+	t.Helper()
+	if n := h.concurrent.Load(); n != 0 {
+		t.Errorf("concurrency count %d, want 0", n)
+	}
+	for i := range h.dest {
+		if n := h.dest[i].Load(); n != 0 {
+			t.Errorf("destination %d holds %d, want 0", i, n)
+		}
+	}
+	if tab.Live() != 0 {
+		t.Errorf("%d calls live, want 0", tab.Live())
+	}
+	for i := range tab.shards {
+		s := &tab.shards[i]
+		if len(s.byKey) != 0 || s.live != 0 || s.oldest != none || s.newest != none {
+			t.Errorf("shard %d is not empty: %d keys, %d live", i, len(s.byKey), s.live)
+		}
+		free := 0
+		for j := s.free; j != none; j = s.slots[j].same {
+			free++
+		}
+		if free != len(s.slots) {
+			t.Errorf("shard %d: %d of %d slots free", i, free, len(s.slots))
+		}
+	}
+}
+
+// Every way a call can end, thousands of times in random order, some of them
+// twice and from both sides: all counts are back to zero.
+func TestEveryPathReleases(t *testing.T) {
+	h := &held{}
+	tab := New(Config{Calls: 5000, Lifetime: time.Hour, Release: h.release})
+	rng := rand.New(rand.NewPCG(1, 2))
+	type live struct {
+		id  ID
+		key uint64
+	}
+	var calls []live
+	begun := int64(0)
+	now := int64(0)
+	ends := map[string]func(c live){
+		"bye":       func(c live) { tab.ReleaseKey(c.key, Bye) },
+		"bye twice": func(c live) { tab.Release(c.id, Bye); tab.Release(c.id, ByeLost) },
+		"bye lost":  func(c live) { tab.Release(c.id, ByeLost) },
+		"reject":    func(c live) { tab.Release(c.id, Rejected) },
+		"cancel and a racing reject": func(c live) {
+			tab.Release(c.id, Cancelled)
+			tab.Release(c.id, Rejected)
+		},
+		"timeout":   func(c live) { tab.Release(c.id, Timeout) },
+		"exhausted": func(c live) { tab.Release(c.id, Exhausted) },
+		"refused":   func(c live) { tab.Release(c.id, Refused) },
+		"nothing: the lifetime ends it": func(c live) {
+		},
+	}
+	var names []string
+	for n := range ends {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	for step := range 60000 {
+		now += int64(time.Second)
+		if rng.IntN(2) == 0 {
+			key := uint64(rng.IntN(2000)) * 0x9E3779B97F4A7C15 // some calls share a key
+			h.concurrent.Add(1)
+			id, ok := tab.Register(key, now)
+			if !ok {
+				h.concurrent.Add(-1)
+				continue
+			}
+			begun++
+			for range rng.IntN(4) { // failover moves the call
+				h.move(tab, id, int32(rng.IntN(4)))
+			}
+			if rng.IntN(2) == 0 {
+				tab.Answer(id)
+			}
+			calls = append(calls, live{id, key})
+		} else if len(calls) > 0 {
+			i := rng.IntN(len(calls))
+			c := calls[i]
+			calls[i] = calls[len(calls)-1]
+			calls = calls[:len(calls)-1]
+			ends[names[rng.IntN(len(names))]](c)
+		}
+		if step%1000 == 0 {
+			tab.Expire(now)
+		}
+	}
+	tab.ReleaseAll()
+	h.zero(t, tab)
+	if h.ended.Load() != begun {
+		t.Errorf("%d calls began, %d ended", begun, h.ended.Load())
+	}
+	var sum uint64
+	for _, n := range tab.Stats().Ended {
+		sum += n
+	}
+	if sum != uint64(begun) {
+		t.Errorf("causes add up to %d, want %d", sum, begun)
+	}
+}
+
+func TestWorkersShareTheTable(t *testing.T) {
+	h := &held{}
+	tab := New(Config{Calls: 3000, Lifetime: 50, Release: h.release})
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			rng := rand.New(rand.NewPCG(7, uint64(w)))
+			var mine []ID
+			for i := range 5000 {
+				h.concurrent.Add(1)
+				id, ok := tab.Register(rng.Uint64(), int64(i))
+				if !ok {
+					h.concurrent.Add(-1)
+				} else {
+					h.move(tab, id, int32(w))
+					mine = append(mine, id)
+				}
+				if len(mine) > 40 {
+					tab.Release(mine[0], Bye)
+					mine = mine[1:]
+				}
+				if i%100 == 0 {
+					tab.Expire(int64(i))
+				}
+			}
+		})
+	}
+	wg.Wait()
+	tab.ReleaseAll()
+	h.zero(t, tab)
+}
+
+func TestLookups(t *testing.T) {
+	h := &held{}
+	tab := New(Config{Calls: 2, Lifetime: 10, Release: h.release})
+	a, ok := tab.Register(42, 0)
+	if !ok {
+		t.Fatal("an empty table refused a call")
+	}
+	if id, ok := tab.Find(42); !ok || id != a {
+		t.Errorf("Find = %v %v, want %v", id, ok, a)
+	}
+	b, ok := tab.Register(42, 5)
+	if !ok || b == a {
+		t.Fatalf("a second call of one key: %v %v", b, ok)
+	}
+	if _, ok := tab.Register(43, 6); ok {
+		t.Error("a full table took a call")
+	}
+	tab.Answer(a)
+	if !tab.Answered(a) || tab.Answered(b) {
+		t.Error("Answer marked the wrong call")
+	}
+	if n := tab.Expire(10); n != 1 {
+		t.Errorf("Expire ended %d calls, want 1", n)
+	}
+	if tab.Answered(a) || tab.Release(a, Bye) {
+		t.Error("an ended call still answers")
+	}
+	c, ok := tab.Register(42, 11)
+	if !ok {
+		t.Fatal("a freed slot was not reused")
+	}
+	if c == a {
+		t.Error("a reused slot has the same ID")
+	}
+	if tab.Release(0, Bye) || tab.Release(^ID(0), Bye) {
+		t.Error("an ID that names no call ended one")
+	}
+	if n := tab.ReleaseKey(42, Bye); n != 2 {
+		t.Errorf("ReleaseKey ended %d calls, want 2", n)
+	}
+}
+
+func TestNoAllocation(t *testing.T) {
+	tab := New(Config{Calls: 1000, Lifetime: time.Hour})
+	key := uint64(0)
+	if n := testing.AllocsPerRun(2000, func() {
+		key += 0x9E3779B97F4A7C15
+		id, _ := tab.Register(key, 1)
+		tab.SetDestination(id, 1)
+		tab.Answer(id)
+		tab.Release(id, Bye)
+	}); n != 0 {
+		t.Errorf("%v allocations per call", n)
+	}
+}
+
+func BenchmarkCall(b *testing.B) {
+	tab := New(Config{Calls: 60000, Lifetime: time.Hour})
+	b.ReportAllocs()
+	key := uint64(0)
+	for b.Loop() {
+		key += 0x9E3779B97F4A7C15
+		id, _ := tab.Register(key, 1)
+		tab.SetDestination(id, 1)
+		tab.Answer(id)
+		tab.Release(id, Bye)
+	}
+}
