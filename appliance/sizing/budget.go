@@ -74,6 +74,7 @@ type Finding struct {
 // Budget is a sized appliance.
 type Budget struct {
 	OfferedCalls Figure           `json:"offered_calls"` // Little: cps x hold time
+	CallsHeld    Figure           `json:"calls_held"`    // planned load on the concurrent axis: ringing calls count
 	CoresNeeded  Figure           `json:"cores_needed"`
 	TotalWorkers Figure           `json:"total_workers"`
 	Listeners    []ListenerBudget `json:"listeners"` // order of the spec
@@ -84,6 +85,8 @@ type Budget struct {
 	SHMTotal     Figure           `json:"shm_total"`
 	Memory       []MemoryItem     `json:"memory"`
 	ProcessLimit Figure           `json:"process_limit"` // Go soft memory limit, bytes
+	OpenFiles    Figure           `json:"open_files"`    // descriptor limit of sbcd
+	SourceRate   Figure           `json:"source_rate"`   // packets/s one source may send
 	Sysctls      []Sysctl         `json:"sysctls"`       // sorted by key
 	Ceilings     []Ceiling        `json:"ceilings"`      // lowest headroom first
 	Findings     []Finding        `json:"findings"`      // errors first, then by line

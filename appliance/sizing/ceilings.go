@@ -1,0 +1,226 @@
+package sizing
+
+import (
+	"fmt"
+	"math"
+	"sort"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// Axes of a ceiling.
+const (
+	AxisCPS        = "cps"
+	AxisConcurrent = "concurrent"
+)
+
+// rung is one ceiling with what judging it needs. Hardware rungs make the plan an error when they lie
+// below the planned load: the machine cannot do it. The others are choices of
+// the spec and only worth a warning.
+type rung struct {
+	resource, axis string
+	at             Figure
+	remedy         string
+	hardware       bool
+	subject        hcl.Range
+	told           bool // another finding says it better
+}
+
+func (z *sizer) planned(axis string) float64 {
+	if axis == AxisConcurrent {
+		return z.t.held.Value
+	}
+	return z.t.cps.Value
+}
+
+func (z *sizer) add(r rung) {
+	load := z.planned(r.axis)
+	if !(load > 0) || math.IsInf(r.at.Value, 0) || math.IsNaN(r.at.Value) {
+		return
+	}
+	r.at.Value = math.Max(math.Floor(r.at.Value+1e-9), 0)
+	z.rungs = append(z.rungs, r)
+	z.b.Ceilings = append(z.b.Ceilings, Ceiling{Resource: r.resource, Axis: r.axis, At: r.at, Headroom: r.at.Value / load, Remedy: r.remedy})
+}
+
+func (z *sizer) ceilings() {
+	z.limitCeilings()
+	z.cpuCeilings()
+	z.socketCeilings()
+	z.stateCeilings()
+	z.nicCeilings()
+	z.memoryCeilings()
+	z.backendCeilings()
+	for _, r := range z.rungs {
+		z.judge(r)
+	}
+	sort.SliceStable(z.b.Ceilings, func(i, j int) bool { return z.b.Ceilings[i].Headroom < z.b.Ceilings[j].Headroom })
+}
+
+// judge turns a rung below the planned load into a finding.
+func (z *sizer) judge(r rung) {
+	load, unit := z.planned(r.axis), "calls/s"
+	if r.axis == AxisConcurrent {
+		unit = "concurrent calls"
+	}
+	head := r.at.Value / load
+	id := "ceiling." + r.at.ID
+	switch {
+	case r.told:
+	case head < 1 && r.hardware:
+		z.find(id, SeverityError, r.subject, "Hardware too small: "+r.resource,
+			"%s saturates at %s %s, the workload plans %s. To fix it: %s.", sentence(r.resource), Count(r.at.Value), unit, Count(load), r.remedy)
+	case head < 1:
+		z.find(id, SeverityWarning, r.subject, "Below the planned load: "+r.resource,
+			"%s ends at %s %s, the workload plans %s: calls beyond it are refused. To fix it: %s.", sentence(r.resource), Count(r.at.Value), unit, Count(load), r.remedy)
+	case head < 1.1 && r.hardware:
+		z.find(id, SeverityNote, r.subject, "Little headroom: "+r.resource,
+			"%s saturates at %s %s, %.0f %% above plan. For more: %s.", sentence(r.resource), Count(r.at.Value), unit, 100*(head-1), r.remedy)
+	}
+}
+
+func (z *sizer) limitCeilings() {
+	l := z.s.Limits
+	if l.CPS > 0 {
+		in := stated("limits.cps", float64(l.CPS), "calls/s", l.Range)
+		z.add(rung{resource: "limit of calls/s", axis: AxisCPS, subject: l.Range, remedy: "raise limits.cps" + where(l.Range),
+			at: figure("limit.cps", "Limit of calls/s", "calls/s", in.Value, "limits.cps", in)})
+	}
+	if l.ConcurrentCalls > 0 {
+		in := stated("limits.concurrent_calls", float64(l.ConcurrentCalls), "calls", l.Range)
+		z.add(rung{resource: "limit of concurrent calls", axis: AxisConcurrent, subject: l.Range, remedy: "raise limits.concurrent_calls" + where(l.Range),
+			at: figure("limit.concurrent", "Limit of concurrent calls", "calls", in.Value, "limits.concurrent_calls", in)})
+	}
+}
+
+func (z *sizer) cpuCeilings() {
+	per, util := z.c.in("cpu_per_call"), z.c.in("target_utilisation")
+	h := z.s.Hardware
+	z.add(rung{resource: "worker CPU", axis: AxisCPS, hardware: true, subject: at(h.CPURange, h.Range),
+		remedy: fmt.Sprintf("raise hardware.cpu.cores from %d to %d", h.Cores, z.coresFor(h.Cores)) + where(h.CPURange),
+		at: figure("ceiling.cpu", "All workers together", "calls/s", z.cores.Value*util.Value/per.Value,
+			"cpu.cores x target_utilisation / cpu_per_call", of(z.cores), util, per)})
+	for i, f := range z.t.listeners {
+		cost := z.cpuPerCall(f)
+		if cost <= 0 || f.l.Address.IsLoopback() {
+			continue
+		}
+		w := z.b.Listeners[i].Workers
+		remedy := fmt.Sprintf("raise hardware.cpu.cores from %d to %d", h.Cores, z.coresFor(h.Cores)) + where(h.CPURange)
+		if f.l.Workers > 0 {
+			remedy = fmt.Sprintf("raise workers of listener %q from %d to %d", f.l.Name, f.l.Workers, max(f.l.Workers+1, int(whole(z.t.cps.Value*cost/util.Value))))
+			remedy += where(f.l.WorkersRange)
+		}
+		// Fixed workers are a choice of the spec: workerFindings judges them.
+		z.add(rung{resource: "workers of listener " + f.l.Name, axis: AxisCPS, hardware: f.l.Workers == 0, told: f.l.Workers > 0,
+			subject: at(f.l.WorkersRange, f.l.Range), remedy: remedy,
+			at: figure("ceiling.listener."+f.l.Name+".cpu", "Workers of "+f.l.Name, "calls/s", math.Min(w.Value, z.cores.Value)*util.Value/cost,
+				"min(workers, cpu.cores) x target_utilisation / (cpu_per_call x datagrams_in / load.datagrams_in)",
+				of(w), of(z.cores), util, per, of(f.in), of(z.t.perCallIn))})
+	}
+}
+
+// coresFor is the next worthwhile number of cores: enough for the plan, at least one more.
+func (z *sizer) coresFor(cores int) int {
+	tpc := float64(max(z.s.Hardware.ThreadsPerCore, 1))
+	need := whole(z.b.CoresNeeded.Value / (1 + (tpc-1)*z.c.at("smt_yield")))
+	return max(cores+1, int(math.Min(need, 1<<20)))
+}
+
+func (z *sizer) socketCeilings() {
+	per := z.c.in("socket_packets")
+	for _, f := range z.t.listeners {
+		if f.in.Value <= 0 {
+			continue
+		}
+		// One trunk is one flow and meets one socket: the others do not help it.
+		z.add(rung{resource: "socket of listener " + f.l.Name, axis: AxisCPS, hardware: true, subject: f.l.Range,
+			remedy: fmt.Sprintf("give part of the carriers of listener %q a second listener address", f.l.Name) + where(f.l.Range),
+			at: figure("ceiling.listener."+f.l.Name+".socket", "Socket of "+f.l.Name, "calls/s", per.Value/f.in.Value,
+				"socket_packets / datagrams_in: one trunk is one flow, and a flow meets one socket", per, of(f.in))})
+	}
+}
+
+func (z *sizer) stateCeilings() {
+	high, slots := z.highWater(), z.b.Transactions
+	r := at(z.s.State.MemoryRange, z.s.State.Range)
+	remedy := "raise workload.cps: slots follow it" + where(z.s.Workload.Range)
+	switch {
+	case z.s.State.Memory > 0:
+		remedy = "raise state.memory, or write \"auto\"" + where(z.s.State.MemoryRange)
+	case z.s.Limits.CPS > z.s.Workload.CPS:
+		remedy = "raise limits.cps: slots follow it" + where(z.s.Limits.Range)
+	}
+	worst := figure("ceiling.transactions.worst", "Transaction slots, nobody answers", "calls/s", slots.Value*high.Value/math.Max(z.st.perCPS, 1e-3),
+		"transactions.slots x high_water / (invite_timeout + 2 x wait)", of(slots), high, Input{Name: "invite_timeout + 2 x wait", Value: z.st.perCPS, Unit: "s"})
+	z.add(rung{resource: "transaction slots, nobody answers", axis: AxisCPS, at: worst, remedy: remedy, subject: r, told: z.s.State.Memory > 0})
+	typical := figure("ceiling.transactions.typical", "Transaction slots, usual calls", "calls/s", slots.Value*high.Value/math.Max(z.st.perCPSTy, 1e-3),
+		"transactions.slots x high_water / (ring_time + 2 x wait)", of(slots), high, Input{Name: "ring_time + 2 x wait", Value: z.st.perCPSTy, Unit: "s"})
+	z.add(rung{resource: "transaction slots, usual calls", axis: AxisCPS, at: typical, remedy: remedy, subject: r, told: z.s.State.Memory > 0})
+
+	remedy = "raise workload.concurrent_calls: slots follow it" + where(z.s.Workload.Range)
+	if z.s.Limits.ConcurrentCalls > 0 {
+		remedy = "raise limits.concurrent_calls: slots follow it" + where(z.s.Limits.Range)
+	}
+	z.add(rung{resource: "call slots", axis: AxisConcurrent, remedy: remedy, subject: z.s.State.Range,
+		at: figure("ceiling.calls", "Call slots", "calls", z.b.Calls.Value*high.Value, "calls.slots x high_water", of(z.b.Calls), high)})
+}
+
+func (z *sizer) nicCeilings() {
+	size, over, util, ppq := z.c.in("datagram_bytes"), z.c.in("datagram_overhead"), z.c.in("nic_utilisation"), z.c.in("nic_packets_per_queue")
+	for _, n := range z.s.Hardware.NICs {
+		in, out := 0.0, 0.0
+		for _, f := range z.t.listeners {
+			if f.l.NIC == n.Name {
+				in, out = in+f.in.Value, out+f.out.Value
+			}
+		}
+		if in+out <= 0 {
+			continue
+		}
+		dir := Input{Name: "datagrams per call, busier direction", Value: math.Max(in, out), Unit: "datagrams"}
+		if n.SpeedBits > 0 {
+			speed := stated("nic."+n.Name+".speed", float64(n.SpeedBits), "bit/s", n.Range)
+			z.add(rung{resource: "bandwidth of NIC " + n.Name, axis: AxisCPS, hardware: true, subject: n.Range,
+				remedy: "put a faster card behind NIC " + n.Name + where(n.Range),
+				at: figure("ceiling.nic."+n.Name+".bandwidth", "Bandwidth of "+n.Name, "calls/s", speed.Value*util.Value/(dir.Value*(size.Value+over.Value)*8),
+					"speed x nic_utilisation / (datagrams per call x (datagram_bytes + datagram_overhead) x 8)", speed, util, dir, size, over)})
+		}
+		queues := stated("nic."+n.Name+".queues", float64(max(n.Queues, 1)), "queues", n.Range)
+		z.add(rung{resource: "packets of NIC " + n.Name, axis: AxisCPS, hardware: true, subject: n.Range,
+			remedy: "raise queues of NIC " + n.Name + where(n.Range),
+			at: figure("ceiling.nic."+n.Name+".packets", "Packets of "+n.Name, "calls/s", queues.Value*ppq.Value/(in+out),
+				"queues x nic_packets_per_queue / datagrams per call", queues, ppq, Input{Name: "datagrams per call", Value: in + out, Unit: "datagrams"})})
+	}
+}
+
+func (z *sizer) memoryCeilings() {
+	remedy := "raise hardware.memory" + where(z.s.Hardware.MemoryRange)
+	r := at(z.s.Hardware.MemoryRange, z.s.Hardware.Range)
+	perCPS := Input{Name: "bytes per call/s", Value: z.memoryPerCPS(), Unit: "B"}
+	perCall := Input{Name: "bytes per held call", Value: z.memoryPerCall(), Unit: "B"}
+	z.add(rung{resource: "memory", axis: AxisCPS, hardware: true, told: z.free.Value < 0, remedy: remedy, subject: r,
+		at: figure("ceiling.memory.cps", "Memory, by rate", "calls/s", z.t.cps.Value+z.free.Value/perCPS.Value,
+			"load.cps + memory.free / bytes per call/s", of(z.t.cps), of(z.free), perCPS)})
+	z.add(rung{resource: "memory", axis: AxisConcurrent, hardware: true, told: z.free.Value < 0, remedy: remedy, subject: r,
+		at: figure("ceiling.memory.concurrent", "Memory, by calls held", "calls", z.t.held.Value+z.free.Value/perCall.Value,
+			"load.calls_held + memory.free / bytes per held call", of(z.t.held), of(z.free), perCall)})
+}
+
+func where(r hcl.Range) string {
+	if l := Location(r); l != "" {
+		return " (" + l + ")"
+	}
+	return ""
+}
+
+func sentence(s string) string {
+	if s == "" {
+		return s
+	}
+	b := []byte(s)
+	if b[0] >= 'a' && b[0] <= 'z' {
+		b[0] -= 'a' - 'A'
+	}
+	return string(b)
+}

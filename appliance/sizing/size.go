@@ -1,0 +1,131 @@
+package sizing
+
+import (
+	"fmt"
+	"sort"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"trunkline/appliance/spec"
+)
+
+// sizer holds the steps' intermediate figures.
+type sizer struct {
+	s       *spec.Spec
+	c       *Coefficients
+	b       *Budget
+	t       traffic
+	st      state
+	cores   Figure
+	threads Figure
+	free    Figure
+	rungs   []rung
+}
+
+// Size computes the budget of a checked spec. A nil c means the coefficients of
+// this version. It never fails: what the hardware cannot carry is a finding of
+// SeverityError.
+func Size(s *spec.Spec, c *Coefficients) *Budget {
+	if c == nil {
+		c = DefaultCoefficients()
+	}
+	z := &sizer{s: s, c: c, b: &Budget{}}
+	z.traffic()
+	z.cpu()
+	z.workers()
+	z.buffers()
+	z.sourceRate()
+	z.state()
+	z.memory()
+	z.sysctls()
+	z.openFiles()
+	z.b.OfferedCalls = z.t.offered
+	z.b.CallsHeld = z.t.held
+	z.ceilings()
+	z.workerFindings()
+	z.loadFindings()
+	z.stateFindings()
+	z.sortFindings()
+	return z.b
+}
+
+// openFiles is the descriptor limit of sbcd.
+func (z *sizer) openFiles() {
+	margin := Input{Name: "margin", Value: 1024, Unit: "files", Source: "control connections, probes, caches, logs"}
+	z.b.OpenFiles = figure("process.open_files", "Open files", "files", roundUp(z.b.TotalWorkers.Value+margin.Value, 1024),
+		"workers.total + margin, rounded up to 1,024", of(z.b.TotalWorkers), margin)
+}
+
+func (z *sizer) loadFindings() {
+	w := z.s.Workload
+	offered, conc := z.t.offered.Value, float64(w.ConcurrentCalls)
+	if conc > 0 && offered > 0 && (offered > conc*1.1 || offered < conc*0.9) {
+		z.find("load.contradiction", SeverityWarning, w.Range, "The workload contradicts itself",
+			"%s calls/s of %s each are %s calls in progress (Little's law), but concurrent_calls says %s. The larger one is planned for. Correct cps, call_duration or concurrent_calls.",
+			Count(float64(w.CPS)), w.CallDuration, Count(offered), Count(conc))
+	}
+	for _, k := range z.s.Caches {
+		if k.Rows == 0 && !k.Baked {
+			z.find("cache.rows."+k.Name, SeverityWarning, k.Range, "Cache of unknown size",
+				"Cache %q has no known number of rows: the memory map counts none for it. State rows.", k.Name)
+		}
+	}
+}
+
+func (z *sizer) stateFindings() {
+	if z.s.State.Memory == 0 {
+		return
+	}
+	r := at(z.s.State.MemoryRange, z.s.State.Range)
+	slots, high := z.b.Transactions.Value, z.highWater().Value
+	if z.st.spare < 0 || slots*high < z.st.typical.Value {
+		z.find("state.memory", SeverityError, r, "Too little memory for the state of calls",
+			"state.memory is %s. It holds %s transactions below the high-water mark, but the planned load has %s of them alive. Write memory = \"auto\".",
+			Bytes(float64(z.s.State.Memory)), Count(slots*high), Count(z.st.typical.Value))
+		return
+	}
+	if slots < z.st.wanted.Value {
+		z.find("state.memory", SeverityWarning, r, "State memory below the worst case",
+			"state.memory gives %s transaction slots. When nobody answers for %s, %s are alive, and %s are wanted with headroom: new calls would get 503. Write memory = \"auto\".",
+			Count(slots), z.s.Transaction.InviteTimeout, Count(z.st.worst.Value), Count(z.st.wanted.Value))
+	}
+}
+
+func (z *sizer) find(id, severity string, r hcl.Range, summary, format string, args ...any) {
+	z.b.Findings = append(z.b.Findings, Finding{ID: id, Severity: severity, Summary: summary,
+		Detail: fmt.Sprintf(format, args...), Subject: r, At: Location(r)})
+}
+
+// sortFindings puts errors first, then orders by file and line; the order of
+// discovery breaks ties.
+func (z *sizer) sortFindings() {
+	rank := map[string]int{SeverityError: 0, SeverityWarning: 1, SeverityNote: 2}
+	f := z.b.Findings
+	sort.SliceStable(f, func(i, j int) bool {
+		if a, b := rank[f[i].Severity], rank[f[j].Severity]; a != b {
+			return a < b
+		}
+		if a, b := f[i].Subject.Filename, f[j].Subject.Filename; a != b {
+			return a < b
+		}
+		return f[i].Subject.Start.Line < f[j].Subject.Start.Line
+	})
+}
+
+// Errored reports whether the budget has a finding that refuses the build.
+func (b *Budget) Errored() bool {
+	for _, f := range b.Findings {
+		if f.Severity == SeverityError {
+			return true
+		}
+	}
+	return false
+}
+
+// at returns r, or fallback when the spec has no such line.
+func at(r, fallback hcl.Range) hcl.Range {
+	if r.Filename == "" {
+		return fallback
+	}
+	return r
+}

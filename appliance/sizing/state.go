@@ -1,0 +1,140 @@
+package sizing
+
+import (
+	"math"
+
+	"trunkline/appliance/spec"
+)
+
+// slotStep keeps slot counts divisible by any number of shards in use.
+const slotStep = 1024
+
+// state is the memory for calls in progress.
+type state struct {
+	typical  Figure // live transactions at the planned rate
+	worst    Figure // live transactions when nobody answers
+	wanted   Figure // slots that hold the worst case below the high-water mark
+	perCPS   float64
+	perCPSTy float64
+	spare    float64 // of a fixed state.memory, bytes left over
+}
+
+// highWater is the share of the slots new calls may fill.
+func (z *sizer) highWater() Input {
+	v := z.s.State.HighWater
+	if !(v > 0 && v <= 1) {
+		v = 1
+	}
+	return stated("state.high_water", v, "1", z.s.State.Range)
+}
+
+func (z *sizer) state() {
+	s, c := z.s, z.c
+	ring := stated("workload.ring_time", s.Workload.RingTime.Seconds(), "s", s.Workload.Range)
+	wait := stated("transaction.wait", s.Transaction.Wait.Seconds(), "s", s.Transaction.Range)
+	timeout := stated("transaction.invite_timeout", s.Transaction.InviteTimeout.Seconds(), "s", s.Transaction.InviteRange)
+	high := z.highWater()
+	headroom := c.in("state_headroom")
+
+	st := &z.st
+	st.perCPSTy = math.Min(ring.Value, timeout.Value) + 2*wait.Value
+	st.perCPS = timeout.Value + 2*wait.Value
+	st.typical = figure("transactions.typical", "Live transactions at the planned rate", "slots", whole(z.t.cps.Value*st.perCPSTy),
+		"load.cps x (min(ring_time, invite_timeout) + wait) for INVITE + load.cps x wait for BYE", of(z.t.cps), ring, timeout, wait)
+	st.worst = figure("transactions.worst", "Live transactions when nobody answers", "slots", whole(z.t.peak.Value*st.perCPS),
+		"load.peak_cps x (invite_timeout + wait) for INVITE + load.peak_cps x wait for BYE", of(z.t.peak), timeout, wait)
+	st.wanted = figure("transactions.wanted", "Slots for the worst case", "slots",
+		roundUp(st.worst.Value*headroom.Value/high.Value, slotStep),
+		"transactions.worst x state_headroom / high_water, rounded up to 1,024", of(st.worst), headroom, high)
+
+	z.b.Calls = z.calls(high)
+	rest := []Table{z.callTable(), z.cacheTable(), z.workerTable()}
+	perSlot := c.at("transaction_slot_bytes") + c.at("message_bytes_stored")
+
+	slots := st.wanted
+	if s.State.Memory > 0 {
+		fixed := stated("state.memory", float64(s.State.Memory), "B", s.State.MemoryRange)
+		other := 0.0
+		for _, t := range rest {
+			other += t.Bytes.Value
+		}
+		// Two tables are rounded up to pages: leave a page for each.
+		n := math.Max(1, math.Floor((fixed.Value-other-2*Page)/perSlot))
+		slots = figure("transactions.slots", "Transaction slots", "slots", math.Min(n, exact),
+			"(state.memory - other tables - 2 pages) / (transaction_slot_bytes + message_bytes_stored)",
+			fixed, Input{Name: "other tables", Value: other, Unit: "B"}, c.in("transaction_slot_bytes"), c.in("message_bytes_stored"))
+	} else {
+		slots.ID, slots.Name = "transactions.slots", "Transaction slots"
+	}
+	z.b.Transactions = slots
+
+	msg := figure("messages.bytes", "Bytes of stored messages", "B", pages(slots.Value*c.at("message_bytes_stored")),
+		"transactions.slots x message_bytes_stored, whole pages", of(slots), c.in("message_bytes_stored"))
+	z.b.MessageBytes = msg
+
+	z.b.SHM = append([]Table{
+		z.table("transactions", slots, c.in("transaction_slot_bytes")),
+		{
+			Name: "messages", Rows: figure("shm.messages.rows", "Transactions with messages", "slots", slots.Value, "transactions.slots", of(slots)),
+			BytesPerRow: figure("shm.messages.bytes_per_row", "Stored messages of a transaction", "B", c.at("message_bytes_stored"), "message_bytes_stored", c.in("message_bytes_stored")),
+			Bytes:       figure("shm.messages", "messages", "B", msg.Value, "messages.bytes", of(msg)),
+		},
+	}, rest...)
+
+	total, inputs := 0.0, []Input{}
+	for _, t := range z.b.SHM {
+		total += t.Bytes.Value
+		inputs = append(inputs, of(t.Bytes))
+	}
+	z.b.SHMTotal = figure("shm.total", "State memory", "B", total, "sum of the tables", inputs...)
+	if s.State.Memory > 0 {
+		st.spare = float64(s.State.Memory) - total
+	}
+}
+
+// calls sizes the call table so that a limit refuses before the table does.
+func (z *sizer) calls(high Input) Figure {
+	if n := z.s.Limits.ConcurrentCalls; n > 0 {
+		limit := stated("limits.concurrent_calls", float64(n), "calls", z.s.Limits.Range)
+		return figure("calls.slots", "Call slots", "slots", roundUp(limit.Value/high.Value, slotStep),
+			"limits.concurrent_calls / high_water, rounded up to 1,024", limit, high)
+	}
+	headroom := z.c.in("state_headroom")
+	return figure("calls.slots", "Call slots", "slots", roundUp(z.t.held.Value*headroom.Value/high.Value, slotStep),
+		"load.calls_held x state_headroom / high_water, rounded up to 1,024", of(z.t.held), headroom, high)
+}
+
+func (z *sizer) table(name string, rows Figure, per Input) Table {
+	r := figure("shm."+name+".rows", "Rows of "+name, rows.Unit, rows.Value, rows.ID, of(rows))
+	b := figure("shm."+name+".bytes_per_row", "Bytes of a row of "+name, "B", per.Value, per.Name, per)
+	return Table{Name: name, Rows: r, BytesPerRow: b,
+		Bytes: figure("shm."+name, name, "B", pages(r.Value*b.Value), "rows x bytes per row, whole pages", of(r), of(b))}
+}
+
+func (z *sizer) callTable() Table {
+	return z.table("calls", z.b.Calls, z.c.in("call_slot_bytes"))
+}
+
+func (z *sizer) cacheTable() Table {
+	rows, inputs := 0.0, []Input{}
+	for _, k := range z.s.Caches {
+		rows += float64(k.Rows)
+		inputs = append(inputs, stated("cache."+k.Name+".rows", float64(k.Rows), "rows", k.Range))
+	}
+	return z.table("caches", figure("caches.rows", "Rows of all caches", "rows", whole(rows), "sum of the caches' rows", inputs...), z.c.in("cache_row_bytes"))
+}
+
+func (z *sizer) workerTable() Table {
+	return z.table("listeners", z.b.TotalWorkers, z.c.in("worker_bytes"))
+}
+
+// bakedBytes is what the config layer itself carries of caches.
+func bakedBytes(s *spec.Spec) float64 {
+	n := 0.0
+	for _, k := range s.Caches {
+		if k.Baked {
+			n += float64(len(k.Data))
+		}
+	}
+	return n
+}
