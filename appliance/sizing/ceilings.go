@@ -152,7 +152,7 @@ func (z *sizer) stateCeilings() {
 		remedy = "raise limits.cps: slots follow it" + where(z.s.Limits.Range)
 	}
 	worst := figure("ceiling.transactions.worst", "Transaction slots, nobody answers", "calls/s", slots.Value*high.Value/math.Max(z.st.perCPS, 1e-3),
-		"transactions.slots x high_water / (invite_timeout + 2 x wait)", of(slots), high, Input{Name: "invite_timeout + 2 x wait", Value: z.st.perCPS, Unit: "s"})
+		"transactions.slots x high_water / (terms x invite_timeout + wait + 64 x T1)", of(slots), high, Input{Name: "terms x invite_timeout + wait + 64 x T1", Value: z.st.perCPS, Unit: "s"})
 	z.add(rung{resource: "transaction slots, nobody answers", axis: AxisCPS, at: worst, remedy: remedy, subject: r, told: z.s.State.Memory > 0})
 	typical := figure("ceiling.transactions.typical", "Transaction slots, usual calls", "calls/s", slots.Value*high.Value/math.Max(z.st.perCPSTy, 1e-3),
 		"transactions.slots x high_water / (ring_time + 2 x wait)", of(slots), high, Input{Name: "ring_time + 2 x wait", Value: z.st.perCPSTy, Unit: "s"})

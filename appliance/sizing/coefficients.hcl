@@ -65,23 +65,23 @@ coefficient "datagram_overhead" {
 # --- Per-call state ---
 
 coefficient "transaction_slot_bytes" {
-  value  = 1024
+  value  = 512
   unit   = "B"
-  source = "assumption: fixed part of a slot of proxy/transaction with its index and timer entries"
+  source = "assumption: slot of proxy/transaction (fixed size, eight attempts) with its index entry"
   date   = "2026-11"
 }
 
 coefficient "message_bytes_stored" {
-  value  = 4096
+  value  = 2560
   unit   = "B"
-  source = "assumption: request as received and last reply in their size classes; Kamailio measured 16-20 kB a transaction"
+  source = "assumption: an INVITE with SDP in a 1,536-byte buffer and a reply in a 1,024-byte one; Kamailio measured 16-20 kB a transaction"
   date   = "2026-11"
 }
 
 coefficient "call_slot_bytes" {
-  value  = 512
+  value  = 256
   unit   = "B"
-  source = "assumption: Call-ID, tag, destination and counters of a call; Kamailio measured 1.56 kB a dialog"
+  source = "assumption: slot of proxy/call with its index entry; Kamailio measured 1.56 kB a dialog"
   date   = "2026-11"
 }
 
@@ -137,9 +137,9 @@ coefficient "process_bytes" {
 }
 
 coefficient "gc_slack" {
-  value  = 1
+  value  = 0.25
   unit   = "1"
-  source = "Go runtime: with GOGC=100 the heap grows to twice what is live"
+  source = "assumption: state is allocated once and holds no pointers, and the soft memory limit runs the collector before the heap doubles"
   date   = "2026-11"
 }
 

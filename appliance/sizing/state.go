@@ -6,6 +6,9 @@ import (
 	"trunkline/appliance/spec"
 )
 
+// giveUp is 64*T1 of RFC 3261, seconds.
+const giveUp = 64 * timerT1
+
 // slotStep keeps slot counts divisible by any number of shards in use.
 const slotStep = 1024
 
@@ -38,11 +41,13 @@ func (z *sizer) state() {
 
 	st := &z.st
 	st.perCPSTy = math.Min(ring.Value, timeout.Value) + 2*wait.Value
-	st.perCPS = timeout.Value + 2*wait.Value
+	terms := z.terms()
+	lost := Input{Name: "64 x T1", Value: giveUp, Unit: "s", Source: "RFC 3261 17.1.2.2, timer F: a BYE nobody answers"}
+	st.perCPS = terms.Value*timeout.Value + wait.Value + lost.Value
 	st.typical = figure("transactions.typical", "Live transactions at the planned rate", "slots", whole(z.t.cps.Value*st.perCPSTy),
 		"load.cps x (min(ring_time, invite_timeout) + wait) for INVITE + load.cps x wait for BYE", of(z.t.cps), ring, timeout, wait)
 	st.worst = figure("transactions.worst", "Live transactions when nobody answers", "slots", whole(z.t.peak.Value*st.perCPS),
-		"load.peak_cps x (invite_timeout + wait) for INVITE + load.peak_cps x wait for BYE", of(z.t.peak), timeout, wait)
+		"load.peak_cps x (terms x invite_timeout + wait) for INVITE + load.peak_cps x 64 x T1 for BYE", of(z.t.peak), terms, timeout, wait, lost)
 	st.wanted = figure("transactions.wanted", "Slots for the worst case", "slots",
 		roundUp(st.worst.Value*headroom.Value/high.Value, slotStep),
 		"transactions.worst x state_headroom / high_water, rounded up to 1,024", of(st.worst), headroom, high)
@@ -90,6 +95,27 @@ func (z *sizer) state() {
 	if s.State.Memory > 0 {
 		st.spare = float64(s.State.Memory) - total
 	}
+}
+
+// terms is how many invite_timeouts one INVITE may last: with failover on
+// timeout and somewhere to go, a destination that stays silent after 100 gives
+// the next one a term of its own, once.
+func (z *sizer) terms() Input {
+	in := Input{Name: "terms", Value: 1, Unit: "1", Source: "no failover on timeout to another destination"}
+	for _, d := range z.s.Dispatchers {
+		next := len(d.Destinations) > 1
+		for _, r := range z.s.Routes {
+			for i, to := range r.To {
+				next = next || to == d.Name && i+1 < len(r.To)
+			}
+		}
+		if d.Failover.OnTimeout && next {
+			in = stated("terms", 2, "1", at(d.Failover.Range, d.Range))
+			in.Source += ", failover on timeout: one more term for the next destination"
+			return in
+		}
+	}
+	return in
 }
 
 // calls sizes the call table so that a limit refuses before the table does.

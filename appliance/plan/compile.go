@@ -1,0 +1,200 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"sort"
+	"time"
+
+	"trunkline/appliance/runtime"
+	"trunkline/appliance/sizing"
+	"trunkline/appliance/spec"
+)
+
+// Fixed parts of the appliance.
+const (
+	// CacheDir holds the baked caches inside the appliance.
+	CacheDir = "/etc/trunkline/caches"
+	// ControlSocket is where sbcd answers `sbcd status`.
+	ControlSocket = "/run/sbcd/control.sock"
+
+	// maxDatagram is the largest UDP payload over IPv4, bytes.
+	maxDatagram = 65507
+	// meteredSources is the size of the rate meter's set. Without a size the kernel
+	// takes 65,535 and then silently stops matching; stated, the ruleset shows it.
+	meteredSources = 65536
+	// echoRate is how many pings a second are answered: enough for monitoring.
+	echoRate = 20
+
+	// T1 and T2 are RFC 3261 Table 4.
+	timerT1 = 500 * time.Millisecond
+	timerT2 = 4 * time.Second
+)
+
+// compile turns what the spec says and what the budget computed into the
+// appliance.json, in which nothing is left to decide.
+func compile(s *spec.Spec, b *sizing.Budget) (*runtime.Appliance, error) {
+	if len(b.Listeners) != len(s.Listeners) {
+		return nil, fmt.Errorf("the budget is of another spec: it has %d listeners, the spec %d", len(b.Listeners), len(s.Listeners))
+	}
+	a := &runtime.Appliance{
+		FormatVersion: runtime.FormatVersion,
+		Name:          s.Appliance.Name,
+		Site:          s.Appliance.Site,
+		SpecDigest:    s.Digest,
+		Hardware:      runtime.Hardware{Threads: s.Hardware.Threads(), MemoryBytes: s.Hardware.Memory, NICs: []runtime.NIC{}},
+		Listeners:     []runtime.Listener{},
+		Dispatchers:   []runtime.Dispatcher{},
+		Routes:        []runtime.Route{},
+		Limits: runtime.Limits{
+			CPS: s.Limits.CPS, Burst: burst(s.Limits), ConcurrentCalls: s.Limits.ConcurrentCalls,
+			RetryAfter: int(math.Ceil(s.Limits.RetryAfter.Seconds())),
+		},
+		Transaction: runtime.Transaction{
+			T1: runtime.Duration(timerT1), T2: runtime.Duration(timerT2),
+			ReplyTimeout:  runtime.Duration(s.Transaction.ReplyTimeout),
+			InviteTimeout: runtime.Duration(s.Transaction.InviteTimeout),
+			Wait:          runtime.Duration(s.Transaction.Wait),
+			CallLifetime:  runtime.Duration(s.Transaction.CallLifetime),
+		},
+		State: runtime.State{
+			Transactions: int(b.Transactions.Value), MessageBytes: uint64(b.MessageBytes.Value), Calls: int(b.Calls.Value),
+			HighWater: s.State.HighWater, BudgetBytes: uint64(b.SHMTotal.Value), ProcessMemory: uint64(b.ProcessLimit.Value),
+		},
+		Control: runtime.Control{Socket: ControlSocket},
+		Firewall: runtime.FirewallInput{
+			Enabled: s.Firewall.Enabled, SourceRate: int(b.SourceRate.Value), SourceBurst: s.Firewall.SourceBurst,
+			MaxSources: meteredSources, ICMPRate: echoRate,
+		},
+	}
+	if a.Firewall.SourceBurst == 0 {
+		a.Firewall.SourceBurst = 2 * a.Firewall.SourceRate // two seconds' worth: a trunk that comes back
+	}
+	for _, n := range s.Hardware.NICs {
+		a.Hardware.NICs = append(a.Hardware.NICs, runtime.NIC{Name: n.Name, MAC: n.MatchMAC, Addresses: append([]netip.Prefix{}, n.Addresses...)})
+	}
+
+	var errs []error
+	peers := map[string][]netip.Prefix{}
+	for _, d := range s.Dispatchers {
+		rd, err := dispatcher(s, d, peers)
+		errs = append(errs, err)
+		a.Dispatchers = append(a.Dispatchers, rd)
+	}
+	for i, l := range s.Listeners {
+		a.Listeners = append(a.Listeners, listener(s, l, b.Listeners[i], peers[l.Name]))
+	}
+	for _, r := range routes(s) {
+		a.Routes = append(a.Routes, runtime.Route{Name: r.Name, From: append([]string{}, r.From...), Prefix: r.Prefix, To: r.To, Cache: r.Cache})
+	}
+	for _, k := range s.Caches {
+		a.Caches = append(a.Caches, cache(k))
+	}
+	return a, errors.Join(errs...)
+}
+
+func burst(l spec.Limits) int {
+	if l.CPS > 0 && l.Burst == 0 {
+		return l.CPS
+	}
+	return l.Burst
+}
+
+func listener(s *spec.Spec, l *spec.Listener, b sizing.ListenerBudget, peers []netip.Prefix) runtime.Listener {
+	size := s.Limits.MessageSize
+	if size <= 0 || size > maxDatagram {
+		size = maxDatagram
+	}
+	n := int(b.Workers.Value)
+	return runtime.Listener{
+		Name: l.Name, NIC: l.NIC, Transport: l.Transport,
+		Address:   netip.AddrPortFrom(l.Address, uint16(l.Port)),
+		Advertise: l.Advertise,
+		Sources:   prefixes(l.Sources), Peers: prefixes(peers),
+		Workers: n, SocketCount: n,
+		RecvBuffer: int(b.RecvBuffer.Value), SendBuffer: int(b.SendBuffer.Value),
+		MaxMessage: size,
+	}
+}
+
+// prefixes sorts, masks and removes doubles. Empty stays an empty list.
+func prefixes(in []netip.Prefix) []netip.Prefix {
+	out := make([]netip.Prefix, 0, len(in))
+	seen := map[netip.Prefix]bool{}
+	for _, p := range in {
+		if p = p.Masked(); !seen[p] {
+			seen[p] = true
+			out = append(out, p)
+		}
+	}
+	sort.Slice(out, func(i, j int) bool {
+		if c := out[i].Addr().Compare(out[j].Addr()); c != 0 {
+			return c < 0
+		}
+		return out[i].Bits() < out[j].Bits()
+	})
+	return out
+}
+
+// dispatcher compiles one set and adds its destinations to the peers of the
+// listeners that reach them.
+func dispatcher(s *spec.Spec, d *spec.Dispatcher, peers map[string][]netip.Prefix) (runtime.Dispatcher, error) {
+	out := runtime.Dispatcher{
+		Name: d.Name, ID: d.ID, Algorithm: d.Algorithm,
+		Failover: runtime.Failover{On: spans(d.Failover.On), OnTimeout: d.Failover.OnTimeout, Never: append([]int{}, d.Failover.Never...)},
+	}
+	if p := d.Probe; p != nil {
+		out.Probe = &runtime.Probe{
+			Interval: runtime.Duration(p.Interval), Timeout: runtime.Duration(p.Timeout),
+			FailThreshold: p.FailThreshold, RecoverThreshold: p.RecoverThreshold,
+			From: p.From, Accept: spans(p.Accept),
+		}
+	}
+	var errs []error
+	for _, x := range d.Destinations {
+		l := sizing.ListenerOf(s, x)
+		if l == nil {
+			errs = append(errs, fmt.Errorf("%sdestination %q of dispatcher %q: no listener speaks the address family of %s: add a listener on such an address", position(x), x.Name, d.Name, x.Address.Addr()))
+			continue
+		}
+		addr := x.Address.Addr().Unmap()
+		peers[l.Name] = append(peers[l.Name], netip.PrefixFrom(addr, addr.BitLen()))
+		out.Destinations = append(out.Destinations, runtime.Destination{
+			Name: x.Name, URI: x.URI, Address: netip.AddrPortFrom(addr, x.Address.Port()), Listener: l.Name,
+		})
+	}
+	return out, errors.Join(errs...)
+}
+
+func position(x *spec.Destination) string {
+	if at := sizing.Location(x.Range); at != "" {
+		return at + ": "
+	}
+	return ""
+}
+
+func spans(in []spec.CodeSpan) []runtime.CodeSpan {
+	out := make([]runtime.CodeSpan, len(in))
+	for i, c := range in {
+		out[i] = runtime.CodeSpan{First: c.First, Last: c.Last}
+	}
+	return out
+}
+
+// routes gives a spec without routes the only one it can mean.
+func routes(s *spec.Spec) []*spec.Route {
+	if len(s.Routes) == 0 && len(s.Dispatchers) == 1 {
+		return []*spec.Route{{Name: "default", To: []string{s.Dispatchers[0].Name}}}
+	}
+	return s.Routes
+}
+
+func cache(k *spec.Cache) runtime.Cache {
+	path := k.File
+	if k.Baked {
+		path = CacheDir + "/" + k.Name + ".csv"
+	}
+	return runtime.Cache{Name: k.Name, Source: k.Source, Path: path, Warmup: k.Warmup, OnFail: k.OnFail, Rows: k.Rows, Within: runtime.Duration(k.Within)}
+}

@@ -1,0 +1,67 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+
+	"trunkline/appliance/sizing"
+	"trunkline/appliance/spec"
+)
+
+// Options are the inputs of a plan beyond spec and budget.
+type Options struct {
+	Version string // of Trunkline, recorded in the plan; empty: "unknown"
+}
+
+// Make compiles a checked spec and its budget into a plan. Its error tells of
+// contradictions that the spec's own checks cannot see; findings of the budget
+// are not errors of Make but set Errored.
+func Make(s *spec.Spec, b *sizing.Budget, o Options) (*Plan, error) {
+	if s == nil || b == nil {
+		return nil, errors.New("plan: a spec and its budget are needed")
+	}
+	a, err := compile(s, b)
+	if err != nil {
+		return nil, fmt.Errorf("plan of %s: %w", s.Appliance.Name, err)
+	}
+	if o.Version == "" {
+		o.Version = "unknown"
+	}
+	return &Plan{
+		FormatVersion: FormatVersion,
+		Trunkline:     o.Version,
+		SpecDigest:    s.Digest,
+		Errored:       b.Errored(),
+		Verdict:       verdict(b),
+		Appliance:     a,
+		Budget:        b,
+		Files:         []FileSum{},
+	}, nil
+}
+
+// verdict is the first line of every plan: what saturates first, at how much,
+// and the one change that raises it.
+func verdict(b *sizing.Budget) string {
+	if len(b.Ceilings) == 0 {
+		return "Nothing to saturate: the workload plans no calls. State workload.cps and workload.concurrent_calls."
+	}
+	c := b.Ceilings[0]
+	unit, planned := "calls/s", c.At.Value/c.Headroom
+	if c.Axis == sizing.AxisConcurrent {
+		unit = "concurrent calls"
+		planned = b.CallsHeld.Value
+	}
+	if !(c.Headroom > 0) {
+		return fmt.Sprintf("Saturates first: %s, below any load. To raise it: %s.", c.Resource, c.Remedy)
+	}
+	return fmt.Sprintf("Saturates first: %s, at %s %s, %s times the planned %s. To raise it: %s.",
+		c.Resource, sizing.Count(c.At.Value), unit, factor(c.Headroom), sizing.Count(planned), c.Remedy)
+}
+
+// factor renders a headroom; it never rounds a shortfall up to 1.
+func factor(h float64) string {
+	if h < 1 && h >= 0.995 {
+		return "0.99"
+	}
+	return fmt.Sprintf("%.2f", h)
+}
