@@ -1,0 +1,126 @@
+package transaction
+
+import "encoding/binary"
+
+// ID names one attempt of one live slot: 8 bits of shard, 24 of slot, 28 of
+// generation, 4 of attempt. The zero ID names nothing, for generations start at
+// one.
+type ID uint64
+
+const (
+	genBits     = 28
+	genMask     = 1<<genBits - 1
+	attemptBits = 4
+
+	// MaxAttempts is how many destinations one transaction may try.
+	MaxAttempts = 1 << attemptBits
+
+	maxShards = 1 << 8
+	maxSlots  = 1 << 24 // of one shard
+)
+
+func makeID(shard, slot, gen uint32, attempt int) ID {
+	return ID(uint64(shard)<<56 | uint64(slot)<<32 | uint64(gen)<<attemptBits | uint64(attempt))
+}
+
+func (id ID) split() (shard, slot, gen uint32, attempt int) {
+	return uint32(id >> 56), uint32(id>>32) & (maxSlots - 1), uint32(id>>attemptBits) & genMask, int(id & (MaxAttempts - 1))
+}
+
+// Attempt is the number of the attempt the ID names.
+func (id ID) Attempt() int { return int(id & (MaxAttempts - 1)) }
+
+// BranchKind says what a branch parameter turned out to be.
+type BranchKind uint8
+
+// Kinds of branches.
+const (
+	Foreign   BranchKind = iota // not of our making, or tampered with
+	Stateful                    // names an attempt; the slot may be gone
+	Stateless                   // written on a message forwarded without state
+)
+
+// Branches are the RFC 3261 cookie, our mark, a kind and two words in hex: the ID
+// (or, without state, a hash of the received message) and its MAC. Lower-case hex
+// survives peers that fold case.
+const (
+	branchPrefix  = "z9hG4bKtl"
+	statefulMark  = 'f'
+	statelessMark = 's'
+
+	// BranchLen is the length of every branch we write.
+	BranchLen = len(branchPrefix) + 1 + 32
+)
+
+// Different inputs to the MAC for the two kinds, so that one never passes for the other.
+const (
+	statefulDomain  = 0x7374617465
+	statelessDomain = 0x6e6f6e65
+)
+
+// AppendBranch appends the branch of an attempt.
+func (t *Table) AppendBranch(dst []byte, id ID) []byte {
+	return appendBranch(dst, statefulMark, uint64(id), t.mac.Sum64(uint64(id), statefulDomain))
+}
+
+// AppendStatelessBranch appends a branch for a message forwarded without state.
+// sum must be the same for a retransmission of that message (RFC 3261 16.11).
+func (t *Table) AppendStatelessBranch(dst []byte, sum uint64) []byte {
+	return appendBranch(dst, statelessMark, sum, t.mac.Sum64(sum, statelessDomain))
+}
+
+func appendBranch(dst []byte, mark byte, a, mac uint64) []byte {
+	dst = append(dst, branchPrefix...)
+	dst = append(dst, mark)
+	dst = appendHex(dst, a)
+	return appendHex(dst, mac)
+}
+
+// ParseBranch tells what a branch is. A branch that does not carry our MAC is
+// Foreign, whatever it looks like.
+func (t *Table) ParseBranch(b []byte) (ID, BranchKind) {
+	if len(b) != BranchLen || string(b[:len(branchPrefix)]) != branchPrefix {
+		return 0, Foreign
+	}
+	mark := b[len(branchPrefix)]
+	a, ok1 := parseHex(b[len(branchPrefix)+1:][:16])
+	mac, ok2 := parseHex(b[len(branchPrefix)+17:])
+	if !ok1 || !ok2 {
+		return 0, Foreign
+	}
+	switch {
+	case mark == statefulMark && mac == t.mac.Sum64(a, statefulDomain):
+		return ID(a), Stateful
+	case mark == statelessMark && mac == t.mac.Sum64(a, statelessDomain):
+		return 0, Stateless
+	}
+	return 0, Foreign
+}
+
+const hexDigits = "0123456789abcdef"
+
+// appendHex appends sixteen hex digits.
+func appendHex(dst []byte, v uint64) []byte {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], v)
+	for _, c := range b {
+		dst = append(dst, hexDigits[c>>4], hexDigits[c&15])
+	}
+	return dst
+}
+
+func parseHex(b []byte) (uint64, bool) {
+	var v uint64
+	for _, c := range b {
+		switch {
+		case c >= '0' && c <= '9':
+			c -= '0'
+		case c >= 'a' && c <= 'f':
+			c -= 'a' - 10
+		default:
+			return 0, false
+		}
+		v = v<<4 | uint64(c)
+	}
+	return v, true
+}

@@ -1,0 +1,331 @@
+package transaction
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Config sizes a table.
+type Config struct {
+	Slots   int    // transactions at one time, in all
+	Bytes   uint64 // stored messages, in all; 0: no bound
+	T1, T2  time.Duration
+	Reply   time.Duration // see Timers
+	Invite  time.Duration
+	Wait    time.Duration
+	Workers int   // how many goroutines will use the table; sets the number of shards
+	Now     int64 // the clock's present reading, ms
+}
+
+// Table holds the transactions.
+type Table struct {
+	shards []shard
+	timers Timers
+	keys   Hasher // of received messages
+	mac    Hasher // of our branches
+	slots  int
+	live   atomic.Int64
+	peak   atomic.Int64
+	bytes  budget
+}
+
+type shard struct {
+	mu    sync.Mutex
+	slots []Slot
+	index index
+	free  uint32 // freed slots, chained through same
+	made  uint32 // slots handed out at least once
+	store store
+	wheel wheel
+	_     [64]byte // a shard's lock has its own cache line
+}
+
+// New makes an empty table with fresh random keys. The error names a figure that
+// cannot work.
+func New(cfg Config) (*Table, error) {
+	if cfg.Slots < 1 {
+		return nil, fmt.Errorf("transaction table of %d slots: at least 1 is needed", cfg.Slots)
+	}
+	for _, d := range []struct {
+		name string
+		d    time.Duration
+	}{{"T1", cfg.T1}, {"T2", cfg.T2}, {"reply timeout", cfg.Reply}, {"invite timeout", cfg.Invite}, {"wait", cfg.Wait}} {
+		if d.d < time.Millisecond {
+			return nil, fmt.Errorf("transaction timer %s is %v: at least 1ms is needed", d.name, d.d)
+		}
+	}
+	var seed [32]byte
+	if _, err := rand.Read(seed[:]); err != nil {
+		return nil, fmt.Errorf("random key for branches: %w", err)
+	}
+	shards := 1
+	for shards < maxShards && shards < 4*cfg.Workers && cfg.Slots/(shards*2) >= 256 {
+		shards *= 2
+	}
+	per := (cfg.Slots + shards - 1) / shards
+	if per > maxSlots {
+		return nil, fmt.Errorf("transaction table of %d slots: at most %d fit", cfg.Slots, maxSlots*shards)
+	}
+	t := &Table{
+		shards: make([]shard, shards),
+		timers: Timers{
+			T1: cfg.T1.Milliseconds(), T2: cfg.T2.Milliseconds(), Reply: cfg.Reply.Milliseconds(),
+			Invite: cfg.Invite.Milliseconds(), Wait: cfg.Wait.Milliseconds(),
+		},
+		keys:  NewHasher([16]byte(seed[:16])),
+		mac:   NewHasher([16]byte(seed[16:])),
+		slots: per * shards,
+	}
+	t.bytes.limit = int64(cfg.Bytes)
+	if cfg.Bytes == 0 || cfg.Bytes > 1<<62 {
+		t.bytes.limit = 1 << 62
+	}
+	for i := range t.shards {
+		sh := &t.shards[i]
+		sh.slots = make([]Slot, per)
+		sh.index = newIndex(per)
+		sh.free = none
+		sh.store.budget = &t.bytes
+		sh.wheel.init(cfg.Now)
+	}
+	return t, nil
+}
+
+// Timers are the timers in force.
+func (t *Table) Timers() *Timers { return &t.timers }
+
+// Hash is the keyed hash of the table, for keys of the caller's own.
+func (t *Table) Hash() Hasher { return t.keys }
+
+// Capacity is the number of slots; Live how many are in use.
+func (t *Table) Capacity() int { return t.slots }
+
+// Live is the number of transactions.
+func (t *Table) Live() int { return int(t.live.Load()) }
+
+// Stats are the figures of a table at one moment.
+type Stats struct {
+	Live          int64  `json:"live"`
+	Peak          int64  `json:"peak"`
+	Capacity      int    `json:"capacity"`
+	Shards        int    `json:"shards"`
+	Bytes         int64  `json:"message_bytes"`          // stored messages, counted by the size of their buffers
+	BytesPeak     int64  `json:"message_bytes_peak"`     //
+	BytesLimit    int64  `json:"message_bytes_limit"`    //
+	BytesReserved int64  `json:"message_bytes_reserved"` // memory taken for buffers, in use or free
+	BytesRefused  uint64 `json:"message_bytes_refused"`  // messages that found no buffer
+}
+
+// Stats reads the figures.
+func (t *Table) Stats() Stats {
+	return Stats{
+		Live: t.live.Load(), Peak: t.peak.Load(), Capacity: t.slots, Shards: len(t.shards),
+		Bytes: t.bytes.used.Load(), BytesPeak: t.bytes.peak.Load(), BytesLimit: t.bytes.limit,
+		BytesReserved: t.bytes.reserved.Load(), BytesRefused: t.bytes.refused.Load(),
+	}
+}
+
+// Tx is a slot with its shard locked; Slot is nil while nothing was found or
+// created. It is valid until Unlock.
+type Tx struct {
+	*Slot
+	t   *Table
+	sh  *shard
+	n   uint32 // shard
+	i   uint32 // slot
+	key uint64
+}
+
+// Lock locks the shard of a key and finds the key's slot, if there is one. The
+// caller must Unlock in either case.
+func (t *Table) Lock(key uint64) Tx {
+	n := uint32(key >> 32 & uint64(len(t.shards)-1))
+	sh := &t.shards[n]
+	sh.mu.Lock()
+	tx := Tx{t: t, sh: sh, n: n, key: key}
+	if i, ok := sh.index.find(sh.slots, key); ok {
+		tx.i, tx.Slot = i, &sh.slots[i]
+	}
+	return tx
+}
+
+// LockID locks the slot an ID names. It reports false, with nothing locked, when
+// the slot is gone.
+func (t *Table) LockID(id ID) (Tx, bool) {
+	n, i, gen, _ := id.split()
+	if int(n) >= len(t.shards) {
+		return Tx{}, false
+	}
+	sh := &t.shards[n]
+	sh.mu.Lock()
+	if int(i) >= len(sh.slots) || sh.slots[i].State == Free || sh.slots[i].gen != gen {
+		sh.mu.Unlock()
+		return Tx{}, false
+	}
+	return Tx{t: t, sh: sh, n: n, i: i, Slot: &sh.slots[i], key: sh.slots[i].key}, true
+}
+
+// Found reports whether the Tx has a slot.
+func (tx *Tx) Found() bool { return tx.Slot != nil }
+
+// Create takes a free slot for the key that was locked. It reports false when the
+// shard has none.
+func (tx *Tx) Create(now int64, invite bool) bool {
+	sh := tx.sh
+	var i uint32
+	switch {
+	case sh.free != none:
+		i = sh.free
+		sh.free = sh.slots[i].same
+	case int(sh.made) < len(sh.slots):
+		i = sh.made
+		sh.made++
+	default:
+		return false
+	}
+	s := &sh.slots[i]
+	gen := (s.gen + 1) & genMask
+	if gen == 0 {
+		gen = 1
+	}
+	*s = Slot{key: tx.key, gen: gen}
+	s.begin(now, invite, &tx.t.timers)
+	sh.index.insert(tx.key, i)
+	tx.i, tx.Slot = i, s
+	live := tx.t.live.Add(1)
+	for {
+		peak := tx.t.peak.Load()
+		if live <= peak || tx.t.peak.CompareAndSwap(peak, live) {
+			return true
+		}
+	}
+}
+
+// Unlock arms the slot's timers and gives the shard up.
+func (tx *Tx) Unlock() {
+	if tx.Slot != nil && tx.State != Free {
+		tx.sh.schedule(tx.i)
+	}
+	tx.sh.mu.Unlock()
+}
+
+// Free gives the slot and its buffers back. The Tx still has to be unlocked.
+func (tx *Tx) Free() {
+	s := tx.Slot
+	if s == nil || s.State == Free {
+		return
+	}
+	tx.sh.unschedule(tx.i)
+	tx.sh.index.remove(tx.sh.slots, tx.i)
+	tx.DropRequest()
+	tx.sh.store.give(s.response)
+	s.response, s.responseLen = 0, 0
+	s.State = Free
+	s.same, tx.sh.free = tx.sh.free, tx.i
+	tx.t.live.Add(-1)
+}
+
+// Index is the number of the slot among all slots of the table, for what the
+// caller keeps beside it.
+func (tx *Tx) Index() int { return int(tx.n)*len(tx.sh.slots) + int(tx.i) }
+
+// ID names an attempt of the slot.
+func (tx *Tx) ID(attempt int) ID { return makeID(tx.n, tx.i, tx.gen, attempt) }
+
+// SetRequest stores the received request. It reports false when the budget for
+// messages is spent.
+func (tx *Tx) SetRequest(b []byte) bool {
+	r := tx.sh.store.take(len(b))
+	if r == 0 {
+		return false
+	}
+	tx.request, tx.requestLen = r, uint32(copy(tx.sh.store.bytes(r), b))
+	return true
+}
+
+// Request is the stored request, nil once it was dropped.
+func (tx *Tx) Request() []byte {
+	if tx.request == 0 {
+		return nil
+	}
+	return tx.sh.store.bytes(tx.request)[:tx.requestLen]
+}
+
+// DropRequest frees the stored request: nothing will be built from it again.
+func (tx *Tx) DropRequest() {
+	tx.sh.store.give(tx.request)
+	tx.request, tx.requestLen = 0, 0
+}
+
+// SetResponse stores the last response sent upstream in place of an earlier one.
+// It reports false when the budget for messages is spent; a retransmitted request
+// then goes unanswered by us.
+func (tx *Tx) SetResponse(b []byte) bool {
+	s := &tx.sh.store
+	if tx.response != 0 && len(s.bytes(tx.response)) < len(b) {
+		s.give(tx.response)
+		tx.response, tx.responseLen = 0, 0
+	}
+	if tx.response == 0 {
+		tx.response = s.take(len(b))
+	}
+	if tx.response == 0 {
+		return false
+	}
+	tx.responseLen = uint32(copy(s.bytes(tx.response), b))
+	return true
+}
+
+// Response is the last response sent upstream, nil when there is none.
+func (tx *Tx) Response() []byte {
+	if tx.response == 0 {
+		return nil
+	}
+	return tx.sh.store.bytes(tx.response)[:tx.responseLen]
+}
+
+// DropResponse frees the stored response.
+func (tx *Tx) DropResponse() {
+	tx.sh.store.give(tx.response)
+	tx.response, tx.responseLen = 0, 0
+}
+
+// ServerKey is the key of the server transaction a request belongs to (17.2.3):
+// the branch, the sent-by it came with and the method, where ACK and CANCEL
+// belong to the INVITE. scratch is memory to build it in; it must be long enough
+// to be reused without growing.
+func (t *Table) ServerKey(scratch *[]byte, branch, host []byte, port uint16, method string) uint64 {
+	b := (*scratch)[:0]
+	b = append(b, method...)
+	b = append(b, 0)
+	b = binary.BigEndian.AppendUint16(b, port)
+	for _, c := range host {
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		b = append(b, c)
+	}
+	b = append(b, 0)
+	b = append(b, branch...)
+	*scratch = b
+	return t.keys.Sum(b)
+}
+
+// LegacyKey is the key for a request whose branch lacks the RFC 3261 cookie. Parts
+// are what 17.2.3 compares: Request-URI, From tag, Call-ID, CSeq number and the
+// top Via. (The To tag is left out: an ACK has one where its INVITE had none.)
+func (t *Table) LegacyKey(scratch *[]byte, method string, parts ...[]byte) uint64 {
+	b := (*scratch)[:0]
+	b = append(b, 1)
+	b = append(b, method...)
+	for _, p := range parts {
+		b = append(b, 0)
+		b = append(b, p...)
+	}
+	*scratch = b
+	return t.keys.Sum(b)
+}
