@@ -1,0 +1,120 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"trunkline/appliance/sizing"
+)
+
+func (v *view) firewall() {
+	a := v.p.Appliance
+	v.title("Firewall")
+	if !a.Firewall.Enabled {
+		v.wrap("off: anyone may send to the listeners, sbcd alone drops strangers", "  ", "    ", yellow)
+		return
+	}
+	rows := [][]string{{"listener", "sources", "peers"}}
+	for _, l := range a.Listeners {
+		rows = append(rows, []string{l.Name, v.nets(len(l.Sources), func(i int) string { return l.Sources[i].String() }), v.nets(len(l.Peers), func(i int) string { return l.Peers[i].Addr().String() })})
+	}
+	v.table([]column{{}, {}, {}}, rows, true)
+	v.wrap(fmt.Sprintf("Everything else is dropped. One source may send %s packets/s (burst %s).",
+		sizing.Count(float64(a.Firewall.SourceRate)), sizing.Count(float64(a.Firewall.SourceBurst))), "  ", "  ", "")
+}
+
+// nets lists a few networks, or all of them in the full view.
+func (v *view) nets(n int, at func(int) string) string {
+	limit := 2
+	if v.o.Full {
+		limit = 4
+	}
+	var out []string
+	for i := 0; i < n && i < limit; i++ {
+		out = append(out, at(i))
+	}
+	s := strings.Join(out, ", ")
+	if n > limit {
+		s += fmt.Sprintf(" and %d more", n-limit)
+	}
+	if n == 0 {
+		s = "-"
+	}
+	return s
+}
+
+func (v *view) sysctls() {
+	v.title("Kernel settings")
+	for _, s := range v.p.Budget.Sysctls {
+		v.wrap(s.Key+" = "+s.Value, "  ", "    ", "")
+		v.wrap(s.Why, "    ", "    ", dim)
+	}
+}
+
+func (v *view) files() {
+	v.title("Files of the config layer")
+	if !v.p.Complete {
+		v.wrap("not rendered", "  ", "  ", "")
+		return
+	}
+	rows := [][]string{{"file", "size", "sha256"}}
+	for _, f := range v.p.Files {
+		rows = append(rows, []string{f.Path, sizing.Bytes(float64(f.Size)), f.SHA256[:min(12, len(f.SHA256))]})
+	}
+	v.table([]column{{}, {right: true}, {}}, rows, true)
+}
+
+// summary closes the short view.
+func (v *view) summary() {
+	if !v.p.Complete {
+		return
+	}
+	size := 0
+	for _, f := range v.p.Files {
+		size += f.Size
+	}
+	v.b.WriteString("\n")
+	v.wrap(fmt.Sprintf("Config layer: %s, %s. For formulas, kernel settings and digests: the full report.",
+		plural(len(v.p.Files), "file"), sizing.Bytes(float64(size))), "", "  ", "")
+}
+
+// figures prints how every number came about, each once.
+func (v *view) figures() {
+	v.title("Figures")
+	b := v.p.Budget
+	list := []sizing.Figure{b.OfferedCalls, b.CallsHeld, b.CoresNeeded, b.TotalWorkers}
+	for _, l := range b.Listeners {
+		list = append(list, l.Workers, l.RecvBuffer, l.SendBuffer)
+	}
+	list = append(list, b.Transactions, b.MessageBytes, b.Calls)
+	for _, t := range b.SHM {
+		list = append(list, t.Bytes)
+	}
+	list = append(list, b.SHMTotal)
+	for _, m := range b.Memory {
+		list = append(list, m.Bytes)
+	}
+	list = append(list, b.ProcessLimit, b.OpenFiles, b.SourceRate)
+	for _, c := range b.Ceilings {
+		list = append(list, c.At)
+	}
+	seen := map[string]bool{}
+	for _, f := range list {
+		if seen[f.ID] {
+			continue
+		}
+		seen[f.ID] = true
+		v.wrap(fmt.Sprintf("%s = %s", f.ID, f.Format()), "  ", "    ", bold)
+		v.wrap("= "+f.Formula, "    ", "      ", "")
+		for _, in := range f.Inputs {
+			s := in.Name + " = " + sizing.Figure{Value: in.Value, Unit: in.Unit}.Format()
+			if in.Value != 0 && in.Value < 0.01 {
+				s = fmt.Sprintf("%s = %g %s", in.Name, in.Value, in.Unit)
+			}
+			if in.Source != "" {
+				s += "; " + in.Source
+			}
+			v.wrap(s, "      ", "        ", dim)
+		}
+	}
+}
