@@ -2,15 +2,19 @@ package transaction
 
 import "encoding/binary"
 
-// ID names one attempt of one live slot: 8 bits of shard, 24 of slot, 28 of
-// generation, 4 of attempt. The zero ID names nothing, for generations start at
-// one.
+// ID names one attempt of one slot: 8 bits of shard, 24 of slot, 20 of
+// generation, 8 of the listener replies go out through, 4 of attempt. The zero ID
+// names nothing, for generations start at one.
 type ID uint64
 
 const (
-	genBits     = 28
-	genMask     = 1<<genBits - 1
-	attemptBits = 4
+	genBits      = 20
+	genMask      = 1<<genBits - 1
+	listenerBits = 8
+	attemptBits  = 4
+
+	// MaxListeners is how many listeners an ID can tell apart.
+	MaxListeners = 1 << listenerBits
 
 	// MaxAttempts is how many destinations one transaction may try.
 	MaxAttempts = 1 << attemptBits
@@ -19,13 +23,18 @@ const (
 	maxSlots  = 1 << 24 // of one shard
 )
 
-func makeID(shard, slot, gen uint32, attempt int) ID {
-	return ID(uint64(shard)<<56 | uint64(slot)<<32 | uint64(gen)<<attemptBits | uint64(attempt))
+func makeID(shard, slot, gen uint32, listener uint16, attempt int) ID {
+	return ID(uint64(shard)<<56 | uint64(slot)<<32 | uint64(gen)<<(listenerBits+attemptBits) |
+		uint64(listener&(MaxListeners-1))<<attemptBits | uint64(attempt))
 }
 
-func (id ID) split() (shard, slot, gen uint32, attempt int) {
-	return uint32(id >> 56), uint32(id>>32) & (maxSlots - 1), uint32(id>>attemptBits) & genMask, int(id & (MaxAttempts - 1))
+func (id ID) split() (shard, slot, gen uint32) {
+	return uint32(id >> 56), uint32(id>>32) & (maxSlots - 1), uint32(id>>(listenerBits+attemptBits)) & genMask
 }
+
+// Listener is the listener the request came in through, for a reply that outlives
+// its slot.
+func (id ID) Listener() int { return int(id>>attemptBits) & (MaxListeners - 1) }
 
 // Attempt is the number of the attempt the ID names.
 func (id ID) Attempt() int { return int(id & (MaxAttempts - 1)) }
@@ -63,9 +72,12 @@ func (t *Table) AppendBranch(dst []byte, id ID) []byte {
 	return appendBranch(dst, statefulMark, uint64(id), t.mac.Sum64(uint64(id), statefulDomain))
 }
 
-// AppendStatelessBranch appends a branch for a message forwarded without state.
-// sum must be the same for a retransmission of that message (RFC 3261 16.11).
-func (t *Table) AppendStatelessBranch(dst []byte, sum uint64) []byte {
+// AppendStatelessBranch appends a branch for a message forwarded without state,
+// received through a listener. sum must be the same for a retransmission of that
+// message (RFC 3261 16.11).
+func (t *Table) AppendStatelessBranch(dst []byte, sum uint64, listener int) []byte {
+	const mask = MaxListeners - 1
+	sum = sum&^(mask<<attemptBits) | uint64(listener&mask)<<attemptBits
 	return appendBranch(dst, statelessMark, sum, t.mac.Sum64(sum, statelessDomain))
 }
 
@@ -76,7 +88,8 @@ func appendBranch(dst []byte, mark byte, a, mac uint64) []byte {
 	return appendHex(dst, mac)
 }
 
-// ParseBranch tells what a branch is. A branch that does not carry our MAC is
+// ParseBranch tells what a branch is; of a Stateless one only the ID's Listener
+// has a meaning. A branch that does not carry our MAC is
 // Foreign, whatever it looks like.
 func (t *Table) ParseBranch(b []byte) (ID, BranchKind) {
 	if len(b) != BranchLen || string(b[:len(branchPrefix)]) != branchPrefix {
@@ -92,7 +105,7 @@ func (t *Table) ParseBranch(b []byte) (ID, BranchKind) {
 	case mark == statefulMark && mac == t.mac.Sum64(a, statefulDomain):
 		return ID(a), Stateful
 	case mark == statelessMark && mac == t.mac.Sum64(a, statelessDomain):
-		return 0, Stateless
+		return ID(a), Stateless
 	}
 	return 0, Foreign
 }

@@ -156,7 +156,7 @@ func (t *Table) Lock(key uint64) Tx {
 // LockID locks the slot an ID names. It reports false, with nothing locked, when
 // the slot is gone.
 func (t *Table) LockID(id ID) (Tx, bool) {
-	n, i, gen, _ := id.split()
+	n, i, gen := id.split()
 	if int(n) >= len(t.shards) {
 		return Tx{}, false
 	}
@@ -234,7 +234,7 @@ func (tx *Tx) Free() {
 func (tx *Tx) Index() int { return int(tx.n)*len(tx.sh.slots) + int(tx.i) }
 
 // ID names an attempt of the slot.
-func (tx *Tx) ID(attempt int) ID { return makeID(tx.n, tx.i, tx.gen, attempt) }
+func (tx *Tx) ID(attempt int) ID { return makeID(tx.n, tx.i, tx.gen, tx.Upstream.Listener, attempt) }
 
 // SetRequest stores the received request. It reports false when the budget for
 // messages is spent.

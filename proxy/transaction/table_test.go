@@ -44,13 +44,13 @@ func TestSipHash(t *testing.T) {
 
 func TestBranch(t *testing.T) {
 	tab, other := testTable(t, 10, 0, 1), testTable(t, 10, 0, 1)
-	id := makeID(3, 77, 12345, 9)
+	id := makeID(3, 77, 12345, 201, 9)
 	b := tab.AppendBranch(nil, id)
 	if len(b) != BranchLen {
 		t.Fatalf("branch %q has %d bytes, want %d", b, len(b), BranchLen)
 	}
 	got, kind := tab.ParseBranch(b)
-	if kind != Stateful || got != id || got.Attempt() != 9 {
+	if kind != Stateful || got != id || got.Attempt() != 9 || got.Listener() != 201 {
 		t.Fatalf("own branch parsed as %v %v", got, kind)
 	}
 	if _, kind := other.ParseBranch(b); kind != Foreign {
@@ -68,9 +68,9 @@ func TestBranch(t *testing.T) {
 			}
 		}
 	}
-	s := tab.AppendStatelessBranch(nil, 99)
-	if _, kind := tab.ParseBranch(s); kind != Stateless {
-		t.Errorf("stateless branch parsed as %v", kind)
+	s := tab.AppendStatelessBranch(nil, ^uint64(0), 17)
+	if id, kind := tab.ParseBranch(s); kind != Stateless || id.Listener() != 17 {
+		t.Errorf("stateless branch parsed as %v of listener %d", kind, id.Listener())
 	}
 	s[len(branchPrefix)] = statefulMark
 	if _, kind := tab.ParseBranch(s); kind != Foreign {
@@ -309,7 +309,7 @@ func TestConcurrentUse(t *testing.T) {
 	for i := range tab.shards {
 		for j := range tab.shards[i].slots {
 			if s := &tab.shards[i].slots[j]; s.State != Free {
-				tx, ok := tab.LockID(makeID(uint32(i), uint32(j), s.gen, 0))
+				tx, ok := tab.LockID(makeID(uint32(i), uint32(j), s.gen, 0, 0))
 				if !ok {
 					t.Fatal("a live slot is not found by its ID")
 				}
