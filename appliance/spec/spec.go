@@ -62,13 +62,16 @@ func (h Hardware) Threads() int { return h.Cores * h.ThreadsPerCore }
 // appliance; MatchMAC picks the hardware (empty: the only NIC of the machine).
 type NIC struct {
 	Name      string
-	MatchMAC  string // lower case, colon separated
-	SpeedBits uint64 // bits per second
-	Queues    int
-	MTU       int
+	MatchMAC  string         // lower case, colon separated
+	SpeedBits uint64         // bits per second; 0: not stated
+	Queues    int            // default 1
+	MTU       int            // default 1500
 	Addresses []netip.Prefix // host address with prefix length
 	Gateways  []netip.Addr   // at most one per family
 	Range     hcl.Range
+
+	AddressRanges, GatewayRanges []hcl.Range // one per entry
+	MatchRange                   hcl.Range
 }
 
 // Workload is what the appliance must carry, on two axes.
@@ -76,16 +79,18 @@ type Workload struct {
 	CPS             int           // new calls per second
 	ConcurrentCalls int           // calls in progress at the peak
 	CallDuration    time.Duration // mean, answered to BYE
-	RingTime        time.Duration // mean, INVITE to final reply
+	RingTime        time.Duration // mean, INVITE to final reply; default 8s
 	Range           hcl.Range
+
+	CPSRange, ConcurrentRange, DurationRange, RingRange hcl.Range
 }
 
 // Listener is one SIP socket.
 type Listener struct {
 	Name      string
-	NIC       string
+	NIC       string // the NIC that has Address; empty: loopback
 	Address   netip.Addr
-	Port      int
+	Port      int    // default 5060
 	Transport string // "udp"
 	Advertise string // host[:port], empty: Address and Port
 	Sources   []netip.Prefix
@@ -100,11 +105,13 @@ type Listener struct {
 type Dispatcher struct {
 	Name         string
 	ID           int
-	Algorithm    string // "hash-callid", "round-robin"
+	Algorithm    string // "hash-callid" (default), "round-robin"
 	Probe        *Probe // nil: not probed
 	Failover     Failover
 	Destinations []*Destination
 	Range        hcl.Range
+
+	IDRange hcl.Range
 }
 
 // Probe is OPTIONS probing. Defaults follow requirement B2: every 30 s, five
@@ -137,6 +144,8 @@ type Destination struct {
 	MaxCPS   int            // 0: not stated
 	MaxCalls int            // 0: not stated
 	Range    hcl.Range
+
+	URIRange, ListenerRange, MaxCPSRange, MaxCallsRange hcl.Range
 }
 
 // Route sends new calls to dispatcher sets.
@@ -147,28 +156,35 @@ type Route struct {
 	To     []string
 	Cache  string
 	Range  hcl.Range // zero for the implied route
+
+	FromRanges, ToRanges    []hcl.Range // one per entry
+	PrefixRange, CacheRange hcl.Range
 }
 
 // Cache is a table loaded before (sync) or after (background) the listeners open.
 type Cache struct {
 	Name   string
-	Source string // "file"
-	File   string // as written: relative to the spec directory when Baked, absolute inside the appliance otherwise
-	Baked  bool   // Data is baked into the config layer
-	Data   []byte // the file's bytes when Baked
-	Rows   int    // counted when Baked, else the spec's `rows`
-	Warmup string // "sync", "background"
-	OnFail string // "refuse"
-	Within time.Duration
+	Source string        // "file"
+	File   string        // as written: relative to the spec directory when Baked, absolute inside the appliance otherwise
+	Baked  bool          // Data is baked into the config layer
+	Data   []byte        // the file's bytes when Baked
+	Rows   int           // counted when Baked, else the spec's `rows`
+	Warmup string        // "sync", "background"
+	OnFail string        // "refuse"
+	Within time.Duration // bound on a load; default 60s
 	Range  hcl.Range
+
+	FileRange hcl.Range
 }
 
 // Limits are global admission limits. Zero: none.
 type Limits struct {
-	CPS, Burst, ConcurrentCalls int
-	RetryAfter                  time.Duration
-	MessageSize                 int // bytes
+	CPS, Burst, ConcurrentCalls int           // Burst defaults to CPS: one second's worth
+	RetryAfter                  time.Duration // whole seconds; default 5s
+	MessageSize                 int           // bytes; default 65535, the most UDP carries
 	Range                       hcl.Range
+
+	CPSRange, ConcurrentRange hcl.Range
 }
 
 // Transaction holds timers; zero values have been replaced by defaults.

@@ -1,0 +1,99 @@
+package spec
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// golden compares got with a file, or rewrites it.
+func golden(t *testing.T, path string, got []byte) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v (write it with -update)", err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs.\n--- got\n%s\n--- want\n%s", path, got, want)
+	}
+}
+
+func render(t *testing.T, files map[string]*hcl.File, diags hcl.Diagnostics) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := WriteDiagnostics(&b, files, diags, 100, false); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func specDirs(t *testing.T, pattern string) []string {
+	t.Helper()
+	dirs, err := filepath.Glob(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dirs
+}
+
+func TestExample(t *testing.T) {
+	s, diags, files := Load("../examples/edge-fra1", Options{})
+	if len(diags) > 0 {
+		t.Fatalf("%s", render(t, files, diags))
+	}
+	if s.Appliance.Name != "edge-fra1" {
+		t.Errorf("name %q", s.Appliance.Name)
+	}
+}
+
+func TestWrong(t *testing.T) {
+	dirs := specDirs(t, "testdata/wrong/*")
+	if len(dirs) < 35 {
+		t.Fatalf("only %d wrong specs", len(dirs))
+	}
+	for _, dir := range dirs {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			s, diags, files := LoadFS(os.DirFS(dir), "", Options{})
+			if !diags.HasErrors() {
+				t.Errorf("accepted")
+			}
+			if s != nil {
+				t.Errorf("a Spec beside errors")
+			}
+			for _, d := range diags {
+				if d.Summary == "" || d.Detail == "" {
+					t.Errorf("diagnostic without summary or detail: %+v", d)
+				}
+			}
+			golden(t, filepath.Join(dir, "want.txt"), render(t, files, diags))
+		})
+	}
+}
+
+func TestOrderIsStable(t *testing.T) {
+	for _, dir := range specDirs(t, "testdata/wrong/*") {
+		var first []byte
+		for range 5 {
+			_, diags, files := LoadFS(os.DirFS(dir), "", Options{})
+			got := render(t, files, diags)
+			if first == nil {
+				first = got
+			}
+			if !bytes.Equal(first, got) {
+				t.Errorf("%s: two loads, two outputs", dir)
+			}
+		}
+	}
+}

@@ -1,0 +1,233 @@
+package spec
+
+import (
+	"fmt"
+	"regexp"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// section is one block checked against its schema: what is in it is known, what
+// is missing has been reported.
+type section struct {
+	d      *decoder
+	schema *blockSchema
+	what   string // how diagnostics call it: `listener "core"`
+	name   string // its label
+	def    hcl.Range
+	attrs  map[string]*hclsyntax.Attribute
+	blocks map[string][]*hclsyntax.Block
+	typos  map[string]bool // what unknown attributes and blocks were meant to be
+}
+
+// section checks the shape of a block: labels, attributes and blocks known,
+// the required ones there, the single ones single.
+func (d *decoder) section(b *hclsyntax.Block, schema *blockSchema) *section {
+	s := &section{d: d, schema: schema, what: b.Type, def: b.DefRange()}
+	switch {
+	case schema.labelled && len(b.Labels) == 0:
+		d.errorf(s.def, "Missing name", "A %s block has a name: write %s \"NAME\" { ... }.", b.Type, b.Type)
+	case schema.labelled && len(b.Labels) > 1:
+		d.errorf(b.LabelRanges[1], "More than one name", "A %s block has one name: remove %q.", b.Type, b.Labels[1])
+	case !schema.labelled && len(b.Labels) > 0:
+		d.errorf(b.LabelRanges[0], "Name not expected", "A %s block has no name: remove %q.", b.Type, b.Labels[0])
+	}
+	if schema.labelled && len(b.Labels) > 0 {
+		s.name = b.Labels[0]
+		s.what = fmt.Sprintf("%s %q", b.Type, s.name)
+		if schema.typ != "appliance" && schema.typ != "nic" { // these two have rules of their own
+			d.checkName(s.name, b.LabelRanges[0])
+		}
+	}
+	s.fill([]*hclsyntax.Body{b.Body})
+	return s
+}
+
+var nameRule = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$`)
+
+// checkName keeps names usable as file names, in rulesets and in metrics.
+func (d *decoder) checkName(name string, at hcl.Range) {
+	if !nameRule.MatchString(name) {
+		d.errorf(at, "Invalid name", "The name %q cannot be used: write 1 to 63 letters, digits, hyphens, underscores or dots, beginning with a letter or digit.", name)
+	}
+}
+
+// fill sorts the content of one or several bodies (the root is one per file)
+// into s.
+func (s *section) fill(bodies []*hclsyntax.Body) {
+	s.attrs = map[string]*hclsyntax.Attribute{}
+	s.blocks = map[string][]*hclsyntax.Block{}
+	s.typos = map[string]bool{}
+	for _, body := range bodies {
+		for name, a := range body.Attributes {
+			switch known := s.schema.attr(name); {
+			case known == nil:
+				s.typos[s.unknownAttr(name, a.NameRange)] = true
+			case known.later:
+				s.d.notBuilt(a.NameRange, fmt.Sprintf("attribute %q", name))
+			case s.attrs[name] != nil:
+				s.duplicateAttr(name, a)
+			default:
+				s.attrs[name] = a
+			}
+		}
+		for _, b := range body.Blocks {
+			switch known := s.schema.block(b.Type); {
+			case b.Type == "dynamic":
+				s.d.notBuilt(b.DefRange(), `block "dynamic"`)
+			case known == nil:
+				meant := s.unknownBlock(b)
+				s.typos[meant] = true
+				if len(b.Labels) > 0 {
+					s.d.broken(meant, b.Labels[0])
+				}
+			case known.later:
+				s.d.notBuilt(b.DefRange(), fmt.Sprintf("block %q", b.Type))
+			case len(s.blocks[b.Type]) > 0 && !known.many:
+				s.duplicateBlock(b, s.blocks[b.Type][0])
+			default:
+				s.blocks[b.Type] = append(s.blocks[b.Type], b)
+			}
+		}
+	}
+	for _, a := range s.schema.attrs {
+		// What was misspelt has been reported; that it is also missing is no news.
+		if a.required && s.attrs[a.name] == nil && !s.typos[a.name] {
+			s.d.errorf(s.def, fmt.Sprintf("Missing %s", a.name), "The %s needs %s. For example: %s = %s", s.what, a.name, a.name, a.example)
+		}
+	}
+	for i := range s.schema.blocks {
+		b := &s.schema.blocks[i]
+		if b.required && len(s.blocks[b.typ]) == 0 && !s.typos[b.typ] {
+			form := b.typ + " { ... }"
+			if b.labelled {
+				form = b.typ + ` "NAME" { ... }`
+			}
+			s.d.errorf(s.def, fmt.Sprintf("Missing %s", b.typ), "The %s needs a %s block: %s", s.what, b.typ, form)
+		}
+	}
+}
+
+// unknownAttr reports an attribute outside the schema and says what was meant.
+func (s *section) unknownAttr(name string, at hcl.Range) string {
+	var names []string
+	for _, a := range s.schema.attrs {
+		if !a.later {
+			names = append(names, a.name)
+		}
+	}
+	meant := closest(name, names)
+	switch {
+	case meant != "":
+		s.d.errorf(at, "Unknown attribute", "There is no attribute %q in %s. Did you mean %q?", name, s.place(), meant)
+	case s.schema.block(name) != nil:
+		meant = name
+		s.d.errorf(at, "Block written as an attribute", "%q is a block: write %s { ... } without the equals sign.", name, name)
+	case len(names) == 0:
+		s.d.errorf(at, "Unknown attribute", "There is no attribute %q in %s: it holds blocks alone. Remove it.", name, s.place())
+	default:
+		s.d.errorf(at, "Unknown attribute", "There is no attribute %q in %s. It may hold %s.", name, s.place(), quoteList(names, "and"))
+	}
+	return meant
+}
+
+// unknownBlock reports a block outside the schema and says what was meant.
+func (s *section) unknownBlock(b *hclsyntax.Block) string {
+	var names []string
+	for i := range s.schema.blocks {
+		if !s.schema.blocks[i].later {
+			names = append(names, s.schema.blocks[i].typ)
+		}
+	}
+	meant := closest(b.Type, names)
+	switch {
+	case meant != "":
+		s.d.errorf(b.TypeRange, "Unknown block", "There is no block %q in %s. Did you mean %q?", b.Type, s.place(), meant)
+	case s.schema.attr(b.Type) != nil:
+		meant = b.Type
+		s.d.errorf(b.TypeRange, "Attribute written as a block", "%q is an attribute: write %s = %s", b.Type, b.Type, s.schema.attr(b.Type).example)
+	case len(names) == 0:
+		s.d.errorf(b.TypeRange, "Unknown block", "There is no block %q in %s: it holds attributes alone. Remove it.", b.Type, s.place())
+	default:
+		s.d.errorf(b.TypeRange, "Unknown block", "There is no block %q in %s. It may hold %s.", b.Type, s.place(), quoteList(names, "and"))
+	}
+	return meant
+}
+
+// place is where something unknown was found.
+func (s *section) place() string {
+	if s.schema == &rootSchema {
+		return "a spec"
+	}
+	return "a " + s.schema.typ + " block"
+}
+
+func (s *section) duplicateAttr(name string, a *hclsyntax.Attribute) {
+	s.d.errorf(a.NameRange, fmt.Sprintf("%s given twice", name), "%s stands at %s already. Remove one of the two.", name, at(s.attrs[name].NameRange))
+}
+
+func (s *section) duplicateBlock(b, first *hclsyntax.Block) {
+	if b.Type == "appliance" {
+		s.d.errorf(b.DefRange(), "More than one appliance", "An appliance block stands at %s already. A spec describes one appliance; fleets are not built yet in this version: give each appliance a directory of its own.", at(first.DefRange()))
+		return
+	}
+	s.d.errorf(b.DefRange(), fmt.Sprintf("More than one %s block", b.Type), "A %s block stands at %s already. Move what is in this one there.", b.Type, at(first.DefRange()))
+}
+
+// one gives the section of a block that occurs at most once; nil when absent.
+func (s *section) one(typ string) *section {
+	if len(s.blocks[typ]) == 0 {
+		return nil
+	}
+	return s.d.section(s.blocks[typ][0], s.schema.block(typ))
+}
+
+// all gives the sections of a block type in source order and reports names used
+// twice. The second of a name is still decoded: its other mistakes count too.
+func (s *section) all(typ string) []*section {
+	var out []*section
+	first := map[string]hcl.Range{}
+	for _, b := range s.blocks[typ] {
+		sec := s.d.section(b, s.schema.block(typ))
+		if prev, dup := first[sec.name]; dup && sec.name != "" {
+			s.d.errorf(b.LabelRanges[0], "Name used twice", "A %s named %q stands at %s already. Give this one another name.", typ, sec.name, at(prev))
+		} else {
+			first[sec.name] = sec.def
+		}
+		out = append(out, sec)
+	}
+	return out
+}
+
+// has reports whether the attribute is written, whatever its value.
+func (s *section) has(name string) bool { return s.attrs[name] != nil }
+
+// rng is where an attribute's value stands, or else the block's header.
+func (s *section) rng(name string) hcl.Range {
+	if a := s.attrs[name]; a != nil {
+		return a.Expr.Range()
+	}
+	return s.def
+}
+
+func (b *blockSchema) attr(name string) *attrSchema {
+	for i := range b.attrs {
+		if b.attrs[i].name == name {
+			return &b.attrs[i]
+		}
+	}
+	return nil
+}
+
+func (b *blockSchema) block(typ string) *blockSchema {
+	for i := range b.blocks {
+		if b.blocks[i].typ == typ {
+			return &b.blocks[i]
+		}
+	}
+	return nil
+}
+
+// at is a place as details name it: file:line.
+func at(r hcl.Range) string { return fmt.Sprintf("%s:%d", r.Filename, r.Start.Line) }
