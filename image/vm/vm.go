@@ -1,0 +1,193 @@
+// Package vm runs an appliance's raw disk in QEMU under UEFI.
+//
+// It promises:
+//
+//   - the disk file is never written: the guest writes to a snapshot that ends
+//     with it, and so do the firmware's variables;
+//   - no QEMU outlives its context, its VM or this process (parent death
+//     signal), and nothing is left in temporary directories;
+//   - KVM is used only where a virtual CPU truly runs (package kvm), else
+//     software emulation without cmpxchg16b, which QEMU miscomputes;
+//   - waiting for something on the console ends early, with the console's tail,
+//     when the guest panics, refuses to start or ends.
+//
+// Networks are given per NIC: Tap for an interface of a network namespace, or a
+// port of package wire for an isolated user-mode network.
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"trunkline/image/vm/kvm"
+)
+
+// Config is one virtual machine.
+type Config struct {
+	Disk      string // raw disk image
+	MemoryMiB int    // 0: 1024, the least the image boots with
+	CPUs      int    // 0: 2
+	NICs      []NIC
+	Console   io.Writer // receives the serial console as it comes; nil: kept only
+	Firmware  Firmware  // zero: FindFirmware
+	Accel     Accel     // empty: KVM where it works, else TCG
+	QEMU      string    // binary; empty: qemu-system-x86_64 from PATH
+	// Netns is a network namespace (a path like /run/netns/NAME) the QEMU process
+	// runs in; empty: the caller's. Needs root.
+	Netns string
+}
+
+// NIC is one virtio network interface.
+type NIC struct {
+	MAC     string // empty: derived from the position, 52:54:00:74:6b:NN
+	Backend Backend
+}
+
+// Backend is what a NIC is plugged into.
+type Backend interface {
+	// Netdev returns the value of QEMU's -netdev option for this id. pass hands a
+	// file to QEMU and returns its descriptor number there.
+	Netdev(id string, pass func(*os.File) int) (string, error)
+	// Started is called once QEMU holds the files passed.
+	Started()
+}
+
+// Tap is a tap interface that exists in the namespace QEMU runs in.
+type Tap struct{ Name string }
+
+// Netdev implements Backend.
+func (t Tap) Netdev(id string, _ func(*os.File) int) (string, error) {
+	if t.Name == "" || strings.ContainsAny(t.Name, ",/ ") {
+		return "", fmt.Errorf("tap interface name %q", t.Name)
+	}
+	return "tap,id=" + id + ",ifname=" + t.Name + ",script=no,downscript=no", nil
+}
+
+// Started implements Backend.
+func (Tap) Started() {}
+
+// Accel is how the guest's instructions run.
+type Accel string
+
+// Accelerators.
+const (
+	KVM Accel = "kvm"
+	TCG Accel = "tcg" // software
+)
+
+// ChooseAccel returns KVM where it works, else TCG and why.
+func ChooseAccel() (Accel, error) {
+	if err := kvm.Probe(); err != nil {
+		return TCG, err
+	}
+	return KVM, nil
+}
+
+// DefaultMAC is the address of NIC i when none is given.
+func DefaultMAC(i int) string { return fmt.Sprintf("52:54:00:74:6b:%02x", i&0xff) }
+
+// ErrNoQEMU says that QEMU or its firmware is missing.
+var ErrNoQEMU = errors.New("missing program")
+
+// stopGrace is how long Stop waits for the guest to power itself off when its
+// context sets no deadline. Ending it the hard way harms nothing: the disk is a
+// snapshot.
+const stopGrace = 5 * time.Second
+
+// Start boots the machine. It ends with ctx, with Stop, or by itself.
+func Start(ctx context.Context, cfg Config) (*VM, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, fmt.Errorf("vm: %w", err)
+	}
+	m, err := launch(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("vm: %w", err)
+	}
+	return m, nil
+}
+
+// complete fills what was left open and checks what QEMU would fail on obscurely.
+func (c *Config) complete() error {
+	if st, err := os.Stat(c.Disk); err != nil {
+		return fmt.Errorf("disk: %w", err)
+	} else if !st.Mode().IsRegular() {
+		return fmt.Errorf("disk %s is not a file", c.Disk)
+	}
+	if c.QEMU == "" {
+		path, err := exec.LookPath("qemu-system-x86_64")
+		if err != nil {
+			return fmt.Errorf("%w: qemu-system-x86_64; install it (Debian, Ubuntu: qemu-system-x86; Fedora: qemu-system-x86-core)", ErrNoQEMU)
+		}
+		c.QEMU = path
+	}
+	if c.Firmware == (Firmware{}) {
+		f, err := FindFirmware()
+		if err != nil {
+			return err
+		}
+		c.Firmware = f
+	}
+	if c.MemoryMiB == 0 {
+		c.MemoryMiB = 1024
+	}
+	if c.CPUs == 0 {
+		c.CPUs = 2
+	}
+	if c.Accel == "" {
+		c.Accel, _ = ChooseAccel()
+	}
+	for i := range c.NICs {
+		if c.NICs[i].MAC == "" {
+			c.NICs[i].MAC = DefaultMAC(i)
+		}
+		if mac, err := net.ParseMAC(c.NICs[i].MAC); err != nil || len(mac) != 6 {
+			return fmt.Errorf("NIC %d: MAC %q is not six bytes in hexadecimal", i, c.NICs[i].MAC)
+		}
+		if c.NICs[i].Backend == nil {
+			return fmt.Errorf("NIC %d: no network backend", i)
+		}
+	}
+	return nil
+}
+
+// args is QEMU's command line. pass hands over a file.
+func (c *Config) args(pass func(*os.File) int, qmp *os.File) ([]string, error) {
+	accel, cpu := "kvm", "host"
+	if c.Accel == TCG {
+		// QEMU 7.2 miscomputes cmpxchg16b: a 6.12 kernel then panics in its
+		// allocator now and then.
+		accel, cpu = "tcg", "max,-cx16"
+	}
+	a := []string{
+		"-name", "trunkline", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-machine", "q35,accel=" + accel, "-cpu", cpu,
+		"-m", fmt.Sprint(c.MemoryMiB), "-smp", fmt.Sprint(c.CPUs),
+		"-drive", "if=pflash,unit=0,format=raw,readonly=on,file=" + escape(c.Firmware.Code),
+		"-drive", "if=pflash,unit=1,format=raw,snapshot=on,file=" + escape(c.Firmware.Vars),
+		"-drive", "if=none,id=disk,format=raw,snapshot=on,file=" + escape(c.Disk),
+		"-device", "virtio-blk-pci,drive=disk,bootindex=0",
+		"-device", "virtio-rng-pci",
+		"-serial", "stdio",
+		"-chardev", fmt.Sprintf("socket,id=qmp,fd=%d", pass(qmp)), "-mon", "chardev=qmp,mode=control",
+	}
+	for i, n := range c.NICs {
+		id := fmt.Sprintf("n%d", i)
+		dev, err := n.Backend.Netdev(id, pass)
+		if err != nil {
+			return nil, fmt.Errorf("NIC %d: %w", i, err)
+		}
+		// No boot ROM: the firmware would try the network before giving up on the disk.
+		a = append(a, "-netdev", dev, "-device", "virtio-net-pci,romfile=,netdev="+id+",mac="+n.MAC)
+	}
+	return a, nil
+}
+
+// escape doubles commas, which separate QEMU's options.
+func escape(path string) string { return strings.ReplaceAll(path, ",", ",,") }
