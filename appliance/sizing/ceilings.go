@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"sort"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -64,7 +65,7 @@ func (z *sizer) judge(r rung) {
 		unit = "concurrent calls"
 	}
 	head := r.at.Value / load
-	id := "ceiling." + r.at.ID
+	id := "ceiling." + strings.TrimPrefix(r.at.ID, "ceiling.")
 	switch {
 	case r.told:
 	case head < 1 && r.hardware:
