@@ -7,9 +7,7 @@
 // it is sparse, so it takes about the room of its contents. Sectors are 512
 // bytes. No root, no loop device.
 //
-// The table is go-diskfs's. The file system is package fat32's: the library's
-// own takes its time stamps from the process environment and keeps no serial
-// number, so two builds in one process could not be told apart or kept apart.
+// Table and file system are go-diskfs's.
 package disk
 
 import (
@@ -21,10 +19,10 @@ import (
 	"strings"
 
 	"github.com/diskfs/go-diskfs/backend"
+	"github.com/diskfs/go-diskfs/backend/file"
+	"github.com/diskfs/go-diskfs/filesystem/fat32"
 	"github.com/diskfs/go-diskfs/partition/gpt"
 	"github.com/google/uuid"
-
-	"trunkline/image/disk/fat32"
 )
 
 // Layout is what goes on the disk.
@@ -37,7 +35,11 @@ type Layout struct {
 }
 
 const (
-	mib = 1 << 20
+	mib        = 1 << 20
+	sectorSize = 512
+	// minESP is FAT32 whatever the cluster size up to 4 KiB: a volume of fewer
+	// than 65,525 clusters is FAT16 by definition (Microsoft FAT specification 1.03).
+	minESP = 260 * mib
 	// partitionStart leaves the first MiB to the table, as every tool does.
 	partitionStart = mib
 	// tail holds the backup table; a whole MiB keeps the disk's size round.
@@ -53,14 +55,14 @@ const loaderConf = "timeout 0\neditor no\nauto-entries yes\nauto-firmware no\n"
 // quarter of growth, and room for loaders. Never below what FAT32 needs.
 func ESPSize(uki int64) int64 {
 	size := 3*(uki+uki/4) + 16*mib
-	size = max(size, fat32.MinSize)
+	size = max(size, minESP)
 	return (size + 4*mib - 1) / (4 * mib) * (4 * mib)
 }
 
 // Write writes the disk to path, replacing what is there.
 func Write(path string, l Layout) (err error) {
 	switch {
-	case l.Name == "" || strings.ContainsAny(l.Name, `/\`):
+	case l.Name == "" || strings.ContainsAny(l.Name, `/\"*:<>?|`): // not allowed in FAT names
 		return fmt.Errorf("disk: name %q cannot name a file", l.Name)
 	case len(l.UKI) == 0:
 		return errors.New("disk: no UKI given")
@@ -106,13 +108,13 @@ func Write(path string, l Layout) (err error) {
 func (l Layout) fill(f *os.File, esp int64) error {
 	id := l.identity()
 	table := &gpt.Table{
-		LogicalSectorSize: fat32.SectorSize, PhysicalSectorSize: fat32.SectorSize,
+		LogicalSectorSize: sectorSize, PhysicalSectorSize: sectorSize,
 		ProtectiveMBR: true,
 		GUID:          guid(id, "disk"),
 		Partitions: []*gpt.Partition{{
 			Index: 1,
-			Start: partitionStart / fat32.SectorSize,
-			End:   uint64(partitionStart+esp)/fat32.SectorSize - 1,
+			Start: partitionStart / sectorSize,
+			End:   uint64(partitionStart+esp)/sectorSize - 1,
 			Size:  uint64(esp),
 			Type:  gpt.EFISystemPartition,
 			Name:  "ESP",
@@ -122,15 +124,57 @@ func (l Layout) fill(f *os.File, esp int64) error {
 	if err := table.Write(unsynced{f}, partitionStart+esp+tail); err != nil {
 		return fmt.Errorf("partition table: %w", err)
 	}
-	return fat32.Write(f, fat32.Volume{
-		Size: esp, Start: partitionStart, Label: "ESP",
-		Serial: uint32(id[0]) | uint32(id[1])<<8 | uint32(id[2])<<16 | uint32(id[3])<<24,
-		Files: []fat32.File{
-			{Path: "/EFI/BOOT/BOOTX64.EFI", Data: l.BootLoader},
-			{Path: "/loader/loader.conf", Data: []byte(loaderConf)},
-			{Path: "/EFI/Linux/" + l.Name + ".efi", Data: l.UKI},
-		},
-	})
+	if err := l.fillESP(file.New(f, false), esp); err != nil {
+		return err
+	}
+	return mendParents(f, partitionStart)
+}
+
+// fatEpoch is the first moment a FAT time stamp can hold, 1980-01-01, as a Unix
+// time.
+const fatEpoch = "315532800"
+
+// fillESP makes the FAT32 file system of the ESP and its files.
+func (l Layout) fillESP(f backend.Storage, size int64) error {
+	// The library reads its time stamps from this variable of the process
+	// (reproducible-builds.org). It is always set to the same value and never
+	// taken back, so builds running side by side cannot disturb each other.
+	if err := os.Setenv("SOURCE_DATE_EPOCH", fatEpoch); err != nil {
+		return err
+	}
+	fs, err := fat32.Create(f, size, partitionStart, sectorSize, "ESP", true)
+	if err != nil {
+		return fmt.Errorf("ESP: %w", err)
+	}
+	for _, dir := range []string{"/EFI/BOOT", "/EFI/Linux", "/loader"} {
+		if err := fs.Mkdir(dir); err != nil {
+			return fmt.Errorf("ESP: %s: %w", dir, err)
+		}
+	}
+	for _, f := range []struct {
+		path string
+		data []byte
+	}{
+		{"/EFI/BOOT/BOOTX64.EFI", l.BootLoader},
+		{"/loader/loader.conf", []byte(loaderConf)},
+		{"/EFI/Linux/" + l.Name + ".efi", l.UKI},
+	} {
+		if err := writeFile(fs, f.path, f.data); err != nil {
+			return fmt.Errorf("ESP of %d MiB: %s (%d bytes): %w", size/mib, f.path, len(f.data), err)
+		}
+	}
+	return fs.Close()
+}
+
+func writeFile(fs *fat32.FileSystem, path string, data []byte) error {
+	w, err := fs.OpenFile(path, os.O_CREATE|os.O_RDWR)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(data); err != nil {
+		return err
+	}
+	return w.Close()
 }
 
 // identity is a digest of everything on the disk.

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	"trunkline/image/disk/fat32"
 )
 
 func testLayout() Layout {
@@ -141,7 +139,7 @@ func TestSameBytesAnywhere(t *testing.T) {
 
 func TestESPSize(t *testing.T) {
 	for _, tt := range []struct{ uki, want int64 }{
-		{0, fat32.MinSize}, {58 * mib, fat32.MinSize}, {100 * mib, 392 * mib},
+		{0, minESP}, {58 * mib, minESP}, {100 * mib, 392 * mib},
 	} {
 		if got := ESPSize(tt.uki); got != tt.want {
 			t.Errorf("ESPSize(%d MiB) = %d MiB, want %d MiB", tt.uki/mib, got/mib, tt.want/mib)
