@@ -7,8 +7,7 @@
 // The table has a fixed number of slots in shards with a lock each. A call is
 // found by a 64-bit key the caller computes over Call-ID and the caller's tag
 // with a keyed hash, so that nobody outside can make two calls meet. Calls that
-// share a key on purpose (a forked or spiralling INVITE) are kept as separate
-// calls and end together.
+// share a key on purpose (a forked or spiralling INVITE) are separate calls.
 //
 // Slots are of fixed size and hold no pointers: an ID is shard, slot and
 // generation, and a stale ID finds nothing. Times are nanoseconds of one
@@ -93,6 +92,7 @@ type slot struct {
 	dest     int32
 	live     bool
 	answered bool
+	ending   bool // a BYE named it
 }
 
 type shard struct {
@@ -164,7 +164,7 @@ func (t *Table) Register(key uint64, now int64) (ID, bool) {
 	}
 	c := &s.slots[i]
 	s.free = c.same
-	c.key, c.dest, c.live, c.answered = key, NoDestination, true, false
+	c.key, c.dest, c.live, c.answered, c.ending = key, NoDestination, true, false, false
 	c.expires = now + t.lifetime
 	c.same = none
 	if first, ok := s.byKey[key]; ok {
@@ -238,16 +238,26 @@ func (t *Table) Answered(id ID) bool {
 	return answered
 }
 
-// Find returns the youngest live call of a key.
-func (t *Table) Find(key uint64) (ID, bool) {
+// Ending finds the call of a key that a BYE is about to end, the youngest first.
+// Of several with one key it names each once before it names one again, so that as
+// many BYEs end as many calls, also when they are under way at the same time.
+func (t *Table) Ending(key uint64) (ID, bool) {
 	n := uint32(key & t.mask)
 	s := &t.shards[n]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i, ok := s.byKey[key]
+	first, ok := s.byKey[key]
 	if !ok {
 		return 0, false
 	}
+	i := first
+	for i != none && s.slots[i].ending {
+		i = s.slots[i].same
+	}
+	if i == none {
+		i = first
+	}
+	s.slots[i].ending = true
 	return makeID(n, i, s.slots[i].gen), true
 }
 
@@ -261,23 +271,6 @@ func (t *Table) Release(id ID, cause Cause) bool {
 	t.end(s, i, cause)
 	s.mu.Unlock()
 	return true
-}
-
-// ReleaseKey ends all calls of a key: a BYE ends every branch of a call that came
-// through more than once. It returns how many ended.
-func (t *Table) ReleaseKey(key uint64, cause Cause) int {
-	s := &t.shards[key&t.mask]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := 0
-	for {
-		i, ok := s.byKey[key]
-		if !ok {
-			return n
-		}
-		t.end(s, i, cause)
-		n++
-	}
 }
 
 // Expire ends the calls whose lifetime is over at the time now and returns how

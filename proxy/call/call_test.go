@@ -77,7 +77,11 @@ func TestEveryPathReleases(t *testing.T) {
 	begun := int64(0)
 	now := int64(0)
 	ends := map[string]func(c live){
-		"bye":       func(c live) { tab.ReleaseKey(c.key, Bye) },
+		"bye":       func(c live) {
+			if id, ok := tab.Ending(c.key); ok {
+				tab.Release(id, Bye)
+			}
+		},
 		"bye twice": func(c live) { tab.Release(c.id, Bye); tab.Release(c.id, ByeLost) },
 		"bye lost":  func(c live) { tab.Release(c.id, ByeLost) },
 		"reject":    func(c live) { tab.Release(c.id, Rejected) },
@@ -178,12 +182,17 @@ func TestLookups(t *testing.T) {
 	if !ok {
 		t.Fatal("an empty table refused a call")
 	}
-	if id, ok := tab.Find(42); !ok || id != a {
-		t.Errorf("Find = %v %v, want %v", id, ok, a)
-	}
 	b, ok := tab.Register(42, 5)
 	if !ok || b == a {
 		t.Fatalf("a second call of one key: %v %v", b, ok)
+	}
+	for i, want := range []ID{b, a, b} {
+		if id, ok := tab.Ending(42); !ok || id != want {
+			t.Errorf("BYE %d names call %x, want %x", i, id, want)
+		}
+	}
+	if _, ok := tab.Ending(43); ok {
+		t.Error("a BYE for no call names one")
 	}
 	if _, ok := tab.Register(43, 6); ok {
 		t.Error("a full table took a call")
@@ -208,8 +217,8 @@ func TestLookups(t *testing.T) {
 	if tab.Release(0, Bye) || tab.Release(^ID(0), Bye) {
 		t.Error("an ID that names no call ended one")
 	}
-	if n := tab.ReleaseKey(42, Bye); n != 2 {
-		t.Errorf("ReleaseKey ended %d calls, want 2", n)
+	if n := tab.ReleaseAll(); n != 2 {
+		t.Errorf("ReleaseAll ended %d calls, want 2", n)
 	}
 }
 
