@@ -83,13 +83,13 @@ func (z *sizer) judge(r rung) {
 func (z *sizer) limitCeilings() {
 	l := z.s.Limits
 	if l.CPS > 0 {
-		in := stated("limits.cps", float64(l.CPS), "calls/s", l.Range)
-		z.add(rung{resource: "limit of calls/s", axis: AxisCPS, subject: l.Range, remedy: "raise limits.cps" + where(l.Range),
+		in := stated("limits.cps", float64(l.CPS), "calls/s", at(l.CPSRange, l.Range))
+		z.add(rung{resource: "limit of calls/s", axis: AxisCPS, subject: at(l.CPSRange, l.Range), remedy: "raise limits.cps" + where(at(l.CPSRange, l.Range)),
 			at: figure("limit.cps", "Limit of calls/s", "calls/s", in.Value, "limits.cps", in)})
 	}
 	if l.ConcurrentCalls > 0 {
-		in := stated("limits.concurrent_calls", float64(l.ConcurrentCalls), "calls", l.Range)
-		z.add(rung{resource: "limit of concurrent calls", axis: AxisConcurrent, subject: l.Range, remedy: "raise limits.concurrent_calls" + where(l.Range),
+		in := stated("limits.concurrent_calls", float64(l.ConcurrentCalls), "calls", at(l.ConcurrentRange, l.Range))
+		z.add(rung{resource: "limit of concurrent calls", axis: AxisConcurrent, subject: at(l.ConcurrentRange, l.Range), remedy: "raise limits.concurrent_calls" + where(at(l.ConcurrentRange, l.Range)),
 			at: figure("limit.concurrent", "Limit of concurrent calls", "calls", in.Value, "limits.concurrent_calls", in)})
 	}
 }
@@ -107,7 +107,7 @@ func (z *sizer) cpuCeilings() {
 			continue
 		}
 		w := z.b.Listeners[i].Workers
-		remedy := fmt.Sprintf("raise hardware.cpu.cores from %d to %d", h.Cores, z.coresFor(h.Cores)) + where(h.CPURange)
+		remedy := fmt.Sprintf("raise hardware.cpu.cores from %d to %d", h.Cores, z.coresForWorker(i, w.Value, cost/util.Value)) + where(h.CPURange)
 		if f.l.Workers > 0 {
 			remedy = fmt.Sprintf("raise workers of listener %q from %d to %d", f.l.Name, f.l.Workers, max(f.l.Workers+1, int(whole(z.t.cps.Value*cost/util.Value))))
 			remedy += where(f.l.WorkersRange)
@@ -126,6 +126,19 @@ func (z *sizer) coresFor(cores int) int {
 	tpc := float64(max(z.s.Hardware.ThreadsPerCore, 1))
 	need := whole(z.b.CoresNeeded.Value / (1 + (tpc-1)*z.c.at("smt_yield")))
 	return max(cores+1, int(math.Min(need, 1<<20)))
+}
+
+// coresForWorker is the number of cores at which listener i gets a further
+// worker, and enough of them for the plan: others may be served before it.
+func (z *sizer) coresForWorker(i int, has, cost float64) int {
+	h := z.s.Hardware
+	need := math.Max(has+1, whole(z.t.cps.Value*cost))
+	threads := 0
+	for _, n := range z.shareOut(1<<16, func(n []int) bool { return float64(n[i]) >= need }) {
+		threads += n
+	}
+	tpc := max(h.ThreadsPerCore, 1)
+	return max(h.Cores+1, (threads+tpc-1)/tpc)
 }
 
 func (z *sizer) socketCeilings() {
@@ -150,7 +163,7 @@ func (z *sizer) stateCeilings() {
 	case z.s.State.Memory > 0:
 		remedy = "raise state.memory, or write \"auto\"" + where(z.s.State.MemoryRange)
 	case z.s.Limits.CPS > z.s.Workload.CPS:
-		remedy = "raise limits.cps: slots follow it" + where(z.s.Limits.Range)
+		remedy = "raise limits.cps: slots follow it" + where(at(z.s.Limits.CPSRange, z.s.Limits.Range))
 	}
 	worst := figure("ceiling.transactions.worst", "Transaction slots, nobody answers", "calls/s", slots.Value*high.Value/math.Max(z.st.perCPS, 1e-3),
 		"transactions.slots x high_water / (terms x invite_timeout + wait + 64 x T1)", of(slots), high, Input{Name: "terms x invite_timeout + wait + 64 x T1", Value: z.st.perCPS, Unit: "s"})
@@ -161,7 +174,7 @@ func (z *sizer) stateCeilings() {
 
 	remedy = "raise workload.concurrent_calls: slots follow it" + where(z.s.Workload.Range)
 	if z.s.Limits.ConcurrentCalls > 0 {
-		remedy = "raise limits.concurrent_calls: slots follow it" + where(z.s.Limits.Range)
+		remedy = "raise limits.concurrent_calls: slots follow it" + where(at(z.s.Limits.ConcurrentRange, z.s.Limits.Range))
 	}
 	z.add(rung{resource: "call slots", axis: AxisConcurrent, remedy: remedy, subject: z.s.State.Range,
 		at: figure("ceiling.calls", "Call slots", "calls", z.b.Calls.Value*high.Value, "calls.slots x high_water", of(z.b.Calls), high)})
@@ -200,10 +213,10 @@ func (z *sizer) memoryCeilings() {
 	r := at(z.s.Hardware.MemoryRange, z.s.Hardware.Range)
 	perCPS := Input{Name: "bytes per call/s", Value: z.memoryPerCPS(), Unit: "B"}
 	perCall := Input{Name: "bytes per held call", Value: z.memoryPerCall(), Unit: "B"}
-	z.add(rung{resource: "memory", axis: AxisCPS, hardware: true, told: z.free.Value < 0, remedy: remedy, subject: r,
+	z.add(rung{resource: "memory, by rate", axis: AxisCPS, hardware: true, told: z.free.Value < 0, remedy: remedy, subject: r,
 		at: figure("ceiling.memory.cps", "Memory, by rate", "calls/s", z.t.cps.Value+z.free.Value/perCPS.Value,
 			"load.cps + memory.free / bytes per call/s", of(z.t.cps), of(z.free), perCPS)})
-	z.add(rung{resource: "memory", axis: AxisConcurrent, hardware: true, told: z.free.Value < 0, remedy: remedy, subject: r,
+	z.add(rung{resource: "memory, by calls held", axis: AxisConcurrent, hardware: true, told: z.free.Value < 0, remedy: remedy, subject: r,
 		at: figure("ceiling.memory.concurrent", "Memory, by calls held", "calls", z.t.held.Value+z.free.Value/perCall.Value,
 			"load.calls_held + memory.free / bytes per held call", of(z.t.held), of(z.free), perCall)})
 }

@@ -1,6 +1,7 @@
 package sizing
 
 import (
+	"fmt"
 	"math"
 	"net/netip"
 	"strings"
@@ -200,6 +201,34 @@ func TestUnits(t *testing.T) {
 	for v, want := range map[float64]string{0: "0", 0.45: "0.45", 2.5: "2.5", 9.999: "10", 999: "999", 1000: "1,000", 13600: "13,600", -1234567: "-1,234,567", -0.001: "0"} {
 		if got := Count(v); got != want {
 			t.Errorf("Count(%v) = %q, want %q", v, got, want)
+		}
+	}
+}
+
+// The remedy of a listener's workers must work: a core more goes to the busiest
+// listener first.
+func TestRemedyOfWorkersWorks(t *testing.T) {
+	s := edge()
+	for _, l := range s.Listeners {
+		old := Size(s, nil)
+		var was Ceiling
+		for _, c := range old.Ceilings {
+			if c.Resource == "workers of listener "+l.Name {
+				was = c
+			}
+		}
+		var from, to int
+		if _, err := fmt.Sscanf(was.Remedy, "raise hardware.cpu.cores from %d to %d", &from, &to); err != nil {
+			t.Fatalf("%q: %v", was.Remedy, err)
+		}
+		for _, cores := range []int{to - 1, to} {
+			more := edge()
+			more.Hardware.Cores = cores
+			for _, c := range Size(more, nil).Ceilings {
+				if c.Resource == was.Resource && (c.At.Value > was.At.Value) != (cores == to) {
+					t.Errorf("%s: %v at %d cores, %v at %d", c.Resource, was.At.Value, from, c.At.Value, cores)
+				}
+			}
 		}
 	}
 }

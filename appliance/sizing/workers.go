@@ -17,13 +17,15 @@ func (z *sizer) cpu() {
 		"cores x threads_per_core", cores, tpc)
 }
 
-// workers shares out one worker per hardware thread. Overrides (K1) and the
+// shareOut gives out one worker per hardware thread. Overrides (K1) and the
 // single worker of a loopback listener (K3) are set first; every other listener
 // gets one and the rest goes, one at a time, to whoever has the most datagrams
 // per worker (highest averages: adding a thread never takes a worker away).
-func (z *sizer) workers() {
+//
+// It stops when the threads are used up or done says so.
+func (z *sizer) shareOut(threads int, done func(n []int) bool) []int {
 	n := make([]int, len(z.t.listeners))
-	left := int(math.Min(z.threads.Value, 1<<16))
+	left := min(threads, 1<<16)
 	var auto []int
 	for i, f := range z.t.listeners {
 		switch {
@@ -37,7 +39,7 @@ func (z *sizer) workers() {
 		}
 		left -= n[i]
 	}
-	for ; left > 0 && len(auto) > 0; left-- {
+	for ; left > 0 && len(auto) > 0 && !done(n); left-- {
 		best, most := auto[0], -1.0
 		for _, i := range auto {
 			if avg := z.t.listeners[i].in.Value / float64(n[i]); avg > most {
@@ -46,7 +48,11 @@ func (z *sizer) workers() {
 		}
 		n[best]++
 	}
+	return n
+}
 
+func (z *sizer) workers() {
+	n := z.shareOut(int(math.Min(z.threads.Value, 1<<16)), func([]int) bool { return false })
 	total, inputs := 0.0, []Input{}
 	for i, f := range z.t.listeners {
 		w := z.workerFigure(f, n[i])

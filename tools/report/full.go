@@ -2,6 +2,8 @@ package report
 
 import (
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 
 	"trunkline/appliance/sizing"
@@ -78,6 +80,25 @@ func (v *view) summary() {
 		plural(len(v.p.Files), "file"), sizing.Bytes(float64(size))), "", "  ", "")
 }
 
+// term renders an input so that the formula can be checked by hand: exact where
+// the other tables round.
+func term(in sizing.Input) string {
+	n := sizing.Count(in.Value)
+	if in.Value != math.Trunc(in.Value) && math.Abs(in.Value) < 1000 {
+		n = strconv.FormatFloat(in.Value, 'g', 6, 64)
+	}
+	switch unit := in.Unit; {
+	case unit == "1":
+		return n
+	case unit == "B" && in.Value >= 1<<20:
+		return sizing.Bytes(in.Value)
+	case in.Value == 1 && len(unit) > 1 && !strings.Contains(unit, "/"):
+		return n + " " + strings.TrimSuffix(unit, "s")
+	default:
+		return n + " " + unit
+	}
+}
+
 // figures prints how every number came about, each once.
 func (v *view) figures() {
 	v.title("Figures")
@@ -107,10 +128,7 @@ func (v *view) figures() {
 		v.wrap(fmt.Sprintf("%s = %s", f.ID, f.Format()), "  ", "    ", bold)
 		v.wrap("= "+f.Formula, "    ", "      ", "")
 		for _, in := range f.Inputs {
-			s := in.Name + " = " + sizing.Figure{Value: in.Value, Unit: in.Unit}.Format()
-			if in.Value != 0 && in.Value < 0.01 {
-				s = fmt.Sprintf("%s = %g %s", in.Name, in.Value, in.Unit)
-			}
+			s := in.Name + " = " + term(in)
 			if in.Source != "" {
 				s += "; " + in.Source
 			}

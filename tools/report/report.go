@@ -150,7 +150,7 @@ func (v *view) ceilings() {
 			v.wrap(c.Resource+": "+c.Remedy, "  ", "    ", "")
 		}
 	} else if more := len(v.p.Budget.Ceilings) - len(list); more > 0 {
-		v.wrap(fmt.Sprintf("and %d more above these", more), "  ", "  ", dim)
+		v.wrap(fmt.Sprintf("and %d more with more headroom", more), "  ", "  ", dim)
 	}
 }
 
