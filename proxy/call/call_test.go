@@ -77,7 +77,7 @@ func TestEveryPathReleases(t *testing.T) {
 	begun := int64(0)
 	now := int64(0)
 	ends := map[string]func(c live){
-		"bye":       func(c live) {
+		"bye": func(c live) {
 			if id, ok := tab.Ending(c.key); ok {
 				tab.Release(id, Bye)
 			}

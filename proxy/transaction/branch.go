@@ -84,8 +84,8 @@ func (t *Table) AppendStatelessBranch(dst []byte, sum uint64, listener int) []by
 func appendBranch(dst []byte, mark byte, a, mac uint64) []byte {
 	dst = append(dst, branchPrefix...)
 	dst = append(dst, mark)
-	dst = appendHex(dst, a)
-	return appendHex(dst, mac)
+	dst = AppendHex(dst, a)
+	return AppendHex(dst, mac)
 }
 
 // ParseBranch tells what a branch is; of a Stateless one only the ID's Listener
@@ -112,8 +112,8 @@ func (t *Table) ParseBranch(b []byte) (ID, BranchKind) {
 
 const hexDigits = "0123456789abcdef"
 
-// appendHex appends sixteen hex digits.
-func appendHex(dst []byte, v uint64) []byte {
+// AppendHex appends sixteen hex digits.
+func AppendHex(dst []byte, v uint64) []byte {
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], v)
 	for _, c := range b {

@@ -81,8 +81,8 @@ type Timers struct {
 	Wait int64
 }
 
-// giveUp is 64*T1: timers B, F and H.
-func (t *Timers) giveUp() int64 { return 64 * t.T1 }
+// GiveUp is 64*T1: timers B, F and H.
+func (t *Timers) GiveUp() int64 { return 64 * t.T1 }
 
 // Slot is one transaction. Its fields belong to whoever holds the shard's lock.
 type Slot struct {
@@ -124,6 +124,9 @@ func (s *Slot) Current() int { return int(s.attempts) - 1 }
 // Tried is how many attempts were started.
 func (s *Slot) Tried() int { return int(s.attempts) }
 
+// CancelTo is the attempt whose CANCEL is retransmitted.
+func (s *Slot) CancelTo() int { return int(s.cancelTo) }
+
 // Pending reports whether no final reply was sent upstream yet.
 func (s *Slot) Pending() bool { return s.State == Calling || s.State == Proceeding }
 
@@ -140,7 +143,7 @@ func (s *Slot) Replied() bool {
 // begin is a new slot's first state.
 func (s *Slot) begin(now int64, invite bool, t *Timers) {
 	s.State, s.Invite = Calling, invite
-	s.endsAt = now + t.giveUp()
+	s.endsAt = now + t.GiveUp()
 	if invite {
 		s.endsAt = now + t.Invite
 	}
@@ -262,7 +265,7 @@ func (s *Slot) CancelSent(now int64, attempt int, t *Timers) {
 	s.cancelTo = uint8(attempt)
 	s.cancelAt, s.cancelStep = now+t.T1, int32(t.T1)
 	if s.Pending() && attempt == int(s.attempts)-1 && a.flags&attemptFinal == 0 {
-		s.endsAt = now + t.giveUp()
+		s.endsAt = now + t.GiveUp()
 	}
 }
 
@@ -301,7 +304,7 @@ func (s *Slot) Complete(now int64, code int, t *Timers) {
 	}
 	s.State = Completed
 	s.resendAt, s.resendStep = now+t.T1, int32(t.T1)
-	s.endsAt = now + t.giveUp()
+	s.endsAt = now + t.GiveUp()
 }
 
 // OnAck takes an ACK from the caller that matched this INVITE. It reports true
