@@ -35,7 +35,9 @@ func (d *decoder) checkListenerNIC(s *Spec, l *Listener) {
 			named = n
 		}
 		for _, p := range n.Addresses {
-			if l.Address.IsValid() && p.Addr() == l.Address {
+			// A NIC named by the listener wins over another with the same address,
+			// which has been reported.
+			if l.Address.IsValid() && p.Addr() == l.Address && (holder == nil || n.Name == l.NIC) {
 				holder = n
 			}
 		}

@@ -101,7 +101,7 @@ func (d *decoder) match(sec *section) string {
 		return ""
 	}
 	if !v.Type().IsObjectType() && !v.Type().IsMapType() {
-		sec.wrong("match", fmt.Sprintf("The match is an object, not %s.", literal(v)))
+		sec.wrong("match", fmt.Sprintf("match takes an object, not %s.", literal(v)))
 		return ""
 	}
 	mac := ""

@@ -142,7 +142,7 @@ func (t *table) check() (rows int) {
 		var pe *csv.ParseError
 		if errors.As(err, &pe) {
 			// Where a quote is not closed, the rows after it cannot be told apart.
-			t.row(pe.Line, "Invalid row", fmt.Sprintf("This is not CSV: %s. Write a prefix, a comma and a dispatcher set, without quotes.", pe.Err))
+			t.row(pe.StartLine, "Invalid row", fmt.Sprintf("This is not CSV: %s. Write a prefix, a comma and a dispatcher set, without quotes.", pe.Err))
 			break
 		} else if err != nil {
 			t.row(1, "Invalid file", err.Error())

@@ -48,13 +48,17 @@ func specDirs(t *testing.T, pattern string) []string {
 	return dirs
 }
 
+// The example is what newcomers copy: it must not even warn.
 func TestExample(t *testing.T) {
 	s, diags, files := Load("../examples/edge-fra1", Options{})
 	if len(diags) > 0 {
 		t.Fatalf("%s", render(t, files, diags))
 	}
-	if s.Appliance.Name != "edge-fra1" {
-		t.Errorf("name %q", s.Appliance.Name)
+	if s.Appliance.Name != "edge-fra1" || len(s.Listeners) != 2 || len(s.Dispatchers) != 2 {
+		t.Errorf("name %q, %d listeners, %d dispatchers", s.Appliance.Name, len(s.Listeners), len(s.Dispatchers))
+	}
+	if c := s.Caches[0]; !c.Baked || c.Rows == 0 {
+		t.Errorf("cache %q: baked %v, %d rows", c.Name, c.Baked, c.Rows)
 	}
 }
 

@@ -50,7 +50,7 @@ func parseUnit(text, what string, units []unitFactor) (uint64, error) {
 		return 0, fmt.Errorf("%q has no unit: write one of %s", text, strings.Join(names, ", "))
 	}
 	if u := meantUnit(unit, names); u != "" {
-		return 0, fmt.Errorf("%q has an unknown unit: did you mean %q", text, number+u)
+		return 0, fmt.Errorf("%q has an unknown unit: write %q", text, number+u)
 	}
 	return 0, fmt.Errorf("%q has an unknown unit: write one of %s", text, strings.Join(names, ", "))
 }

@@ -67,11 +67,11 @@ func (s *section) str(name, def string) string {
 		return def
 	}
 	if !isText(v) {
-		s.wrong(name, fmt.Sprintf("The %s is text in quotes, not %s.", name, literal(v)))
+		s.wrong(name, fmt.Sprintf("%s takes text in quotes, not %s.", name, literal(v)))
 		return def
 	}
 	if v.AsString() == "" {
-		s.wrong(name, fmt.Sprintf("The %s is empty.", name))
+		s.wrong(name, fmt.Sprintf("%s is empty.", name))
 		return def
 	}
 	return v.AsString()
@@ -80,7 +80,10 @@ func (s *section) str(name, def string) string {
 // oneOf gives a text attribute limited to choices; those in later are known but
 // not built.
 func (s *section) oneOf(name, def string, choices, later []string) string {
-	v := s.str(name, def)
+	v := s.str(name, "")
+	if v == "" { // absent, or reported
+		return def
+	}
 	for _, c := range choices {
 		if v == c {
 			return v
@@ -110,7 +113,7 @@ func (s *section) integer(name string, low, high, def int) int {
 	}
 	n, err := whole(v, low, high)
 	if err != nil {
-		s.wrong(name, fmt.Sprintf("The %s is %s, not %s.", name, err, literal(v)))
+		s.wrong(name, fmt.Sprintf("%s takes %s, not %s.", name, err, literal(v)))
 		return def
 	}
 	return n
@@ -124,7 +127,7 @@ func (s *section) integerOrAuto(name string, low, high int) int {
 	}
 	n, err := whole(v, low, high)
 	if err != nil {
-		s.wrong(name, fmt.Sprintf("The %s is \"auto\" or %s, not %s.", name, err, literal(v)))
+		s.wrong(name, fmt.Sprintf("%s takes \"auto\" or %s, not %s.", name, err, literal(v)))
 		return 0
 	}
 	return n
@@ -138,7 +141,7 @@ func (s *section) ratio(name string, def float64) float64 {
 	}
 	n, err := convert.Convert(v, cty.Number)
 	if err != nil || n.IsNull() || n.AsBigFloat().Sign() <= 0 || n.AsBigFloat().Cmp(big.NewFloat(1)) > 0 {
-		s.wrong(name, fmt.Sprintf("The %s is a number above 0 and at most 1, not %s.", name, literal(v)))
+		s.wrong(name, fmt.Sprintf("%s takes a number above 0 and at most 1, not %s.", name, literal(v)))
 		return def
 	}
 	f, _ := n.AsBigFloat().Float64()
@@ -152,7 +155,7 @@ func (s *section) boolean(name string, def bool) bool {
 	}
 	b, err := convert.Convert(v, cty.Bool)
 	if err != nil || b.IsNull() {
-		s.wrong(name, fmt.Sprintf("The %s is true or false, not %s.", name, literal(v)))
+		s.wrong(name, fmt.Sprintf("%s takes true or false, not %s.", name, literal(v)))
 		return def
 	}
 	return b.True()
@@ -165,7 +168,7 @@ func (s *section) duration(name string, low, high, def time.Duration) time.Durat
 		return def
 	}
 	if !isText(v) {
-		s.wrong(name, fmt.Sprintf("The %s is a duration with its unit in quotes, not %s.", name, literal(v)))
+		s.wrong(name, fmt.Sprintf("%s takes a duration with its unit, in quotes, not %s.", name, literal(v)))
 		return def
 	}
 	n, err := parseDuration(v.AsString())
@@ -174,7 +177,7 @@ func (s *section) duration(name string, low, high, def time.Duration) time.Durat
 		return def
 	}
 	if n < low || n > high {
-		s.wrong(name, fmt.Sprintf("The %s is from %s to %s, not %s.", name, shortDuration(low), shortDuration(high), literal(v)))
+		s.wrong(name, fmt.Sprintf("%s lies between %s and %s, and this is %s.", name, shortDuration(low), shortDuration(high), literal(v)))
 		return def
 	}
 	return n
@@ -196,7 +199,7 @@ func (s *section) unit(name string, low, high, def uint64, parse func(string) (u
 		return def
 	}
 	if !isText(v) {
-		s.wrong(name, fmt.Sprintf("The %s has a unit and stands in quotes; %s has none.", name, literal(v)))
+		s.wrong(name, fmt.Sprintf("%s takes a number with its unit, in quotes; %s has none.", name, literal(v)))
 		return def
 	}
 	n, err := parse(v.AsString())
@@ -205,7 +208,7 @@ func (s *section) unit(name string, low, high, def uint64, parse func(string) (u
 		return def
 	}
 	if n < low || n > high {
-		s.wrong(name, fmt.Sprintf("The %s is from %s to %s, not %s.", name, format(low), format(high), literal(v)))
+		s.wrong(name, fmt.Sprintf("%s lies between %s and %s, and this is %s.", name, format(low), format(high), literal(v)))
 		return def
 	}
 	return n
@@ -222,7 +225,7 @@ type item struct {
 func (s *section) items(name string) ([]item, bool) {
 	list, ok := s.itemsOrNone(name)
 	if ok && len(list) == 0 {
-		s.wrong(name, fmt.Sprintf("The list %s is empty.", name))
+		s.wrong(name, fmt.Sprintf("The list of %s is empty.", name))
 	}
 	return list, len(list) > 0
 }
@@ -234,7 +237,7 @@ func (s *section) itemsOrNone(name string) ([]item, bool) {
 		return nil, false
 	}
 	if ty := v.Type(); !ty.IsTupleType() && !ty.IsListType() && !ty.IsSetType() {
-		s.wrong(name, fmt.Sprintf("The %s is a list in square brackets, not %s.", name, literal(v)))
+		s.wrong(name, fmt.Sprintf("%s takes a list in square brackets, not %s.", name, literal(v)))
 		return nil, false
 	}
 	// A literal list tells where each element stands; a computed one does not.

@@ -1,0 +1,3 @@
+format_version = 1
+
+appliance "edge" {}
