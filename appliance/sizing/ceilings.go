@@ -70,13 +70,13 @@ func (z *sizer) judge(r rung) {
 	case r.told:
 	case head < 1 && r.hardware:
 		z.find(id, SeverityError, r.subject, "Hardware too small: "+r.resource,
-			"%s saturates at %s %s, the workload plans %s. To fix it: %s.", sentence(r.resource), Count(r.at.Value), unit, Count(load), r.remedy)
+			"Saturates at %s %s, the workload plans %s. To fix it: %s.", Count(r.at.Value), unit, Count(load), r.remedy)
 	case head < 1:
 		z.find(id, SeverityWarning, r.subject, "Below the planned load: "+r.resource,
-			"%s ends at %s %s, the workload plans %s: calls beyond it are refused. To fix it: %s.", sentence(r.resource), Count(r.at.Value), unit, Count(load), r.remedy)
+			"Ends at %s %s, the workload plans %s: calls beyond it fail. To fix it: %s.", Count(r.at.Value), unit, Count(load), r.remedy)
 	case head < 1.1 && r.hardware:
 		z.find(id, SeverityNote, r.subject, "Little headroom: "+r.resource,
-			"%s saturates at %s %s, %.0f %% above plan. For more: %s.", sentence(r.resource), Count(r.at.Value), unit, 100*(head-1), r.remedy)
+			"Saturates at %s %s, %.0f %% above plan. For more: %s.", Count(r.at.Value), unit, 100*(head-1), r.remedy)
 	}
 }
 
@@ -176,7 +176,7 @@ func (z *sizer) stateCeilings() {
 	if z.s.Limits.ConcurrentCalls > 0 {
 		remedy = "raise limits.concurrent_calls: slots follow it" + where(at(z.s.Limits.ConcurrentRange, z.s.Limits.Range))
 	}
-	z.add(rung{resource: "call slots", axis: AxisConcurrent, remedy: remedy, subject: z.s.State.Range,
+	z.add(rung{resource: "call slots", axis: AxisConcurrent, remedy: remedy, subject: z.s.State.Range, told: z.s.Limits.ConcurrentCalls > 0,
 		at: figure("ceiling.calls", "Call slots", "calls", z.b.Calls.Value*high.Value, "calls.slots x high_water", of(z.b.Calls), high)})
 }
 
@@ -226,15 +226,4 @@ func where(r hcl.Range) string {
 		return " (" + l + ")"
 	}
 	return ""
-}
-
-func sentence(s string) string {
-	if s == "" {
-		return s
-	}
-	b := []byte(s)
-	if b[0] >= 'a' && b[0] <= 'z' {
-		b[0] -= 'a' - 'A'
-	}
-	return string(b)
 }

@@ -61,8 +61,8 @@ func (z *sizer) loadFindings() {
 	offered, conc := z.t.offered.Value, float64(w.ConcurrentCalls)
 	if conc > 0 && offered > 0 && (offered > conc*1.1 || offered < conc*0.9) {
 		z.find("load.contradiction", SeverityWarning, w.Range, "The workload contradicts itself",
-			"%s calls/s of %s each are %s calls in progress (Little's law), but concurrent_calls says %s. The larger one is planned for. Correct cps, call_duration or concurrent_calls.",
-			Count(float64(w.CPS)), w.CallDuration, Count(offered), Count(conc))
+			"%s calls/s of %s s each are %s calls in progress (Little's law), but concurrent_calls says %s. The larger one is planned for. Correct cps, call_duration or concurrent_calls.",
+			Count(float64(w.CPS)), Count(w.CallDuration.Seconds()), Count(offered), Count(conc))
 	}
 	for _, k := range z.s.Caches {
 		if k.Rows == 0 && !k.Baked {
@@ -86,8 +86,8 @@ func (z *sizer) stateFindings() {
 	}
 	if slots < z.st.wanted.Value {
 		z.find("state.memory", SeverityWarning, r, "State memory below the worst case",
-			"state.memory gives %s transaction slots. When nobody answers for %s, %s are alive, and %s are wanted with headroom: new calls would get 503. Write memory = \"auto\".",
-			Count(slots), z.s.Transaction.InviteTimeout, Count(z.st.worst.Value), Count(z.st.wanted.Value))
+			"state.memory gives %s transaction slots. When nobody answers for %s s, %s are alive, and %s are wanted with headroom: new calls would get 503. Write memory = \"auto\".",
+			Count(slots), Count(z.s.Transaction.InviteTimeout.Seconds()), Count(z.st.worst.Value), Count(z.st.wanted.Value))
 	}
 }
 
