@@ -99,3 +99,21 @@ func write(t *testing.T, path, data string) {
 		t.Fatal(err)
 	}
 }
+
+// A key the kernel does not know is skipped at boot with a warning: each must exist.
+func TestSysctlKeysExist(t *testing.T) {
+	if _, err := os.Stat("/proc/sys/net/core/rmem_max"); err != nil {
+		t.Skipf("this machine hides the kernel's settings: %v", err)
+	}
+	p, _ := load(t)
+	for _, s := range p.Budget.Sysctls {
+		if strings.HasPrefix(s.Key, "net.ipv6.") {
+			if _, err := os.Stat("/proc/sys/net/ipv6"); err != nil {
+				continue // this machine has no IPv6, the appliance's kernel does
+			}
+		}
+		if _, err := os.Stat("/proc/sys/" + strings.ReplaceAll(s.Key, ".", "/")); err != nil {
+			t.Error(err)
+		}
+	}
+}
