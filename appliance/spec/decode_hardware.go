@@ -66,8 +66,6 @@ func (d *decoder) nic(sec *section) *NIC {
 		Queues:    sec.integer("queues", 1, 256, 1),
 		MTU:       sec.integer("mtu", 576, 65535, 1500),
 		Range:     sec.def,
-
-		MatchRange: sec.rng("match"),
 	}
 	switch {
 	case n.Name == "":
@@ -76,7 +74,7 @@ func (d *decoder) nic(sec *section) *NIC {
 	case !nicNameRule.MatchString(n.Name) || n.Name == "lo":
 		d.errorf(sec.def, "Invalid NIC name", "No interface can be called %q: write a letter, then letters, digits, hyphens, underscores or dots; \"lo\" is the loopback's.", n.Name)
 	}
-	n.MatchMAC = d.match(sec)
+	n.MatchMAC, n.MatchRange = d.match(sec)
 
 	values, places := sec.texts("addresses")
 	for i, v := range values {
@@ -88,21 +86,22 @@ func (d *decoder) nic(sec *section) *NIC {
 	return n
 }
 
-// match reads `match = { mac = "..." }` and `match { mac = "..." }` alike.
-func (d *decoder) match(sec *section) string {
+// match reads `match = { mac = "..." }` and `match { mac = "..." }` alike. The
+// range is the NIC's own when neither is there.
+func (d *decoder) match(sec *section) (string, hcl.Range) {
 	if m := sec.one("match"); m != nil {
 		if sec.has("match") {
 			d.errorf(m.def, "match given twice", "match stands at %s already. Remove one of the two.", at(sec.rng("match")))
 		}
-		return d.mac(m.str("mac", ""), m.rng("mac"))
+		return d.mac(m.str("mac", ""), m.rng("mac")), m.def
 	}
 	v, ok := sec.value("match")
 	if !ok {
-		return ""
+		return "", sec.rng("match")
 	}
 	if !v.Type().IsObjectType() && !v.Type().IsMapType() {
 		sec.wrong("match", fmt.Sprintf("match takes an object, not %s.", literal(v)))
-		return ""
+		return "", sec.rng("match")
 	}
 	mac := ""
 	places := objectPlaces(sec.attrs["match"].Expr)
@@ -121,7 +120,7 @@ func (d *decoder) match(sec *section) string {
 			mac = d.mac(e.AsString(), place)
 		}
 	}
-	return mac
+	return mac, sec.rng("match")
 }
 
 // objectPlaces finds where the values of a literal object stand.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"io"
 	"slices"
 
@@ -35,6 +36,30 @@ func sortDiagnostics(diags hcl.Diagnostics) hcl.Diagnostics {
 	return slices.CompactFunc(out, func(a, b *hcl.Diagnostic) bool {
 		return place(a) == place(b) && a.Severity == b.Severity && a.Summary == b.Summary && a.Detail == b.Detail
 	})
+}
+
+// maxDiagnostics is what one load reports: nobody reads further, and a file that
+// is no HCL at all would give one per byte.
+const maxDiagnostics = 100
+
+// firstDiagnostics sorts, and cuts what nobody would read. An error among what
+// is cut still leaves an error.
+func firstDiagnostics(diags hcl.Diagnostics) hcl.Diagnostics {
+	sorted := sortDiagnostics(diags)
+	if len(sorted) <= maxDiagnostics {
+		return sorted
+	}
+	rest := sorted[maxDiagnostics:]
+	more := &hcl.Diagnostic{
+		Severity: hcl.DiagWarning,
+		Summary:  "More to correct",
+		Detail:   fmt.Sprintf("%d more mistakes and warnings are not shown. Correct these, then look again.", len(rest)),
+		Subject:  rest[0].Subject,
+	}
+	if rest.HasErrors() {
+		more.Severity = hcl.DiagError
+	}
+	return append(sorted[:maxDiagnostics:maxDiagnostics], more)
 }
 
 // WriteDiagnostics writes diagnostics for people: file, line, the line itself,

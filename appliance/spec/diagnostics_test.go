@@ -132,6 +132,9 @@ func TestHostileFiles(t *testing.T) {
 			if s != nil || !diags.HasErrors() {
 				t.Fatal("accepted")
 			}
+			if len(diags) > maxDiagnostics+1 {
+				t.Errorf("%d diagnostics", len(diags))
+			}
 			NewReport(files, diags)
 		})
 	}

@@ -53,11 +53,11 @@ func LoadFS(fsys fs.FS, dir string, _ Options) (*Spec, hcl.Diagnostics, map[stri
 	if diags.HasErrors() {
 		// A file that does not parse gives half a body; checks on it would
 		// report mistakes nobody made.
-		return nil, sortDiagnostics(diags), src.files
+		return nil, firstDiagnostics(diags), src.files
 	}
 	d := newDecoder(src)
 	s := d.decode(bodies)
-	diags = sortDiagnostics(append(diags, d.diags...))
+	diags = firstDiagnostics(append(diags, d.diags...))
 	if diags.HasErrors() {
 		return nil, diags, src.files
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclwrite"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -97,6 +98,21 @@ func TestOrderIsStable(t *testing.T) {
 			}
 			if !bytes.Equal(first, got) {
 				t.Errorf("%s: two loads, two outputs", dir)
+			}
+		}
+	}
+}
+
+// Specs shipped with Trunkline are in the form `terraform fmt` users know.
+func TestShippedSpecsAreFormatted(t *testing.T) {
+	for _, pattern := range []string{"../examples/*/*.hcl", "testdata/good/*/*.hcl"} {
+		for _, name := range specDirs(t, pattern) {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(hclwrite.Format(b), b) {
+				t.Errorf("%s is not formatted as hclwrite formats", name)
 			}
 		}
 	}
