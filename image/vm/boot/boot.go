@@ -116,21 +116,31 @@ func Run(ctx context.Context, o Options) (res Result, err error) {
 			fmt.Fprintf(o.Out, "No hardware virtualisation here (%v): software emulation, ten times slower.\n", why)
 		}
 	}
-	m, err := vm.Start(ctx, vm.Config{
+	// The machine outlives ctx for as long as powering off takes.
+	m, err := vm.Start(context.WithoutCancel(ctx), vm.Config{
 		Disk: o.Disk, MemoryMiB: o.MemoryMiB, CPUs: o.CPUs, NICs: nics, Console: o.Console, Accel: accel,
 	})
 	if err != nil {
 		return res, err
 	}
 	defer func() {
-		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-		defer cancel()
-		if stopErr := m.Stop(stopCtx); err == nil {
+		if stopErr := end(ctx, m, err == nil && !o.Headless); err == nil {
 			err = stopErr
 		}
 	}()
 	res.Accel = m.Accel()
 	return res, attend(ctx, o, m, network, destinations, &res)
+}
+
+// end powers the machine off, by its own will when gently. Force harms nothing:
+// the disk is a snapshot.
+func end(ctx context.Context, m *vm.VM, gently bool) error {
+	if !gently {
+		return m.Kill()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	return m.Stop(ctx)
 }
 
 // stopTimeout is for a guest to power off by itself.
