@@ -44,11 +44,14 @@ func (z *sizer) backend(d *spec.Dispatcher, axis, attr string, limit func(*spec.
 	}
 	in := stated("destination."+lowest.Name+"."+attr, float64(limit(lowest)), unit, lowest.Range)
 	down := "one destination down"
+	remedy := fmt.Sprintf("add a destination to dispatcher %q", d.Name) + where(d.Range)
 	if len(d.Destinations) == 1 {
+		// A second one would only make up for the loss of the first.
 		down = "its only destination"
+		remedy = fmt.Sprintf("raise %s of destination %q", attr, lowest.Name) + where(lowest.Range)
 	}
 	z.add(rung{resource: fmt.Sprintf("dispatcher %s, %s", d.Name, down), axis: axis, subject: d.Range,
-		remedy: fmt.Sprintf("add a destination to dispatcher %q", d.Name) + where(d.Range),
+		remedy: remedy,
 		at: figure("ceiling.dispatcher."+d.Name+"."+axis, "Dispatcher "+d.Name+", "+down, unit, in.Value*left,
 			"lowest "+attr+" x destinations left", in, Input{Name: "destinations left", Value: left, Unit: "destinations"})})
 	if silent > 0 {

@@ -172,7 +172,7 @@ func (z *sizer) stateCeilings() {
 		"transactions.slots x high_water / (ring_time + 2 x wait)", of(slots), high, Input{Name: "ring_time + 2 x wait", Value: z.st.perCPSTy, Unit: "s"})
 	z.add(rung{resource: "transaction slots, usual calls", axis: AxisCPS, at: typical, remedy: remedy, subject: r, told: z.s.State.Memory > 0})
 
-	remedy = "raise workload.concurrent_calls: slots follow it" + where(z.s.Workload.Range)
+	remedy = "raise workload.concurrent_calls above " + Count(z.t.held.Value) + ": slots follow it" + where(z.s.Workload.Range)
 	if z.s.Limits.ConcurrentCalls > 0 {
 		remedy = "raise limits.concurrent_calls: slots follow it" + where(at(z.s.Limits.ConcurrentRange, z.s.Limits.Range))
 	}
