@@ -1,0 +1,100 @@
+// Package image builds an appliance's image: locked packages become a base layer
+// (kernel, initrd with the root file system, UEFI stub, boot loader), the base
+// layer and the files of one appliance's config layer become a unified kernel
+// image (NAME.efi) and a bootable raw disk (NAME.raw).
+//
+// What is promised: no root, loop device, chroot, container or host tool; the
+// same request gives the same bytes whatever the directory, time, umask, locale
+// or number of CPUs. A base layer is kept in a cache directory under the digest
+// of its inputs and used again, checked, by every build with the same inputs; a
+// damaged one is built anew. Outputs and cache entries appear whole, by rename,
+// or not at all.
+//
+// Sizes are bytes, digests lower-case hexadecimal SHA-256.
+package image
+
+import (
+	"context"
+	"io/fs"
+	"net/url"
+	"time"
+
+	"trunkline/image/debian"
+)
+
+// DefaultCmdline is the kernel command line of every image. The machine restarts
+// when the kernel panics; the console is the screen and the first serial port,
+// which comes last so that /dev/console is it.
+const DefaultCmdline = "console=tty0 console=ttyS0,115200 panic=10 loglevel=4 " +
+	"systemd.firstboot=off systemd.log_color=no systemd.show_status=yes"
+
+// File is one file of the config layer. Parent directories are implied (0755).
+// The owner is always root.
+type File struct {
+	Path string      // relative, slash separated, clean, below etc/
+	Mode fs.FileMode // permission bits; 0: 0644
+	Data []byte
+	Link string // when set: a symbolic link to Link; Mode and Data unused
+}
+
+// Request is one build.
+type Request struct {
+	Name    string // of the appliance; names the outputs
+	Profile string // "vm"
+
+	Lock  *debian.Lock
+	Store *debian.Store
+	// Mirror is where packages missing in the store come from; nil or Offline:
+	// a missing package is an error.
+	Mirror  *url.URL
+	Offline bool
+
+	SbcdPath string // static executable, becomes /usr/bin/sbcd
+	InitPath string // static executable, becomes /init of the initrd
+
+	Config  []File
+	Cmdline string // appended to DefaultCmdline
+
+	OutDir       string // NAME.efi and NAME.raw are written here; made if missing
+	BaseCacheDir string // base layers, one directory each; made if missing
+
+	Progress Progress // may be nil
+}
+
+// Progress is told how a build goes. Calls come from one goroutine, but those of
+// debian.Progress from several at once.
+type Progress interface {
+	debian.Progress
+	// Step begins a step, ending the one before it. The same step names come in
+	// every build that does them, in order: packages, rootfs, modules, erofs,
+	// initrd, base, uki, disk.
+	Step(name string)
+}
+
+// Result says what a build made.
+type Result struct {
+	UKI        Output `json:"uki"`
+	Disk       Output `json:"disk"`
+	Base       Base   `json:"base"`
+	BaseReused bool   `json:"base_reused"`
+	BaseDir    string `json:"base_dir"`
+	Steps      []Step `json:"steps"`
+	// Fetched is what the packages step did; zero when the base was reused.
+	Fetched debian.Fetched `json:"fetched"`
+}
+
+// Output is one file written.
+type Output struct {
+	Path   string `json:"path"`
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+}
+
+// Step is one step of a build and how long it took.
+type Step struct {
+	Name string        `json:"name"`
+	Took time.Duration `json:"took"`
+}
+
+// Build builds the image of one appliance.
+func Build(ctx context.Context, r Request) (Result, error) { return build(ctx, r) }
