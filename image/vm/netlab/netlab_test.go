@@ -64,7 +64,9 @@ func TestLab(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(out.String(), "\t00000000\t") {
-		t.Errorf("the namespace has a default route:\n%s", out.String())
+	for line := range strings.Lines(out.String()) {
+		if f := strings.Fields(line); len(f) > 1 && f[1] == "00000000" {
+			t.Errorf("the namespace has a default route:\n%s", out.String())
+		}
 	}
 }
