@@ -24,7 +24,7 @@ type Destinations struct {
 // answered is what became of one call.
 type answered struct {
 	by           netip.AddrPort
-	reply        []byte // the 200, repeated until the ACK (RFC 3261, 13.3.1.4)
+	reply        []byte // the last reply: 180, then the 200
 	to           net.Addr
 	acked, ended bool
 	stop         chan struct{}
@@ -133,13 +133,15 @@ func (a *destination) handle(req *sip.Request, from net.Addr) {
 			return
 		}
 		req.To().Params.Add("tag", sip.GenerateTagN(10)) // one tag for all replies
-		a.reply(req, 180, "Ringing", from)
+		ringing := sip.NewResponseFromRequest(req, 180, "Ringing", nil)
+		ringing.AppendHeader(a.contact())
 		ok := sip.NewResponseFromRequest(req, 200, "OK", []byte(sdp(a.at.Addr())))
 		ok.AppendHeader(a.contact())
 		ok.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
-		call = &answered{by: a.at, reply: []byte(ok.String()), to: from, stop: make(chan struct{})}
+		call = &answered{by: a.at, reply: []byte(ringing.String()), to: from, stop: make(chan struct{})}
 		d.calls[id] = call
-		d.wg.Go(func() { a.repeat(call) })
+		_, _ = a.conn.WriteTo(call.reply, from)
+		d.wg.Go(func() { a.answer(call, []byte(ok.String())) })
 	case sip.ACK:
 		if call != nil {
 			call.acked = true
@@ -154,17 +156,30 @@ func (a *destination) handle(req *sip.Request, from net.Addr) {
 		call.settle()
 		a.reply(req, 200, "OK", from)
 	case sip.CANCEL:
-		a.reply(req, 200, "OK", from) // the INVITE has been answered already
+		a.reply(req, 200, "OK", from) // too late to stop the answer
 	default:
 		a.reply(req, 501, "Not Implemented", from)
 	}
 }
 
-// repeat sends the 200 until the ACK comes.
-func (a *destination) repeat(c *answered) {
+// ringTime keeps the 180 and the 200 apart: sent back to back they may overtake
+// each other.
+const ringTime = 50 * time.Millisecond
+
+// answer picks up after a moment and sends the 200 until the ACK comes (RFC
+// 3261, 13.3.1.4).
+func (a *destination) answer(c *answered, ok []byte) {
+	select {
+	case <-c.stop:
+		return
+	case <-time.After(ringTime):
+	}
+	a.all.mu.Lock()
+	c.reply = ok
+	a.all.mu.Unlock()
 	wait := t1
 	for end := time.Now().Add(transLimit); time.Now().Before(end); wait = min(2*wait, t2) {
-		if _, err := a.conn.WriteTo(c.reply, c.to); err != nil {
+		if _, err := a.conn.WriteTo(ok, c.to); err != nil {
 			return
 		}
 		select {
@@ -177,9 +192,6 @@ func (a *destination) repeat(c *answered) {
 
 func (a *destination) reply(req *sip.Request, code int, reason string, to net.Addr) {
 	r := sip.NewResponseFromRequest(req, code, reason, nil)
-	if req.IsInvite() {
-		r.AppendHeader(a.contact())
-	}
 	_, _ = a.conn.WriteTo([]byte(r.String()), to) // UDP: a lost reply is asked for again
 }
 
