@@ -87,10 +87,10 @@ func probe() error {
 		return err
 	}
 	defer dev.Close()
-	if v, err := ioctl(dev.Fd(), getAPIVersion, 0); err != nil || v != apiVersion {
+	if v, err := ioctl(dev.Fd(), getAPIVersion, nil); err != nil || v != apiVersion {
 		return fmt.Errorf("API version %d, want %d: %w", v, apiVersion, err)
 	}
-	vm, err := ioctl(dev.Fd(), createVM, 0)
+	vm, err := ioctl(dev.Fd(), createVM, nil)
 	if err != nil {
 		return fmt.Errorf("creating a virtual machine: %w", err)
 	}
@@ -102,15 +102,15 @@ func probe() error {
 	defer unix.Munmap(mem)
 	copy(mem, code)
 	region := memoryRegion{guestAddr: 0x1000, size: uint64(len(mem)), va: uint64(uintptr(unsafe.Pointer(&mem[0])))}
-	if _, err := ioctl(vm, setUserMemoryRegion, uintptr(unsafe.Pointer(&region))); err != nil {
+	if _, err := ioctl(vm, setUserMemoryRegion, unsafe.Pointer(&region)); err != nil {
 		return fmt.Errorf("giving it memory: %w", err)
 	}
-	cpu, err := ioctl(vm, createVCPU, 0)
+	cpu, err := ioctl(vm, createVCPU, nil)
 	if err != nil {
 		return fmt.Errorf("creating a virtual CPU: %w", err)
 	}
 	defer unix.Close(int(cpu))
-	size, err := ioctl(dev.Fd(), getVCPUMmapSize, 0)
+	size, err := ioctl(dev.Fd(), getVCPUMmapSize, nil)
 	if err != nil {
 		return fmt.Errorf("size of the CPU's shared page: %w", err)
 	}
@@ -121,21 +121,21 @@ func probe() error {
 	defer unix.Munmap(shared)
 
 	var sregs [sregsSize]byte
-	if _, err := ioctl(cpu, getSregs, uintptr(unsafe.Pointer(&sregs))); err != nil {
+	if _, err := ioctl(cpu, getSregs, unsafe.Pointer(&sregs)); err != nil {
 		return fmt.Errorf("reading segment registers: %w", err)
 	}
 	*(*uint64)(unsafe.Pointer(&sregs[csBaseAt])) = 0
 	*(*uint16)(unsafe.Pointer(&sregs[csSelectorAt])) = 0
-	if _, err := ioctl(cpu, setSregs, uintptr(unsafe.Pointer(&sregs))); err != nil {
+	if _, err := ioctl(cpu, setSregs, unsafe.Pointer(&sregs)); err != nil {
 		return fmt.Errorf("writing segment registers: %w", err)
 	}
 	var regs [regsSize / 8]uint64
 	regs[regsRIPAt/8], regs[regsRFLAGSAt/8] = 0x1000, 2
-	if _, err := ioctl(cpu, setRegs, uintptr(unsafe.Pointer(&regs))); err != nil {
+	if _, err := ioctl(cpu, setRegs, unsafe.Pointer(&regs)); err != nil {
 		return fmt.Errorf("writing registers: %w", err)
 	}
 	for {
-		_, err = ioctl(cpu, run, 0)
+		_, err = ioctl(cpu, run, nil)
 		if !errors.Is(err, unix.EINTR) { // the runtime's signals interrupt the CPU
 			break
 		}
@@ -149,8 +149,8 @@ func probe() error {
 	return nil
 }
 
-func ioctl(fd, request, arg uintptr) (uintptr, error) {
-	r, _, errno := unix.Syscall(unix.SYS_IOCTL, fd, request, arg)
+func ioctl(fd, request uintptr, arg unsafe.Pointer) (uintptr, error) {
+	r, _, errno := unix.Syscall(unix.SYS_IOCTL, fd, request, uintptr(arg))
 	if errno != 0 {
 		return 0, errno
 	}
