@@ -65,6 +65,34 @@ func TestServiceDropIn(t *testing.T) {
 	}
 }
 
+// The text for review must be what nft would load.
+func TestRulesetParses(t *testing.T) {
+	nft, err := exec.LookPath("nft")
+	if err != nil {
+		t.Skipf("this machine has no nft: %v", err)
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("nft --check asks the kernel, which needs root")
+	}
+	p, s := load(t)
+	files, err := Files(p, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if f.Path != "etc/nftables/trunkline.nft" {
+			continue
+		}
+		file := filepath.Join(t.TempDir(), "trunkline.nft")
+		write(t, file, string(f.Data))
+		if out, err := exec.Command(nft, "--check", "--file", file).CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	t.Error("no ruleset among the files")
+}
+
 // Every ini file must be sections and assignments only: a stray line is ignored
 // by systemd with a warning nobody reads.
 func TestIniFiles(t *testing.T) {

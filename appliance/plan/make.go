@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 
+	"trunkline/appliance/runtime"
 	"trunkline/appliance/sizing"
 	"trunkline/appliance/spec"
+	"trunkline/policies/firewall"
 )
 
 // Options are the inputs of a plan beyond spec and budget.
@@ -24,6 +26,10 @@ func Make(s *spec.Spec, b *sizing.Budget, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("plan of %s: %w", s.Appliance.Name, err)
 	}
+	rules, err := ruleset(a)
+	if err != nil {
+		return nil, fmt.Errorf("plan of %s: %w", s.Appliance.Name, err)
+	}
 	if o.Version == "" {
 		o.Version = "unknown"
 	}
@@ -35,8 +41,21 @@ func Make(s *spec.Spec, b *sizing.Budget, o Options) (*Plan, error) {
 		Verdict:       verdict(b),
 		Appliance:     a,
 		Budget:        b,
+		Ruleset:       rules,
 		Files:         []FileSum{},
 	}, nil
+}
+
+// ruleset is the text of the packet filter; nothing when the spec turns it off.
+func ruleset(a *runtime.Appliance) (string, error) {
+	if !a.Firewall.Enabled {
+		return "", nil
+	}
+	rs, err := firewall.Compile(a)
+	if err != nil {
+		return "", err
+	}
+	return rs.Text(), nil
 }
 
 // verdict is the first line of every plan: what saturates first, at how much,

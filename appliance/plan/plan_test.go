@@ -60,6 +60,9 @@ func TestExample(t *testing.T) {
 	if a.Transaction.T1.D() != 500*time.Millisecond || a.Transaction.InviteTimeout.D() != 30*time.Second || a.Limits.RetryAfter != 5 {
 		t.Errorf("timers: %+v %+v", a.Transaction, a.Limits)
 	}
+	if !strings.Contains(p.Ruleset, "table inet trunkline") || !strings.Contains(p.Ruleset, "198.51.100.0/24") {
+		t.Errorf("ruleset: %s", p.Ruleset)
+	}
 	// What sbcd reads must be what the plan compiled.
 	b, err := runtime.Encode(a)
 	if err != nil {
@@ -178,6 +181,19 @@ func TestErrored(t *testing.T) {
 	}
 	if !strings.Contains(p.Verdict, "hardware.memory") {
 		t.Errorf("verdict: %s", p.Verdict)
+	}
+}
+
+func TestFirewall(t *testing.T) {
+	s := example(t)
+	s.Firewall.Enabled = false
+	if p := mustMake(t, s); p.Ruleset != "" {
+		t.Errorf("a firewall turned off has rules: %s", p.Ruleset)
+	}
+	s = example(t)
+	s.Listeners[0].Transport = "carrier pigeon"
+	if _, err := Make(s, sizing.Size(s, nil), Options{}); err == nil {
+		t.Error("a listener nobody can filter was planned")
 	}
 }
 

@@ -136,3 +136,18 @@ func (v *view) figures() {
 		}
 	}
 }
+
+// rules shows the packet filter as nft takes it, uncut: it is there to be reviewed.
+func (v *view) rules() {
+	if v.p.Ruleset == "" {
+		return
+	}
+	v.title("Firewall rules")
+	for _, l := range strings.Split(strings.TrimRight(v.p.Ruleset, "\n"), "\n") {
+		if l == "" {
+			v.b.WriteString("\n")
+			continue
+		}
+		v.b.WriteString("  " + strings.ReplaceAll(l, "\t", "    ") + "\n")
+	}
+}

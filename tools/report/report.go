@@ -42,6 +42,7 @@ func Text(w io.Writer, p *plan.Plan, o Options) error {
 	v.findings()
 	v.firewall()
 	if o.Full {
+		v.rules()
 		v.sysctls()
 		v.files()
 		v.figures()

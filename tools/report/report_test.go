@@ -32,6 +32,10 @@ func planOf(t *testing.T, edit func(*spec.Spec)) *plan.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The rules have golden files of their own, where they are computed.
+	if p.Ruleset != "" {
+		p.Ruleset = "table inet trunkline {\n\tchain input {\n\t\ttype filter hook input priority 0; policy drop;\n\t}\n}\n"
+	}
 	if _, err := bake.Seal(p, s); err != nil {
 		t.Fatal(err)
 	}
