@@ -50,9 +50,9 @@ func (z *sizer) memoryRemedy() string {
 	want := pages(float64(z.s.Hardware.Memory) - math.Min(z.free.Value, 0))
 	gib := math.Ceil(want / (1 << 30))
 	if z.s.State.Memory > 0 {
-		return "Lower state.memory, or raise hardware.memory to " + whole1(gib) + "GiB."
+		return "Lower state.memory, or raise hardware.memory to " + digits(gib) + "GiB."
 	}
-	return "Raise hardware.memory to " + whole1(gib) + "GiB."
+	return "Raise hardware.memory to " + digits(gib) + "GiB."
 }
 
 func (z *sizer) bufferInputs() []Input {
@@ -63,8 +63,8 @@ func (z *sizer) bufferInputs() []Input {
 	return in
 }
 
-// perCall and perCPS are what one more held call and one more call a second
-// take, garbage collector's slack included.
+// memoryPerCall and memoryPerCPS are what one more held call and one more call
+// a second take, garbage collector's slack included.
 func (z *sizer) memoryPerCall() float64 {
 	c, high := z.c, z.highWater().Value
 	return c.at("call_slot_bytes") * c.at("state_headroom") / high * (1 + c.at("gc_slack"))

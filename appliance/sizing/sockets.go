@@ -100,9 +100,9 @@ func (z *sizer) sysctls() {
 	need := math.Max(math.Ceil(recv/Page), 16384)
 	backlog := math.Min(math.Max(1000, whole(in*copies(z.c.at("stall"))*z.c.at("send_stall"))), 1<<30)
 	set := []Sysctl{
-		{"net.core.netdev_max_backlog", whole1(backlog), "datagrams a CPU may hold between the card and the sockets: 0.1 s of the worst rate, at least 1,000"},
-		{"net.core.rmem_max", whole1(rmem), "largest receive buffer a listener asks for"},
-		{"net.core.wmem_max", whole1(wmem), "largest send buffer a listener asks for"},
+		{"net.core.netdev_max_backlog", digits(backlog), "datagrams a CPU may hold between the card and the sockets: 0.1 s of the worst rate, at least 1,000"},
+		{"net.core.rmem_max", digits(rmem), "largest receive buffer a listener asks for"},
+		{"net.core.wmem_max", digits(wmem), "largest send buffer a listener asks for"},
 		{"net.ipv4.udp_mem", fmt.Sprintf("%.0f %.0f %.0f", need, math.Ceil(need*1.5), 2*need), "pages of all UDP sockets together: pressure begins beyond what the listeners may fill"},
 		{"net.ipv4.conf.all.accept_redirects", "0", "routes come from the spec alone"},
 		{"net.ipv4.conf.all.send_redirects", "0", "the appliance relays SIP, not packets"},
@@ -116,4 +116,5 @@ func (z *sizer) sysctls() {
 	z.b.Sysctls = set
 }
 
-func whole1(v float64) string { return fmt.Sprintf("%.0f", v) }
+// digits renders a whole number as the kernel reads it.
+func digits(v float64) string { return fmt.Sprintf("%.0f", v) }
