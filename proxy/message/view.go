@@ -1,0 +1,107 @@
+package message
+
+// RemovableRoutes is how many leading Route values AppendRequest can remove.
+const RemovableRoutes = 3
+
+// View is a SIP message as offsets into its bytes. The zero View is ready for
+// Parse, and a View can be parsed into again and again.
+type View struct {
+	buf     []byte
+	fault   Fault
+	request bool
+	status  uint16
+
+	Method     Method // of a request
+	MethodText Span
+	URI        Span // Request-URI
+	Reason     Span // reason phrase of a reply
+
+	Via       Via  // the topmost
+	SecondVia Span // value of the one below; see ViaAt
+	From      Address
+	To        Address
+	CallID    Span
+
+	CSeq           uint32
+	CSeqMethod     Method
+	CSeqMethodText Span
+
+	MaxForwards   int16 // -1: none
+	ContentLength int32 // -1: none; then the body reaches to the end of the datagram
+	Contact       Span  // URI of the first Contact, "*" included
+	Require       Span  // value of the first such header line
+	ProxyRequire  Span  // value of the first such header line
+	Timestamp     Span  // whole header line
+	Body          Span
+
+	// RouteCount is the number of Route values, counted up to RemovableRoutes+1.
+	RouteCount int
+
+	routes      [RemovableRoutes + 1]routeValue
+	viaFirst    uint16 // start of the first Via line
+	viaLast     uint16 // end of the last Via line
+	viaBlock    uint16 // end of the Via lines that follow the first without a gap
+	viaSplit    bool   // other lines between the Via lines
+	routeFirst  uint16 // start of the first Route line
+	routeLast   uint16 // end of the last
+	routeSplit  bool   // other lines between the Route lines
+	recordRoute uint16 // start of the first Record-Route line, 0: none
+	callIDLine  Span
+	cseqLine    Span
+	mfValue     Span
+}
+
+// routeValue is one Route value and the line it is on.
+type routeValue struct {
+	line, value, uri Span
+}
+
+// Address is a From or To header.
+type Address struct {
+	Line  Span // with its line end
+	Value Span // without white space around it
+	URI   Span // without angle brackets
+	Tag   Span
+}
+
+// Bytes is the message: what was parsed without line ends before it and without
+// bytes after its body (RFC 3261 7.5, 18.3).
+func (v *View) Bytes() []byte { return v.buf }
+
+// Get returns the bytes of a span, in place.
+func (v *View) Get(s Span) []byte {
+	if s.Empty() {
+		return nil
+	}
+	return v.buf[s.Start:s.End:s.End]
+}
+
+// IsRequest reports whether the message is a request.
+func (v *View) IsRequest() bool { return v.request }
+
+// Status is the code of a reply, 0 for a request.
+func (v *View) Status() int { return int(v.status) }
+
+// Fault is what Parse returned, FaultNone after success.
+func (v *View) Fault() Fault { return v.fault }
+
+// Replyable reports whether a reply can be built and sent, even though Parse
+// failed: a request other than ACK with a Via that names its sender and the fields
+// a reply repeats (RFC 3261 8.2.6.2).
+func (v *View) Replyable() bool {
+	return v.request && v.Method != ACK && !v.Via.Host.Empty() &&
+		!v.From.Line.Empty() && !v.To.Line.Empty() && !v.callIDLine.Empty() && !v.cseqLine.Empty()
+}
+
+// Route returns value i (0 is the topmost) of all Route values and its URI,
+// without angle brackets. i must be below RouteCount.
+func (v *View) Route(i int) (value, uri Span) { return v.routes[i].value, v.routes[i].uri }
+
+// ViaAt parses the Via value at s, such as SecondVia.
+func (v *View) ViaAt(s Span) (Via, bool) {
+	if s.Empty() {
+		return Via{}, false
+	}
+	via, _, ok := parseVia(v.buf, int(s.Start), int(s.End))
+	return via, ok
+}
