@@ -1,0 +1,9 @@
+// Package boot boots the built image under UEFI and sends calls through it from
+// SIPp agents outside the machine.
+//
+// The machine sits behind a tap interface in a network namespace of the test's
+// own, where the carrier, the gateways and a stranger have addresses of their
+// own: what the firewall lets in and what it does not is seen with real packets.
+// Needs root, QEMU, OVMF, SIPp; `make e2e` builds the image and sets
+// TRUNKLINE_OUT.
+package boot
