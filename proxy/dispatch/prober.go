@@ -1,0 +1,195 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"trunkline/appliance/runtime"
+)
+
+// ProbePrefix begins the branch of every probe, so that its replies are told from
+// those of calls.
+const ProbePrefix = "z9hG4bKtlprobe"
+
+// firstWithin bounds the wait for a destination's first probe.
+const firstWithin = 2 * time.Second
+
+// queued is how many received replies may wait; maxReply is the longest that is
+// taken. What exceeds them is dropped, and the probe is sent again.
+const (
+	queued   = 128
+	maxReply = 16 << 10
+)
+
+// Sender sends a packet from a listener's socket, named as in the configuration.
+type Sender func(listener string, pkt []byte, to netip.AddrPort) error
+
+// Prober sends OPTIONS to the destinations of the sets that ask for it.
+type Prober struct {
+	sets    *Sets
+	log     *slog.Logger
+	targets []*target
+	// sources are the addresses whose replies are taken, by listener.
+	sources map[string]map[netip.Addr]bool
+	replies chan reply
+	pending pending
+
+	// Observe, when set before Run, is called for every change of state, in order,
+	// on a goroutine of Run's.
+	Observe func(Change)
+
+	delivered, dropped, stray atomic.Uint64
+}
+
+type reply struct {
+	listener string
+	pkt      []byte
+}
+
+// NewProber makes a prober; it sends nothing before Run. Its errors name the
+// listener or destination that cannot be probed.
+func NewProber(sets *Sets, listeners []runtime.Listener, send Sender, log *slog.Logger) (*Prober, error) {
+	p := &Prober{
+		sets: sets, log: log,
+		sources: map[string]map[netip.Addr]bool{},
+		replies: make(chan reply, queued),
+	}
+	p.pending.byKey = map[string]exchange{}
+	byName := map[string]runtime.Listener{}
+	for _, l := range listeners {
+		byName[l.Name] = l
+	}
+	for _, d := range sets.Destinations() {
+		if !d.set.Probed() {
+			continue
+		}
+		l, ok := byName[d.Listener()]
+		if !ok {
+			return nil, fmt.Errorf("dispatcher %q: destination %q: there is no listener %q", d.set.Name(), d.Name(), d.Listener())
+		}
+		t, err := newTarget(d, l, send)
+		if err != nil {
+			return nil, fmt.Errorf("dispatcher %q: destination %q: %w", d.set.Name(), d.Name(), err)
+		}
+		p.targets = append(p.targets, t)
+		if p.sources[l.Name] == nil {
+			p.sources[l.Name] = map[netip.Addr]bool{}
+		}
+		p.sources[l.Name][d.Address().Addr()] = true
+	}
+	return p, nil
+}
+
+// Run probes until ctx ends and all it started has ended. It is for after READY:
+// a destination's reply must find its listener open. It also writes the changes of
+// state to the log, so it is to run even when no set is probed.
+func (p *Prober) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	wg.Go(func() { p.tellChanges(ctx) })
+	wg.Go(func() { p.receive(ctx) })
+	for _, t := range p.targets {
+		wg.Go(func() { p.probeLoop(ctx, t) })
+	}
+	wg.Wait()
+}
+
+// Deliver takes a received reply whose topmost branch begins with ProbePrefix. It
+// copies pkt and never blocks. It reports whether the reply was taken: not when it
+// comes from an address nobody is probed at through that listener, or when too many
+// wait.
+func (p *Prober) Deliver(listener string, pkt []byte, src netip.AddrPort) bool {
+	// The port is not looked at: a reply may leave by another than it was asked at
+	// (RFC 3261 18.2.2 says where it goes, not where from).
+	if len(pkt) > maxReply || !p.sources[listener][src.Addr().Unmap()] || len(p.replies) == cap(p.replies) {
+		p.dropped.Add(1)
+		return false
+	}
+	select {
+	case p.replies <- reply{listener, append([]byte(nil), pkt...)}:
+		p.delivered.Add(1)
+		return true
+	default:
+		p.dropped.Add(1)
+		return false
+	}
+}
+
+// ProberStats are the figures of the prober. Counters never fall.
+type ProberStats struct {
+	Targets     int    `json:"targets"`
+	Delivered   uint64 `json:"delivered"`    // replies taken
+	Dropped     uint64 `json:"dropped"`      // replies not taken: source, size, too many waiting
+	Stray       uint64 `json:"stray"`        // replies taken that no probe waits for: late, repeated, malformed
+	ChangesLost uint64 `json:"changes_lost"` // changes of state that are missing in the log
+}
+
+// Stats returns the prober's figures.
+func (p *Prober) Stats() ProberStats {
+	return ProberStats{
+		Targets: len(p.targets), Delivered: p.delivered.Load(), Dropped: p.dropped.Load(),
+		Stray: p.stray.Load(), ChangesLost: p.sets.lost.Load(),
+	}
+}
+
+// probeLoop probes one destination, the next probe an interval after the last was
+// sent. Each destination has its own phase, and each interval varies by a tenth, so
+// that many destinations and many appliances do not probe in step.
+func (p *Prober) probeLoop(ctx context.Context, t *target) {
+	interval := t.probe.Interval.D()
+	timer := time.NewTimer(rand.N(min(interval, firstWithin)))
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		timer.Reset(jitter(interval))
+		o, done := p.probe(ctx, t)
+		if !done {
+			return
+		}
+		t.dest.probed(o)
+	}
+}
+
+// jitter varies d by up to a tenth either way.
+func jitter(d time.Duration) time.Duration {
+	tenth := d / 10
+	return d - tenth + rand.N(2*tenth+1)
+}
+
+// tellChanges writes changes of state to the log and to Observe.
+func (p *Prober) tellChanges(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case c := <-p.sets.changes:
+			p.tell(c)
+		}
+	}
+}
+
+func (p *Prober) tell(c Change) {
+	d := c.Destination
+	level := slog.LevelInfo
+	switch {
+	case c.To == Inactive:
+		level = slog.LevelWarn
+	case c.From != Inactive:
+		level = slog.LevelDebug // to trying and back: the calls do not notice
+	}
+	p.log.Log(context.Background(), level, "destination "+c.To.String(), "set", d.set.Name(), "destination", d.Name(),
+		"address", d.Address().String(), "listener", d.Listener(), "was", c.From.String(),
+		"cause", c.Cause, "failures", c.Failures, "usable", d.set.Usable())
+	if p.Observe != nil {
+		p.Observe(c)
+	}
+}

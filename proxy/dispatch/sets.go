@@ -1,0 +1,156 @@
+package dispatch
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"trunkline/appliance/runtime"
+)
+
+// Sets are all dispatcher sets of an appliance.
+type Sets struct {
+	sets   []*Set
+	byName map[string]*Set
+	dests  []*Destination
+
+	changes chan Change // to the Prober, which tells them
+	lost    atomic.Uint64
+}
+
+// Set is one dispatcher set.
+type Set struct {
+	cfg   runtime.Dispatcher
+	owner *Sets
+	dests []*Destination
+
+	members atomic.Pointer[members]
+	turn    atomic.Uint64 // round-robin, calls
+	again   atomic.Uint64 // round-robin, calls that move on
+
+	mu sync.Mutex // guards the health of the destinations and the making of members
+}
+
+// Destination is one member of a set.
+type Destination struct {
+	cfg    runtime.Destination
+	set    *Set
+	index  int
+	seed   uint64 // of rendezvous hashing
+	health health
+}
+
+// New makes the sets of a configuration, every destination active. Its errors name
+// the set and destination that cannot work.
+func New(cfg []runtime.Dispatcher) (*Sets, error) {
+	s := &Sets{byName: make(map[string]*Set, len(cfg)), changes: make(chan Change, 256)}
+	for _, c := range cfg {
+		if _, twice := s.byName[c.Name]; twice {
+			return nil, fmt.Errorf("dispatcher %q: there are two of this name", c.Name)
+		}
+		set, err := s.newSet(c)
+		if err != nil {
+			return nil, fmt.Errorf("dispatcher %q: %w", c.Name, err)
+		}
+		s.sets = append(s.sets, set)
+		s.byName[c.Name] = set
+	}
+	if len(s.dests) > math.MaxUint16 {
+		return nil, fmt.Errorf("%d destinations are configured, at most %d work", len(s.dests), math.MaxUint16)
+	}
+	return s, nil
+}
+
+func (s *Sets) newSet(c runtime.Dispatcher) (*Set, error) {
+	switch c.Algorithm {
+	case runtime.AlgorithmHashCallID, runtime.AlgorithmRoundRobin:
+	default:
+		return nil, fmt.Errorf("algorithm %q is not known: use %s or %s", c.Algorithm, runtime.AlgorithmHashCallID, runtime.AlgorithmRoundRobin)
+	}
+	if c.Probe != nil {
+		if err := checkProbe(c.Probe); err != nil {
+			return nil, err
+		}
+	}
+	set := &Set{cfg: c, owner: s}
+	names := map[string]bool{}
+	for _, d := range c.Destinations {
+		if names[d.Name] {
+			return nil, fmt.Errorf("destination %q: there are two of this name", d.Name)
+		}
+		names[d.Name] = true
+		if !d.Address.IsValid() || d.Address.Port() == 0 {
+			return nil, fmt.Errorf("destination %q: address %v is not an address with a port", d.Name, d.Address)
+		}
+		d.Address = netip.AddrPortFrom(d.Address.Addr().Unmap(), d.Address.Port())
+		dest := &Destination{cfg: d, set: set, index: len(s.dests), seed: mix(hash([]byte(d.Name)))}
+		set.dests = append(set.dests, dest)
+		s.dests = append(s.dests, dest)
+	}
+	set.refresh()
+	return set, nil
+}
+
+func checkProbe(p *runtime.Probe) error {
+	switch {
+	case p.Interval <= 0:
+		return errors.New("probe: interval must be above 0")
+	case p.Timeout <= 0:
+		return errors.New("probe: timeout must be above 0")
+	case p.FailThreshold < 1:
+		return errors.New("probe: fail_threshold must be at least 1")
+	case p.RecoverThreshold < 1:
+		return errors.New("probe: recover_threshold must be at least 1")
+	case len(p.Accept) == 0:
+		return errors.New("probe: accept names no code, so that no probe could succeed: \"2xx\" is usual")
+	}
+	return nil
+}
+
+// Set returns the set of a name.
+func (s *Sets) Set(name string) (*Set, bool) {
+	set, ok := s.byName[name]
+	return set, ok
+}
+
+// All returns the sets in the order of the configuration.
+func (s *Sets) All() []*Set { return s.sets }
+
+// Destinations returns the destinations of all sets; each is at its Index.
+func (s *Sets) Destinations() []*Destination { return s.dests }
+
+// Name is the set's name.
+func (s *Set) Name() string { return s.cfg.Name }
+
+// ID is the set's number in the configuration.
+func (s *Set) ID() int { return s.cfg.ID }
+
+// Failover says which outcomes move a call to the next destination.
+func (s *Set) Failover() runtime.Failover { return s.cfg.Failover }
+
+// Probed reports whether the set's destinations are probed.
+func (s *Set) Probed() bool { return s.cfg.Probe != nil }
+
+// Destinations returns the set's destinations in the order of the configuration.
+func (s *Set) Destinations() []*Destination { return s.dests }
+
+// Index is the destination's position in Sets.Destinations.
+func (d *Destination) Index() int { return d.index }
+
+// Set is the set it belongs to.
+func (d *Destination) Set() *Set { return d.set }
+
+// Name is its name, unique within the set.
+func (d *Destination) Name() string { return d.cfg.Name }
+
+// URI is its SIP URI as the spec wrote it.
+func (d *Destination) URI() string { return d.cfg.URI }
+
+// Address is where its packets go.
+func (d *Destination) Address() netip.AddrPort { return d.cfg.Address }
+
+// Listener is the name of the listener that reaches it.
+func (d *Destination) Listener() string { return d.cfg.Listener }
