@@ -1,0 +1,176 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	goruntime "runtime"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"trunkline/appliance/plan"
+	"trunkline/appliance/runtime"
+	"trunkline/image/vm/boot"
+	"trunkline/image/vm/testcall"
+)
+
+// bootMemory is what a try-out gets at most unless told otherwise, MiB: the plan's
+// figure is for the load it plans, which a try-out does not carry.
+const bootMemory = 4096
+
+type bootOptions struct {
+	call, headless bool
+	memory, port   int
+}
+
+func (a *app) boot() *cobra.Command {
+	var o bootOptions
+	c := &cobra.Command{
+		Use:   "boot DIR",
+		Short: "Boot a built image in QEMU, on a network of its own",
+		Long: `Boot the image in DIR (OUT/NAME, as build wrote it) in QEMU under UEFI. The
+appliance gets an isolated network: nothing it sends leaves this program but
+through the SIP ports that are forwarded from 127.0.0.1. The disk is not written.`,
+		Args: oneArg("the directory of a built image"),
+		RunE: func(c *cobra.Command, args []string) error { return a.runBoot(c.Context(), args[0], o) },
+	}
+	c.Flags().BoolVar(&o.call, "call", false, "place a test call through the appliance once it is ready")
+	c.Flags().BoolVar(&o.headless, "headless", false, "no console; end once the appliance is ready and the call was placed")
+	c.Flags().IntVar(&o.memory, "memory", 0, "memory of the machine in MiB (default: the plan's, at most 4096)")
+	c.Flags().IntVar(&o.port, "port", 0, "first local port to forward (default: any free ones)")
+	return c
+}
+
+func (a *app) runBoot(ctx context.Context, dir string, o bootOptions) error {
+	p, err := readPlan(dir)
+	if err != nil {
+		return err
+	}
+	options, err := bootPlan(p.Appliance, o)
+	if err != nil {
+		return err
+	}
+	options.Disk = filepath.Join(dir, p.Appliance.Name+".raw")
+	if _, err := os.Stat(options.Disk); err != nil {
+		return fmt.Errorf("no disk to boot: %w: run `trunkline build` first", err)
+	}
+	options.Out = a.Stdout
+	if !o.headless {
+		options.Console = a.Stderr
+	}
+	_, err = boot.Run(ctx, options)
+	return err
+}
+
+// readPlan reads the plan of a built image.
+func readPlan(dir string) (*plan.Plan, error) {
+	name := filepath.Join(dir, "plan.json")
+	b, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s is not a built image, it has no plan.json: name the directory that `trunkline build` wrote (out/NAME)", dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p, err := plan.Decode(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return p, nil
+}
+
+// bootPlan turns an appliance into a machine, its network and a test call.
+func bootPlan(ap *runtime.Appliance, o bootOptions) (boot.Options, error) {
+	if o.port < 0 || o.port+len(ap.Listeners)-1 > 65535 {
+		return boot.Options{}, fmt.Errorf("--port %d: there must be room for %s below 65536", o.port, count(len(ap.Listeners), "port"))
+	}
+	memory := o.memory
+	if memory == 0 {
+		memory = int(min(ap.Hardware.MemoryBytes>>20, bootMemory))
+	}
+	out := boot.Options{
+		Name:      ap.Name,
+		MemoryMiB: memory,
+		CPUs:      max(1, min(ap.Hardware.Threads, goruntime.NumCPU())),
+		Headless:  o.headless,
+	}
+	for _, n := range ap.Hardware.NICs {
+		out.NICs = append(out.NICs, boot.NIC{Name: n.Name, MAC: n.MAC, Addresses: n.Addresses})
+	}
+	taken, destinations := inhabited(ap)
+	for i, l := range ap.Listeners {
+		if l.Address.Addr().IsLoopback() {
+			continue // nobody outside reaches it
+		}
+		as, ok := boot.SourceIn(l.Sources, l.Address.Addr(), taken)
+		if !ok {
+			continue
+		}
+		port := 0
+		if o.port > 0 {
+			port = o.port + i
+		}
+		out.Forwards = append(out.Forwards, boot.Forward{
+			Listener: l.Name,
+			Host:     netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port)),
+			Guest:    l.Address,
+			As:       as,
+		})
+	}
+	if o.call {
+		call, err := testCall(ap, taken)
+		if err != nil {
+			return boot.Options{}, err
+		}
+		out.Call = &boot.Call{Call: call, Destinations: destinations}
+	}
+	return out, nil
+}
+
+// inhabited lists the addresses that are somebody's already: the appliance's own,
+// and its destinations.
+func inhabited(ap *runtime.Appliance) (taken []netip.Prefix, destinations []netip.AddrPort) {
+	for _, n := range ap.Hardware.NICs {
+		taken = append(taken, n.Addresses...)
+	}
+	for _, d := range ap.Dispatchers {
+		for _, dst := range d.Destinations {
+			destinations = append(destinations, dst.Address)
+			taken = append(taken, netip.PrefixFrom(dst.Address.Addr(), dst.Address.Addr().BitLen()))
+		}
+	}
+	return taken, destinations
+}
+
+// testCallPort is the caller's: not 5060, which would hide a reply sent to the
+// default port instead of the Via's.
+const testCallPort = 5068
+
+// testCall finds a listener whose calls a route takes, and somebody who may call it.
+func testCall(ap *runtime.Appliance, taken []netip.Prefix) (testcall.Call, error) {
+	for _, r := range ap.Routes {
+		if len(r.To) == 0 {
+			continue // the numbers of a cache are not known here
+		}
+		for _, l := range ap.Listeners {
+			if len(r.From) > 0 && !slices.Contains(r.From, l.Name) || l.Address.Addr().IsLoopback() {
+				continue
+			}
+			from, ok := boot.SourceIn(l.Sources, l.Address.Addr(), taken)
+			if !ok {
+				continue
+			}
+			call := testcall.Call{From: netip.AddrPortFrom(from, testCallPort), To: l.Address}
+			if r.Prefix != "" {
+				call.User = r.Prefix + "5550100"
+			}
+			return call, nil
+		}
+	}
+	return testcall.Call{}, fmt.Errorf("no test call is possible: no route with `to` takes calls of a listener that has sources; boot without --call")
+}

@@ -1,0 +1,186 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"trunkline/appliance/bake"
+	"trunkline/appliance/plan"
+	"trunkline/appliance/sizing"
+	"trunkline/image"
+	"trunkline/image/debian"
+	"trunkline/tools/report"
+)
+
+type buildOptions struct {
+	out, mirror, cache string
+	offline            bool
+}
+
+func (a *app) build() *cobra.Command {
+	var o buildOptions
+	c := &cobra.Command{
+		Use:   "build SPEC",
+		Short: "Build the image of a spec: NAME.efi, NAME.raw, plan.json, plan.txt",
+		Long: `Build the image of a spec from the packages in its lock file. OUT/NAME/ then holds
+NAME.efi (to boot over the network), NAME.raw (a disk), plan.json and plan.txt.
+Nothing is asked of this machine but a directory: no root, no containers.`,
+		Args: oneArg("the spec directory"),
+		RunE: func(c *cobra.Command, args []string) error { return a.runBuild(c.Context(), args[0], o) },
+	}
+	c.Flags().StringVarP(&o.out, "out", "o", "out", "directory to write OUT/NAME into")
+	c.Flags().BoolVar(&o.offline, "offline", false, "use the package cache alone")
+	c.Flags().StringVar(&o.mirror, "mirror", "", mirrorHelp)
+	c.Flags().StringVar(&o.cache, "cache", "", "cache of packages and base layers (default: $"+debian.CacheVariable+", else trunkline in the user's cache directory)")
+	return c
+}
+
+func (a *app) runBuild(ctx context.Context, dir string, o buildOptions) error {
+	begin := time.Now()
+	p, err := a.makePlan(dir)
+	if err != nil {
+		return err
+	}
+	if err := a.refuse(p.plan); err != nil {
+		return err
+	}
+	name := p.plan.Appliance.Name
+	profile, err := debian.ProfileByName(p.spec.Hardware.Platform)
+	if err != nil {
+		return err
+	}
+	// Everything that may be wrong is looked at before the long work starts.
+	l, err := debian.ReadLock(filepath.Join(dir, debian.LockName))
+	if err != nil {
+		return err
+	}
+	if err := l.Check(profile); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Join(dir, debian.LockName), err)
+	}
+	sbcd, boot, err := a.programs()
+	if err != nil {
+		return err
+	}
+	cache, err := debian.CacheDir(o.cache, a.Getenv(debian.CacheVariable))
+	if err != nil {
+		return err
+	}
+	mirror, noMirror := a.findMirror(o.mirror)
+	if noMirror != nil && !errors.Is(noMirror, debian.ErrNoMirror) {
+		return noMirror
+	}
+	out := filepath.Join(o.out, name)
+	if err := writable(out); err != nil {
+		return err
+	}
+
+	progress := a.progress()
+	r, err := image.Build(ctx, image.Request{
+		Name: name, Profile: profile.Name, Lock: l, Store: debian.NewStore(cache),
+		Mirror: mirror, Offline: o.offline,
+		SbcdPath: sbcd, InitPath: boot,
+		Config: imageFiles(p.files),
+		OutDir: out, BaseCacheDir: filepath.Join(cache, "base"),
+		Progress: progress,
+	})
+	progress.done(err == nil)
+	if err != nil {
+		var missing *debian.NotCachedError
+		if errors.As(err, &missing) && noMirror != nil && !o.offline {
+			return fmt.Errorf("%w: %w", err, noMirror)
+		}
+		return err
+	}
+	if err := writePlan(out, p.plan); err != nil {
+		return err
+	}
+	a.summary(name, r, time.Since(begin))
+	return nil
+}
+
+// programs finds sbcd and init beside this program.
+func (a *app) programs() (sbcd, boot string, err error) {
+	if a.Executable == "" {
+		return "", "", errors.New("cannot find out where this program lies, and so not sbcd and init beside it")
+	}
+	exe := a.Executable
+	if real, err := filepath.EvalSymlinks(exe); err == nil {
+		exe = real
+	}
+	for _, name := range []string{"sbcd", "init"} {
+		p := filepath.Join(filepath.Dir(exe), name)
+		if info, err := os.Stat(p); err != nil || !info.Mode().IsRegular() {
+			return "", "", fmt.Errorf("%s, which goes into the image, is not beside trunkline in %s: unpack the whole release archive, or run `make build`", name, filepath.Dir(exe))
+		}
+	}
+	dir := filepath.Dir(exe)
+	return filepath.Join(dir, "sbcd"), filepath.Join(dir, "init"), nil
+}
+
+// writable makes the output directory and tries it.
+func writable(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("output: %w: name another directory with -o", err)
+	}
+	f, err := os.CreateTemp(dir, ".try-*")
+	if err != nil {
+		return fmt.Errorf("output: %w: name another directory with -o", err)
+	}
+	f.Close()
+	return os.Remove(f.Name())
+}
+
+func imageFiles(files []bake.File) []image.File {
+	out := make([]image.File, len(files))
+	for i, f := range files {
+		out[i] = image.File{Path: f.Path, Mode: f.Mode, Data: f.Data, Link: f.Link}
+	}
+	return out
+}
+
+// writePlan puts the plan beside the image it describes.
+func writePlan(dir string, p *plan.Plan) error {
+	b, err := plan.Encode(p)
+	if err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(dir, "plan.json"), b); err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	var text bytes.Buffer
+	if err := report.Text(&text, p, report.Options{Width: 100, Full: true}); err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(dir, "plan.txt"), text.Bytes()); err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	return nil
+}
+
+// summary is what a build ends with.
+func (a *app) summary(name string, r image.Result, took time.Duration) {
+	how := "warm: base layer reused"
+	switch {
+	case r.BaseReused:
+	case r.Fetched.Downloaded > 0:
+		how = fmt.Sprintf("cold: base layer built, %s downloaded (%s)", count(r.Fetched.Downloaded, "package"), sizing.Bytes(float64(r.Fetched.Bytes)))
+	default:
+		how = "base layer built, packages from the cache"
+	}
+	fmt.Fprintf(a.Stdout, "%s built in %.1f s (%s)\n", name, took.Seconds(), how)
+	for _, o := range []image.Output{r.UKI, r.Disk} {
+		fmt.Fprintf(a.Stdout, "  %s  %s  sha256:%s\n", o.Path, sizing.Bytes(float64(o.Size)), o.SHA256)
+	}
+	fmt.Fprintf(a.Stdout, "  base layer %s: kernel %s, %s, %s files, %s\n", short(r.Base.Digest), r.Base.Kernel,
+		count(r.Base.Packages, "package"), sizing.Count(float64(r.Base.TreeFiles)), sizing.Bytes(float64(r.Base.TreeBytes)))
+}
+
+// short cuts a digest for the eye.
+func short(digest string) string { return digest[:min(len(digest), len("sha256:")+12)] }

@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"trunkline/appliance/bake"
+	"trunkline/appliance/plan"
+	"trunkline/appliance/sizing"
+	"trunkline/appliance/spec"
+)
+
+// load reads a spec and shows its diagnostics. With an error among them the
+// command ends.
+func (a *app) load(dir string) (*spec.Spec, error) {
+	s, diags, files := spec.Load(dir, spec.Options{})
+	if len(diags) > 0 {
+		if err := spec.WriteDiagnostics(a.Stderr, files, diags, uint(a.width(a.Stderr)), a.color(a.Stderr)); err != nil {
+			return nil, err
+		}
+	}
+	if diags.HasErrors() {
+		fmt.Fprintf(a.Stderr, "%s: %s.\n", dir, tally(diags))
+		return nil, errShown
+	}
+	return s, nil
+}
+
+// tally counts diagnostics: "2 errors, 1 warning".
+func tally(diags hcl.Diagnostics) string {
+	errs, warnings := 0, 0
+	for _, d := range diags {
+		if d.Severity == hcl.DiagError {
+			errs++
+		} else {
+			warnings++
+		}
+	}
+	var out []string
+	if errs > 0 {
+		out = append(out, count(errs, "error"))
+	}
+	if warnings > 0 {
+		out = append(out, count(warnings, "warning"))
+	}
+	return strings.Join(out, ", ")
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// planned is a spec all the way to its config layer.
+type planned struct {
+	spec  *spec.Spec
+	plan  *plan.Plan
+	files []bake.File
+}
+
+// makePlan sizes and plans a spec and renders its files.
+func (a *app) makePlan(dir string) (*planned, error) {
+	s, err := a.load(dir)
+	if err != nil {
+		return nil, err
+	}
+	p, err := plan.Make(s, sizing.Size(s, sizing.DefaultCoefficients()), plan.Options{Version: version})
+	if err != nil {
+		return nil, err
+	}
+	files, err := bake.Seal(p, s)
+	if err != nil {
+		return nil, err
+	}
+	return &planned{s, p, files}, nil
+}
+
+// refuse ends a command that would put an errored plan to use.
+func (a *app) refuse(p *plan.Plan) error {
+	if !p.Errored {
+		return nil
+	}
+	fmt.Fprintln(a.Stderr, p.Verdict)
+	for _, f := range p.Budget.Findings {
+		if f.Severity != sizing.SeverityError {
+			continue
+		}
+		at := ""
+		if f.At != "" {
+			at = f.At + ": "
+		}
+		fmt.Fprintf(a.Stderr, "%s %s%s\n    %s\n", a.paint(a.Stderr, "Error:", "1;31"), at, f.Summary, f.Detail)
+	}
+	fmt.Fprintf(a.Stderr, "%s: refused, the plan has %s. `trunkline plan` shows all of it.\n", p.Appliance.Name, count(p.Findings(sizing.SeverityError), "error"))
+	return errShown
+}

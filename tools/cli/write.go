@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"trunkline/appliance/bake"
+	"trunkline/appliance/runtime"
+)
+
+// writeTree replaces dir by a tree of files. Readers see the old tree or the new
+// one, and whatever goes wrong leaves the old.
+func writeTree(dir string, files []bake.File) (err error) {
+	fail := func(err error) error { return fmt.Errorf("output %s: %w", dir, err) }
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return fail(err)
+	}
+	if real, err := filepath.EvalSymlinks(abs); err == nil {
+		abs = real // replace what a link points at, not the link
+	}
+	exists, err := replaceable(abs)
+	if err != nil {
+		return fail(err)
+	}
+	if err := os.MkdirAll(filepath.Dir(abs), 0o755); err != nil {
+		return fail(err)
+	}
+	// Beside the target: rename does not cross file systems.
+	tmp, err := os.MkdirTemp(filepath.Dir(abs), "."+filepath.Base(abs)+".new-*")
+	if err != nil {
+		return fail(err)
+	}
+	defer os.RemoveAll(tmp)
+	if err := os.Chmod(tmp, 0o755); err != nil {
+		return fail(err)
+	}
+	for _, f := range files {
+		if err := writeBaked(tmp, f); err != nil {
+			return fail(err)
+		}
+	}
+	if err := syncTree(tmp); err != nil {
+		return fail(err)
+	}
+	if exists {
+		// The old tree is then at tmp, and goes with it.
+		err = unix.Renameat2(unix.AT_FDCWD, tmp, unix.AT_FDCWD, abs, unix.RENAME_EXCHANGE)
+	} else {
+		err = os.Rename(tmp, abs)
+	}
+	if err != nil {
+		return fail(err)
+	}
+	return syncDir(filepath.Dir(abs))
+}
+
+// replaceable reports whether dir exists, and refuses one that is neither empty
+// nor an earlier bake.
+func replaceable(dir string) (exists bool, err error) {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, err
+	case len(entries) == 0:
+		return true, nil
+	}
+	refused := errors.New("is not empty and not an earlier bake: name a new directory, or remove it first")
+	if len(entries) != 1 || entries[0].Name() != "etc" || !entries[0].IsDir() {
+		return true, refused
+	}
+	b, err := os.ReadFile(filepath.Join(dir, strings.TrimPrefix(runtime.DefaultPath, "/")))
+	if err != nil {
+		return true, refused
+	}
+	if _, err := runtime.Decode(b); err != nil {
+		return true, refused
+	}
+	return true, nil
+}
+
+func writeBaked(root string, f bake.File) error {
+	name := filepath.Join(root, filepath.FromSlash(f.Path))
+	for dir, made := filepath.Dir(name), []string(nil); ; {
+		if err := os.Mkdir(dir, 0o755); err == nil || errors.Is(err, fs.ErrExist) {
+			if err == nil {
+				if err := os.Chmod(dir, 0o755); err != nil { // whatever the umask
+					return err
+				}
+			}
+			if len(made) == 0 {
+				break
+			}
+			dir, made = made[len(made)-1], made[:len(made)-1]
+		} else if errors.Is(err, fs.ErrNotExist) {
+			made = append(made, dir)
+			dir = filepath.Dir(dir)
+		} else {
+			return err
+		}
+	}
+	if f.Link != "" {
+		return os.Symlink(f.Link, name)
+	}
+	if err := os.WriteFile(name, f.Data, f.Mode.Perm()); err != nil {
+		return err
+	}
+	return os.Chmod(name, f.Mode.Perm())
+}
+
+// syncTree makes everything below root durable.
+func syncTree(root string) error {
+	return filepath.WalkDir(root, func(p string, e fs.DirEntry, err error) error {
+		if err != nil || !(e.IsDir() || e.Type().IsRegular()) {
+			return err
+		}
+		return syncDir(p)
+	})
+}
+
+func syncDir(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
+
+// writeFile writes a whole file or none: temporary file, sync, rename.
+func writeFile(name string, b []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // gone already when all went well
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(name))
+	}
+	return err
+}
