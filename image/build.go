@@ -1,10 +1,317 @@
 package image
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
+	"debug/elf"
 	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"trunkline/image/debian"
+	"trunkline/image/disk"
+	"trunkline/image/initrd"
+	"trunkline/image/initrd/modules"
+	"trunkline/image/rootfs"
+	"trunkline/image/uki"
 )
 
+// builder is one build under way.
+type builder struct {
+	Request
+	sbcd, init []byte
+	result     Result
+	began      time.Time // of the last step
+}
+
 func build(ctx context.Context, r Request) (Result, error) {
-	return Result{}, errors.New("image: not built yet")
+	b := &builder{Request: r}
+	if err := b.check(); err != nil {
+		return Result{}, err
+	}
+	var err error
+	if b.sbcd, err = program("sbcd", r.SbcdPath); err != nil {
+		return Result{}, err
+	}
+	if b.init, err = program("init", r.InitPath); err != nil {
+		return Result{}, err
+	}
+	lock, err := r.Lock.Digest()
+	if err != nil {
+		return Result{}, err
+	}
+	// Cheap mistakes first: a bad config layer must not wait for a base layer.
+	config, err := configArchive(r.Config)
+	if err != nil {
+		return Result{}, err
+	}
+	base, reused, err := b.ensureBase(ctx, inputs{profile: r.Profile, lock: lock, sbcd: sum(b.sbcd), init: sum(b.init)})
+	if err != nil {
+		return Result{}, err
+	}
+	b.result.Base, b.result.BaseDir, b.result.BaseReused = base.Base, base.dir, reused
+	if err := b.assemble(ctx, base, config); err != nil {
+		return Result{}, err
+	}
+	b.endStep()
+	return b.result, nil
+}
+
+// program reads an executable of the image. One that needs a dynamic loader would
+// fail only at boot: init has no libraries around it, and sbcd must not depend on
+// the packages' ones.
+func program(what, name string) ([]byte, error) {
+	f, err := elf.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w (the programs are built together: `make build`)", what, err)
+	}
+	defer f.Close() //nolint:errcheck // read only
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			return nil, fmt.Errorf("%s: %s is linked dynamically: build it with CGO_ENABLED=0", what, name)
+		}
+	}
+	if f.Machine != elf.EM_X86_64 || f.Type != elf.ET_EXEC {
+		return nil, fmt.Errorf("%s: %s is no static executable for x86-64 (%v, %v)", what, name, f.Machine, f.Type)
+	}
+	return os.ReadFile(name)
+}
+
+// validName keeps a name usable as host name and as FAT file name.
+var validName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+func (b *builder) check() error {
+	switch {
+	case !validName.MatchString(b.Name):
+		return fmt.Errorf("image: name %q: letters a-z, digits and '-' are allowed, 63 at most", b.Name)
+	case b.Lock == nil:
+		return errors.New("image: no lock file given: make one with `trunkline lock`")
+	case b.Store == nil:
+		return errors.New("image: no package store given")
+	case b.OutDir == "" || b.BaseCacheDir == "":
+		return errors.New("image: no output or cache directory given")
+	case strings.ContainsFunc(b.Cmdline, func(r rune) bool { return r < ' ' || r > '~' }):
+		return fmt.Errorf("image: kernel command line %q: only printable ASCII on one line is allowed", b.Cmdline)
+	}
+	p, err := debian.ProfileByName(b.Profile)
+	if err != nil {
+		return err
+	}
+	return b.Lock.Check(p)
+}
+
+func (b *builder) step(name string) {
+	b.endStep()
+	b.result.Steps = append(b.result.Steps, Step{Name: name})
+	if b.Progress != nil {
+		b.Progress.Step(name)
+	}
+}
+
+func (b *builder) endStep() {
+	now := time.Now()
+	if n := len(b.result.Steps); n > 0 {
+		b.result.Steps[n-1].Took = now.Sub(b.began)
+	}
+	b.began = now
+}
+
+// deb is a package of the store as rootfs reads it.
+type deb struct {
+	p     debian.Package
+	store *debian.Store
+}
+
+func (d deb) Name() string { return d.p.Name }
+func (d deb) Size() int64  { return d.p.Size }
+
+func (d deb) Data(fn func(*tar.Header, io.Reader) error) error {
+	f, err := d.store.Open(d.p)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Data(fn), f.Close())
+}
+
+// buildBase builds the base layer into the cache. The caller holds its lock.
+func (b *builder) buildBase(ctx context.Context, in inputs) (*layer, error) {
+	b.step("packages")
+	var progress debian.Progress
+	if b.Progress != nil {
+		progress = b.Progress
+	}
+	var err error
+	b.result.Fetched, err = b.Store.Fetch(ctx, b.Mirror, b.Lock.Packages, debian.FetchOptions{Offline: b.Offline, Progress: progress})
+	if err != nil {
+		return nil, err
+	}
+
+	b.step("rootfs")
+	pkgs := make([]rootfs.Package, len(b.Lock.Packages))
+	for i, p := range b.Lock.Packages {
+		pkgs[i] = deb{p, b.Store}
+	}
+	tree, boot, err := rootfs.Collect(ctx, pkgs, b.sbcd)
+	if err != nil {
+		return nil, err
+	}
+
+	b.step("modules")
+	load, kept, err := selectModules(tree, boot.Release, b.Profile)
+	if err != nil {
+		return nil, err
+	}
+	tmp, err := newBaseDir(b.BaseCacheDir)
+	if err != nil {
+		return nil, fmt.Errorf("base layer: %w", err)
+	}
+	defer os.RemoveAll(tmp) //nolint:errcheck // gone already when all went well
+
+	b.step("erofs")
+	root, size, err := writeRoot(tree, tmp)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close() //nolint:errcheck // read back below, then removed
+
+	b.step("initrd")
+	img, err := b.writeInitrd(ctx, tmp, initrd.Parts{Init: b.init, Modules: load, Root: contextReader{ctx, root}, RootSize: size})
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(root.Name()); err != nil {
+		return nil, err
+	}
+
+	l := &layer{files: map[string][]byte{baseKernel: boot.Kernel, baseInitrd: img, baseStub: boot.Stub, baseLoader: boot.Loader}}
+	nodes, treeBytes := tree.Stats()
+	l.Base = Base{
+		FormatVersion: BaseFormatVersion, Digest: in.digest(), Profile: in.profile, Lock: in.lock, Sbcd: in.sbcd, Init: in.init,
+		Kernel: boot.Release, OSRelease: rootfs.OSRelease(),
+		Packages: len(pkgs), TreeFiles: nodes, TreeBytes: treeBytes, Modules: kept,
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return l, storeBase(tmp, b.BaseCacheDir, l)
+}
+
+// selectModules leaves only the profile's modules in the tree, with their indexes,
+// and returns those init loads and the number kept.
+func selectModules(tree *rootfs.Tree, release, profile string) (load []*modules.Module, kept int, err error) {
+	dir := "usr/lib/modules/" + release
+	files := map[string][]byte{}
+	for _, p := range tree.Under(dir) {
+		if n := tree.Get(p); n.Kind == rootfs.Regular {
+			files[strings.TrimPrefix(p, dir+"/")] = n.Data
+		}
+	}
+	lib, err := modules.NewLibrary(files)
+	if err != nil {
+		return nil, 0, err
+	}
+	patterns, err := initrd.RootModules(profile)
+	if err != nil {
+		return nil, 0, err
+	}
+	sel, err := lib.Select(patterns)
+	if err != nil {
+		return nil, 0, err
+	}
+	index, err := lib.Indexes(sel)
+	if err != nil {
+		return nil, 0, err
+	}
+	tree.Remove(dir)
+	for _, m := range sel {
+		index[m.Path] = m.Data
+	}
+	for name, data := range index {
+		if err := tree.File(dir+"/"+name, 0o644, data); err != nil {
+			return nil, 0, err
+		}
+	}
+	load, err = lib.LoadOrder(initrd.BootModules)
+	return load, len(sel), err
+}
+
+// writeRoot writes the erofs into a file of dir and opens it for reading.
+func writeRoot(tree *rootfs.Tree, dir string) (*os.File, int64, error) {
+	f, err := os.Create(filepath.Join(dir, initrd.RootName))
+	if err != nil {
+		return nil, 0, err
+	}
+	err = tree.WriteErofs(f, dir)
+	if err == nil {
+		var size int64
+		if size, err = f.Seek(0, io.SeekEnd); err == nil {
+			if _, err = f.Seek(0, io.SeekStart); err == nil {
+				return f, size, nil
+			}
+		}
+	}
+	return nil, 0, errors.Join(err, f.Close())
+}
+
+func (b *builder) writeInitrd(ctx context.Context, dir string, p initrd.Parts) ([]byte, error) {
+	var buf bytes.Buffer
+	if err := initrd.WriteBase(&buf, p); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, err
+	}
+	return buf.Bytes(), writeSynced(filepath.Join(dir, baseInitrd), buf.Bytes())
+}
+
+func configArchive(files []File) ([]byte, error) {
+	conv := make([]initrd.File, len(files))
+	for i, f := range files {
+		conv[i] = initrd.File(f)
+	}
+	return initrd.ConfigArchive(conv)
+}
+
+// assemble writes NAME.efi and NAME.raw.
+func (b *builder) assemble(ctx context.Context, base *layer, config []byte) error {
+	b.step("uki")
+	if err := os.MkdirAll(b.OutDir, 0o755); err != nil {
+		return err
+	}
+	cmdline := DefaultCmdline
+	if b.Cmdline != "" {
+		cmdline += " " + b.Cmdline
+	}
+	var img bytes.Buffer
+	err := uki.Write(&img, uki.Parts{
+		Stub: base.files[baseStub], Kernel: base.files[baseKernel],
+		Initrd:  [][]byte{base.files[baseInitrd], config},
+		Cmdline: cmdline, OSRelease: base.OSRelease, Uname: base.Kernel,
+	})
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	name := filepath.Join(b.OutDir, b.Name+".efi")
+	if err := writeWhole(name, img.Bytes()); err != nil {
+		return fmt.Errorf("writing the UKI: %w", err)
+	}
+	b.result.UKI = Output{Path: name, Size: int64(img.Len()), SHA256: sum(img.Bytes())}
+
+	b.step("disk")
+	raw := filepath.Join(b.OutDir, b.Name+".raw")
+	if err := disk.Write(raw, disk.Layout{Name: b.Name, UKI: img.Bytes(), BootLoader: base.files[baseLoader]}); err != nil {
+		return err
+	}
+	b.result.Disk.Path = raw
+	b.result.Disk.Size, b.result.Disk.SHA256, err = sumFile(raw)
+	return err
 }

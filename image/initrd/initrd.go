@@ -26,6 +26,10 @@ import (
 	"trunkline/image/initrd/modules"
 )
 
+// Version is the version of what this package makes of its inputs: part of a base
+// layer's identity, to be raised when the code changes the archive.
+const Version = 1
+
 // Names inside the archives, as package tools/init/boot reads them.
 const (
 	InitName    = "init"
