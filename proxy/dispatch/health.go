@@ -53,10 +53,10 @@ type health struct {
 // State is the destination's state now.
 func (d *Destination) State() State { return State(d.health.state.Load()) }
 
-// Report tells what a call showed: ok, the destination replied, whatever the code;
-// not ok, it said nothing in time, or could not be sent to. It never waits for a
-// log and, with ok and nothing wrong, takes no lock.
-func (d *Destination) Report(ok bool) {
+// Report tells what a call showed of d: ok, it replied, whatever the code; not ok,
+// it said nothing in time, or could not be sent to. It never waits for a log and,
+// with ok and nothing wrong, takes no lock.
+func (s *Sets) Report(d *Destination, ok bool) {
 	h := &d.health
 	if !ok {
 		h.silent.Add(1)

@@ -5,8 +5,8 @@ import "trunkline/appliance/runtime"
 // MaxTried is how many destinations one call can try.
 const MaxTried = 16
 
-// Tried remembers the destinations a call was given, across sets. The zero value
-// is a call that was given none. It is a plain value without pointers.
+// Tried remembers the destinations a call was given, of one set or of several. The
+// zero value is a call that was given none. It is a plain value without pointers.
 type Tried struct {
 	n     uint8
 	index [MaxTried]uint16
@@ -18,7 +18,7 @@ func (t *Tried) Count() int { return int(t.n) }
 // Has reports whether the call was given d.
 func (t *Tried) Has(d *Destination) bool {
 	for _, i := range t.index[:t.n] {
-		if int(i) == d.index {
+		if int(i) == d.Index {
 			return true
 		}
 	}
@@ -66,7 +66,7 @@ func (s *Set) Pick(key []byte, tried *Tried) (*Destination, bool) {
 	if d == nil {
 		return nil, false
 	}
-	tried.index[tried.n] = uint16(d.index)
+	tried.index[tried.n] = uint16(d.Index)
 	tried.n++
 	return d, true
 }

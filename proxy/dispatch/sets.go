@@ -36,18 +36,20 @@ type Set struct {
 
 // Destination is one member of a set.
 type Destination struct {
+	// Index is its position in Sets.Destinations.
+	Index int
+
 	cfg    runtime.Destination
 	set    *Set
-	index  int
 	seed   uint64 // of rendezvous hashing
 	health health
 }
 
 // New makes the sets of a configuration, every destination active. Its errors name
 // the set and destination that cannot work.
-func New(cfg []runtime.Dispatcher) (*Sets, error) {
-	s := &Sets{byName: make(map[string]*Set, len(cfg)), changes: make(chan Change, 256)}
-	for _, c := range cfg {
+func New(cfg *runtime.Appliance) (*Sets, error) {
+	s := &Sets{byName: make(map[string]*Set, len(cfg.Dispatchers)), changes: make(chan Change, 256)}
+	for _, c := range cfg.Dispatchers {
 		if _, twice := s.byName[c.Name]; twice {
 			return nil, fmt.Errorf("dispatcher %q: there are two of this name", c.Name)
 		}
@@ -86,7 +88,7 @@ func (s *Sets) newSet(c runtime.Dispatcher) (*Set, error) {
 			return nil, fmt.Errorf("destination %q: address %v is not an address with a port", d.Name, d.Address)
 		}
 		d.Address = netip.AddrPortFrom(d.Address.Addr().Unmap(), d.Address.Port())
-		dest := &Destination{cfg: d, set: set, index: len(s.dests), seed: mix(hash([]byte(d.Name)))}
+		dest := &Destination{cfg: d, set: set, Index: len(s.dests), seed: mix(hash([]byte(d.Name)))}
 		set.dests = append(set.dests, dest)
 		s.dests = append(s.dests, dest)
 	}
@@ -110,14 +112,17 @@ func checkProbe(p *runtime.Probe) error {
 	return nil
 }
 
-// Set returns the set of a name.
-func (s *Sets) Set(name string) (*Set, bool) {
+// Set returns set i of the configuration's Dispatchers.
+func (s *Sets) Set(i int) *Set { return s.sets[i] }
+
+// Len is the number of sets.
+func (s *Sets) Len() int { return len(s.sets) }
+
+// Named returns the set of a name.
+func (s *Sets) Named(name string) (*Set, bool) {
 	set, ok := s.byName[name]
 	return set, ok
 }
-
-// All returns the sets in the order of the configuration.
-func (s *Sets) All() []*Set { return s.sets }
 
 // Destinations returns the destinations of all sets; each is at its Index.
 func (s *Sets) Destinations() []*Destination { return s.dests }
@@ -136,9 +141,6 @@ func (s *Set) Probed() bool { return s.cfg.Probe != nil }
 
 // Destinations returns the set's destinations in the order of the configuration.
 func (s *Set) Destinations() []*Destination { return s.dests }
-
-// Index is the destination's position in Sets.Destinations.
-func (d *Destination) Index() int { return d.index }
 
 // Set is the set it belongs to.
 func (d *Destination) Set() *Set { return d.set }
