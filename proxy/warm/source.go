@@ -36,7 +36,7 @@ func readFile(ctx context.Context, path string, rows int, r *route.Router, progr
 	defer stop()
 	t, err := parse(ctx, path, f, rows, r, progress)
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, fmt.Errorf("%s: %w", path, context.Cause(ctx))
 	}
 	return t, err
 }
@@ -66,7 +66,7 @@ func open(ctx context.Context, path string) (*os.File, error) {
 			_ = r.f.Close()
 		}
 	}()
-	return nil, context.Cause(ctx)
+	return nil, fmt.Errorf("%s: %w", path, context.Cause(ctx))
 }
 
 // parse reads rows of prefix and dispatcher set. Its errors begin with name:line.

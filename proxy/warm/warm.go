@@ -134,7 +134,7 @@ func (w *Warmer) retry(ctx context.Context, i int) {
 
 // load loads one cache and puts its table in place.
 func (w *Warmer) load(ctx context.Context, i int) error {
-	c := w.caches[i]
+	c, outer := w.caches[i], ctx
 	if d := c.Within.D(); d > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, d, fmt.Errorf("%w within %s", errLate, d))
@@ -151,7 +151,7 @@ func (w *Warmer) load(ctx context.Context, i int) error {
 		err = w.router.Swap(c.Name, t)
 	}
 	if err != nil {
-		err = fmt.Errorf("cache %q from %s: %w%s", c.Name, c.Path, err, remedy(c, err))
+		err = fmt.Errorf("cache %q: %w%s", c.Name, err, remedy(c, err))
 	}
 	var s Status
 	w.set(i, func(p *Status) {
@@ -164,7 +164,7 @@ func (w *Warmer) load(ctx context.Context, i int) error {
 		s = *p
 	})
 	switch {
-	case err != nil && c.Warmup == runtime.WarmupBackground && ctx.Err() == nil:
+	case err != nil && c.Warmup == runtime.WarmupBackground && outer.Err() == nil:
 		w.log.Warn("cache not loaded, it matches nothing until it is", "cache", c.Name, "error", err)
 	case err == nil:
 		w.log.Info("cache loaded", "cache", c.Name, "rows", s.Rows, "bytes", s.Bytes, "seconds", s.Seconds)
