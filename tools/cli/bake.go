@@ -5,37 +5,46 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"trunkline/appliance/sizing"
 )
 
-func (c *commands) bake() *cobra.Command {
+func (a *app) bake() *cobra.Command {
 	var dir string
-	cmd := &cobra.Command{
+	c := &cobra.Command{
 		Use:   "bake SPEC -o DIR",
 		Short: "Write a spec's config layer as a directory tree",
-		Long: `bake writes the files that make one appliance differ from another: its
-appliance.json, network, kernel settings and firewall, below DIR/etc. The image
-carries the same files; a tree of its own is for reading, for diff, and for
-running sbcd on any host.
+		Long: `Write the files that make one appliance differ from another, its appliance.json,
+network, kernel settings and firewall, below DIR/etc. The image carries the same
+files; a tree of its own is for reading, for diff, and for running sbcd on any host.
 
-DIR must be missing, empty, or an earlier output of bake, which is replaced in
-one step.`,
-		Args: one(specArgument),
-		RunE: c.does(func(_ context.Context, args []string) error {
-			m, err := c.compile(args[0])
-			if err != nil {
-				return err
-			}
-			if err := c.mustBuild(m.plan); err != nil {
-				return err
-			}
-			if err := writeTree(dir, m.files); err != nil {
-				return err
-			}
-			fmt.Fprintf(c.Stdout, "%s: %s in %s\n", m.plan.Appliance.Name, count(len(m.files), "file"), dir)
-			return nil
-		}),
+DIR must be missing, empty, or an earlier output of bake, which is then replaced
+in one step.`,
+		Args: oneArg("the spec directory"),
+		RunE: a.does(func(_ context.Context, args []string) error { return a.runBake(args[0], dir) }),
 	}
-	cmd.Flags().StringVarP(&dir, "out", "o", "", "directory to write (required)")
-	_ = cmd.MarkFlagRequired("out") // the flag is right above
-	return cmd
+	c.Flags().StringVarP(&dir, "out", "o", "", "directory to write (required)")
+	if err := c.MarkFlagRequired("out"); err != nil {
+		panic(err) // the flag is in the line above
+	}
+	return c
+}
+
+func (a *app) runBake(spec, dir string) error {
+	p, err := a.makePlan(spec)
+	if err != nil {
+		return err
+	}
+	if err := a.refuse(p.plan); err != nil {
+		return err
+	}
+	if err := writeTree(dir, p.files); err != nil {
+		return err
+	}
+	size := 0
+	for _, f := range p.files {
+		size += len(f.Data)
+	}
+	_, err = fmt.Fprintf(a.Stdout, "%s: %s, %s in %s\n", p.plan.Appliance.Name, count(len(p.files), "file"), sizing.Bytes(float64(size)), dir)
+	return err
 }

@@ -37,7 +37,7 @@ func (a *app) boot() *cobra.Command {
 appliance gets an isolated network: nothing it sends leaves this program but
 through the SIP ports that are forwarded from 127.0.0.1. The disk is not written.`,
 		Args: oneArg("the directory of a built image"),
-		RunE: func(c *cobra.Command, args []string) error { return a.runBoot(c.Context(), args[0], o) },
+		RunE: a.does(func(ctx context.Context, args []string) error { return a.runBoot(ctx, args[0], o) }),
 	}
 	c.Flags().BoolVar(&o.call, "call", false, "place a test call through the appliance once it is ready")
 	c.Flags().BoolVar(&o.headless, "headless", false, "no console; end once the appliance is ready and the call was placed")

@@ -33,7 +33,7 @@ func (a *app) build() *cobra.Command {
 NAME.efi (to boot over the network), NAME.raw (a disk), plan.json and plan.txt.
 Nothing is asked of this machine but a directory: no root, no containers.`,
 		Args: oneArg("the spec directory"),
-		RunE: func(c *cobra.Command, args []string) error { return a.runBuild(c.Context(), args[0], o) },
+		RunE: a.does(func(ctx context.Context, args []string) error { return a.runBuild(ctx, args[0], o) }),
 	}
 	c.Flags().StringVarP(&o.out, "out", "o", "out", "directory to write OUT/NAME into")
 	c.Flags().BoolVar(&o.offline, "offline", false, "use the package cache alone")

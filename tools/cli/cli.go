@@ -2,13 +2,13 @@
 // the core that does the work, and shows the result. No command decides
 // anything a core could.
 //
-// What is promised: results go to standard output, everything about them that
-// is wrong, and progress, to standard error. The exit status is 0 when the
-// command did what was asked, 1 when the input is refused or the work failed,
-// 2 when the command line itself is wrong, and 130 when a signal ended it.
-// Colour and moving bars appear on a terminal alone, and no colour where
-// NO_COLOR is set (no-color.org). Files and directories a command writes appear
-// whole or not at all. Long flags may be written with one dash or two.
+// What is promised: results go to standard output, everything that is wrong with
+// them, and progress, to standard error. The exit status is 0 when the command
+// did what was asked, 1 when the input is refused or the work failed, 2 when the
+// command line itself is wrong, and 130 when a signal ended it. Colour and
+// moving bars appear on a terminal alone, and colour never where NO_COLOR is set
+// (no-color.org). Files and directories a command writes appear whole or not at
+// all. Long flags may be written with one dash or two.
 package cli
 
 import (
@@ -16,13 +16,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
-
-	"github.com/ProtonMail/go-crypto/openpgp"
 )
 
 // Exit statuses.
@@ -41,10 +37,7 @@ var version = "unknown"
 type Env struct {
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
-	Now            func() time.Time   // for the expiry of signatures alone
-	Apt            fs.FS              // the host's apt configuration; nil: none
-	Keyring        openpgp.EntityList // keys an archive may be signed with; nil: Debian's
-	Executable     string             // this program's path: sbcd and init lie beside it
+	Executable     string // this program's path: sbcd and init lie beside it; empty: not known
 }
 
 // Main runs the command the process was started with and returns its exit
@@ -52,32 +45,40 @@ type Env struct {
 func Main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// A second Ctrl-C ends the process at once.
+	// From the first signal on, a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
-	e := Env{Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Now: time.Now, Apt: os.DirFS("/etc/apt")}
-	e.Executable, _ = os.Executable() // unknown: --programs is asked for
+	e := Env{Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}
+	if exe, err := os.Executable(); err == nil {
+		e.Executable = exe
+	}
 	return Run(ctx, os.Args[1:], e)
 }
 
-// errTold ends a command that has already said what is wrong.
-var errTold = errors.New("refused")
+// errShown ends a command that has already said what is wrong.
+var errShown = errors.New("refused")
+
+// app is one run of the program.
+type app struct {
+	Env
+	started bool // a command's own work has begun: errors are no longer about usage
+}
 
 // Run runs one command and returns its exit status.
 func Run(ctx context.Context, args []string, e Env) int {
-	c := &commands{Env: e}
-	root := c.root()
+	a := &app{Env: e}
+	root := a.root()
 	root.SetArgs(doubleDashes(root, args))
 	err := root.ExecuteContext(ctx)
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, errTold):
+	case errors.Is(err, errShown):
 		return exitRefused
-	case !c.started: // cobra's own errors: the command line
-		fmt.Fprintf(e.Stderr, "trunkline: %v\nRun `trunkline help` to see what there is.\n", err)
+	case !a.started: // cobra's errors, and our own about arguments
+		fmt.Fprintf(e.Stderr, "trunkline: %v\n", err)
 		return exitUsage
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
-		fmt.Fprintln(e.Stderr, "trunkline: interrupted; nothing half-written was left, so it can simply be run again")
+		fmt.Fprintln(e.Stderr, "trunkline: interrupted. Nothing half-written is left; run the command again.")
 		return exitInterrupted
 	}
 	fmt.Fprintf(e.Stderr, "trunkline: %v\n", err)

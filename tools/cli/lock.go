@@ -27,9 +27,9 @@ func (a *app) lock() *cobra.Command {
 		Long: `Read the signed package index of a Debian mirror, resolve what the image needs,
 and write SPEC/` + debian.LockName + `. Commit that file: builds use nothing else.`,
 		Args: oneArg("the spec directory"),
-		RunE: func(c *cobra.Command, args []string) error {
-			return a.runLock(c.Context(), args[0], mirror, keyring)
-		},
+		RunE: a.does(func(ctx context.Context, args []string) error {
+			return a.runLock(ctx, args[0], mirror, keyring)
+		}),
 	}
 	c.Flags().StringVar(&mirror, "mirror", "", mirrorHelp)
 	c.Flags().StringVar(&keyring, "keyring", "", "OpenPGP keys the index must be signed with (default: Debian's, built in)")

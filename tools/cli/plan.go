@@ -9,46 +9,38 @@ import (
 	"trunkline/tools/report"
 )
 
-func (c *commands) plan() *cobra.Command {
+func (a *app) plan() *cobra.Command {
 	var asJSON, full bool
-	cmd := &cobra.Command{
+	c := &cobra.Command{
 		Use:   "plan SPEC",
 		Short: "Size a spec: workers, memory, sockets, and what saturates first",
-		Long: `plan prints what a spec needs and what it can carry. The first line says what
-saturates first, at how much, and the one change that raises it. A plan with an
-error among its findings is shown all the same, and the exit status is 1.`,
-		Args: one(specArgument),
-		RunE: c.does(func(_ context.Context, args []string) error {
-			return c.runPlan(args[0], asJSON, full)
-		}),
+		Long: `Print what a spec needs and what it can carry. The first line says what saturates
+first, at how much, and the one change that raises it. A plan with an error among
+its findings is shown all the same; the exit status is then 1.`,
+		Args: oneArg("the spec directory"),
+		RunE: a.does(func(_ context.Context, args []string) error { return a.runPlan(args[0], asJSON, full) }),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
-	cmd.Flags().BoolVar(&full, "full", false, "print everything, every figure with its formula")
-	cmd.MarkFlagsMutuallyExclusive("json", "full")
-	return cmd
+	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
+	c.Flags().BoolVar(&full, "full", false, "print everything, every figure with its formula")
+	c.MarkFlagsMutuallyExclusive("json", "full")
+	return c
 }
 
-func (c *commands) runPlan(dir string, asJSON, full bool) error {
-	m, err := c.compile(dir)
+func (a *app) runPlan(dir string, asJSON, full bool) error {
+	p, err := a.makePlan(dir)
 	if err != nil {
 		return err
 	}
 	if asJSON {
-		b, err := plan.Encode(m.plan)
-		if err != nil {
-			return err
-		}
-		if _, err := c.Stdout.Write(b); err != nil {
-			return err
+		var b []byte
+		if b, err = plan.Encode(p.plan); err == nil {
+			_, err = a.Stdout.Write(b)
 		}
 	} else {
-		t := look(c.Stdout, c.Getenv)
-		if err := report.Text(c.Stdout, m.plan, report.Options{Width: int(t.width), Full: full, Color: t.color}); err != nil {
-			return err
-		}
+		err = report.Text(a.Stdout, p.plan, report.Options{Width: a.width(a.Stdout), Full: full, Color: a.color(a.Stdout)})
 	}
-	if m.plan.Errored {
-		return errored(m.plan)
+	if err != nil {
+		return err
 	}
-	return nil
+	return a.refuse(p.plan)
 }

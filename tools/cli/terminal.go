@@ -7,29 +7,34 @@ import (
 	"golang.org/x/term"
 )
 
-// terminal is how to write to a stream.
-type terminal struct {
-	is    bool // a terminal, on which lines can be drawn anew
-	color bool
-	width uint // columns
-}
-
 const (
-	plainWidth = 80
+	plainWidth = 80  // columns, where there is no terminal
 	maxWidth   = 120 // prose in longer lines is hard to read
 )
 
-// look finds out what w is.
-func look(w io.Writer, getenv func(string) string) terminal {
-	t := terminal{width: plainWidth}
+// terminal reports whether w is one on which lines can be drawn anew.
+func (a *app) terminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return t
+	return ok && term.IsTerminal(int(f.Fd())) && a.Getenv("TERM") != "dumb"
+}
+
+// color reports whether w is to be written to in colour.
+func (a *app) color(w io.Writer) bool { return a.terminal(w) && a.Getenv("NO_COLOR") == "" }
+
+// width is how many columns of w to fill.
+func (a *app) width(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
+			return min(columns, maxWidth)
+		}
 	}
-	if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
-		t.width = min(uint(columns), maxWidth)
+	return plainWidth
+}
+
+// paint puts text into an ANSI colour, where w is written to in colour.
+func (a *app) paint(w io.Writer, text, code string) string {
+	if !a.color(w) {
+		return text
 	}
-	t.is = getenv("TERM") != "dumb"
-	t.color = t.is && getenv("NO_COLOR") == ""
-	return t
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }

@@ -9,40 +9,35 @@ import (
 	"trunkline/appliance/spec"
 )
 
-func (c *commands) validate() *cobra.Command {
+func (a *app) validate() *cobra.Command {
 	var asJSON bool
-	cmd := &cobra.Command{
+	c := &cobra.Command{
 		Use:   "validate SPEC",
-		Short: "Check a spec, offline; every mistake with its line and what to write instead",
-		Args:  one(specArgument),
-		RunE: c.does(func(_ context.Context, args []string) error {
-			return c.runValidate(args[0], asJSON)
-		}),
+		Short: "Check a spec: every mistake with its line and what to write instead",
+		Long: `Check the spec in the directory SPEC, offline. Every mistake is shown with its file,
+its line and what to write instead.`,
+		Args: oneArg("the spec directory"),
+		RunE: a.does(func(_ context.Context, args []string) error { return a.runValidate(args[0], asJSON) }),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the diagnostics as JSON")
-	return cmd
+	c.Flags().BoolVar(&asJSON, "json", false, "print the diagnostics as JSON")
+	return c
 }
 
-func (c *commands) runValidate(dir string, asJSON bool) error {
-	s, diags, files := spec.Load(dir, spec.Options{})
+func (a *app) runValidate(dir string, asJSON bool) error {
 	if asJSON {
-		if err := spec.WriteDiagnosticsJSON(c.Stdout, files, diags); err != nil {
+		_, diags, files := spec.Load(dir, spec.Options{})
+		if err := spec.WriteDiagnosticsJSON(a.Stdout, files, diags); err != nil {
 			return err
 		}
-	} else if len(diags) > 0 {
-		t := look(c.Stderr, c.Getenv)
-		if err := spec.WriteDiagnostics(c.Stderr, files, diags, t.width, t.color); err != nil {
-			return err
+		if diags.HasErrors() {
+			return errShown
 		}
+		return nil
 	}
-	if s == nil {
-		if !asJSON {
-			fmt.Fprintf(c.Stderr, "trunkline: %s: %s\n", dir, verdict(diags))
-		}
-		return errTold
+	s, err := a.load(dir)
+	if err != nil {
+		return err
 	}
-	if !asJSON {
-		fmt.Fprintf(c.Stdout, "%s: %s\n", dir, verdict(diags))
-	}
-	return nil
+	_, err = fmt.Fprintf(a.Stdout, "%s: the spec of %s is valid.\n", dir, s.Appliance.Name)
+	return err
 }

@@ -17,37 +17,40 @@ import (
 // versions is what `trunkline version -json` prints: the program's version, and
 // those of the formats it reads and writes.
 type versions struct {
-	Trunkline string         `json:"trunkline"`
-	Go        string         `json:"go"`
-	Platform  string         `json:"platform"`
-	Formats   map[string]int `json:"formats"`
+	Trunkline string `json:"trunkline"`
+	Go        string `json:"go"`
+	Platform  string `json:"platform"`
+	Spec      int    `json:"spec_format_version"`
+	Plan      int    `json:"plan_format_version"`
+	Appliance int    `json:"appliance_format_version"`
+	Lock      int    `json:"lock_format_version"`
 }
 
-func (c *commands) version() *cobra.Command {
+func (a *app) version() *cobra.Command {
 	var asJSON bool
-	cmd := &cobra.Command{
+	c := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
-		RunE: c.does(func(context.Context, []string) error {
+		Args:  noArgs,
+		RunE: a.does(func(context.Context, []string) error {
 			v := versions{
 				Trunkline: version,
 				Go:        runtime.Version(),
 				Platform:  runtime.GOOS + "/" + runtime.GOARCH,
-				Formats: map[string]int{
-					"spec": spec.FormatVersion, "plan": plan.FormatVersion,
-					"appliance": appliance.FormatVersion, "lock": debian.LockFormatVersion,
-				},
+				Spec:      spec.FormatVersion,
+				Plan:      plan.FormatVersion,
+				Appliance: appliance.FormatVersion,
+				Lock:      debian.LockFormatVersion,
 			}
 			if asJSON {
-				enc := json.NewEncoder(c.Stdout)
+				enc := json.NewEncoder(a.Stdout)
 				enc.SetIndent("", "  ")
 				return enc.Encode(v)
 			}
-			_, err := fmt.Fprintf(c.Stdout, "trunkline %s (%s, %s)\n", v.Trunkline, v.Go, v.Platform)
+			_, err := fmt.Fprintf(a.Stdout, "trunkline %s (%s, %s)\n", v.Trunkline, v.Go, v.Platform)
 			return err
 		}),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON, with the versions of the file formats")
-	return cmd
+	c.Flags().BoolVar(&asJSON, "json", false, "print as JSON, with the versions of the file formats")
+	return c
 }

@@ -50,8 +50,7 @@ func writeTree(dir string, files []bake.File) (err error) {
 		return fail(err)
 	}
 	if exists {
-		// The old tree is then at tmp, and goes with it.
-		err = unix.Renameat2(unix.AT_FDCWD, tmp, unix.AT_FDCWD, abs, unix.RENAME_EXCHANGE)
+		err = exchange(tmp, abs) // the old tree is then at tmp, and goes with it
 	} else {
 		err = os.Rename(tmp, abs)
 	}
@@ -59,6 +58,23 @@ func writeTree(dir string, files []bake.File) (err error) {
 		return fail(err)
 	}
 	return syncDir(filepath.Dir(abs))
+}
+
+// exchange swaps two directories: in one step where the file system can, else in
+// two renames.
+func exchange(a, b string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE)
+	if !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	aside := a + ".old"
+	if err := os.Rename(b, aside); err != nil {
+		return err
+	}
+	if err := os.Rename(a, b); err != nil {
+		return errors.Join(err, os.Rename(aside, b))
+	}
+	return os.Rename(aside, a)
 }
 
 // replaceable reports whether dir exists, and refuses one that is neither empty

@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"trunkline/image/debian"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"trunkline": func() { os.Exit(Main()) },
+	})
+}
+
+// TestScripts runs testdata/script/*.txtar. Each finds the example spec in "site".
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			// The archives below are directories: no script goes to a network.
+			e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, "cache"))
+			e.Setenv(debian.MirrorVariable, "file://"+filepath.Join(e.WorkDir, "no-such-mirror"))
+			return os.CopyFS(filepath.Join(e.WorkDir, "site"), os.DirFS("../../appliance/examples/edge-fra1"))
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"replace": replace,
+			"archive": archive,
+		},
+	})
+}
+
+// replace FILE OLD NEW changes the one place in a file where OLD stands.
+func replace(ts *testscript.TestScript, _ bool, args []string) {
+	name := ts.MkAbs(args[0])
+	b, err := os.ReadFile(name)
+	ts.Check(err)
+	if n := strings.Count(string(b), args[1]); n != 1 {
+		ts.Fatalf("%q stands in %s %d times", args[1], args[0], n)
+	}
+	ts.Check(os.WriteFile(name, []byte(strings.Replace(string(b), args[1], args[2], 1)), 0o644))
+}
+
+// archive DIR [NAME=VERSION...] writes a Debian archive with what the vm profile
+// wants, version 1 of each but those named ("-" leaves one out), signed by a key
+// of its own in DIR/key.gpg.
+func archive(ts *testscript.TestScript, _ bool, args []string) {
+	dir := ts.MkAbs(args[0])
+	profile, err := debian.ProfileByName("vm")
+	ts.Check(err)
+	versions := map[string]string{}
+	names := append([]string{}, profile.Seeds...)
+	for _, a := range args[1:] {
+		n, v, _ := strings.Cut(a, "=")
+		if _, known := versions[n]; !known && !strings.Contains(" "+strings.Join(names, " ")+" ", " "+n+" ") {
+			names = append(names, n)
+		}
+		versions[n] = v
+	}
+	var packages strings.Builder
+	for _, n := range names {
+		v := versions[n]
+		if v == "-" {
+			continue
+		}
+		if v == "" {
+			v = "1"
+		}
+		depends := ""
+		if n == "systemd" && versions["libextra"] != "" {
+			depends = "Depends: libextra\n"
+		}
+		fmt.Fprintf(&packages, "Package: %s\nVersion: %s\nArchitecture: amd64\n%sFilename: pool/main/%s_%s.deb\nSize: 1000\nSHA256: %s\n\n",
+			n, v, depends, n, v, sum([]byte(n+v)))
+	}
+
+	now := func() time.Time { return time.Now().Add(-time.Minute) } // of the signature, checked against the clock
+	key, err := openpgp.NewEntity("test archive", "", "", &packet.Config{Algorithm: packet.PubKeyAlgoEdDSA, Time: now})
+	ts.Check(err)
+	var keys bytes.Buffer
+	ts.Check(key.Serialize(&keys))
+	index := []byte(packages.String())
+	var signed bytes.Buffer
+	w, err := clearsign.Encode(&signed, key.PrivateKey, &packet.Config{Time: now})
+	ts.Check(err)
+	fmt.Fprintf(w, "Codename: trixie\nSHA256:\n %s %d main/binary-amd64/Packages\n", sum(index), len(index))
+	ts.Check(w.Close())
+	for name, b := range map[string][]byte{
+		"key.gpg":                keys.Bytes(),
+		"dists/trixie/InRelease": signed.Bytes(),
+		"dists/trixie/main/binary-amd64/Packages": index,
+	} {
+		p := filepath.Join(dir, name)
+		ts.Check(os.MkdirAll(filepath.Dir(p), 0o755))
+		ts.Check(os.WriteFile(p, b, 0o644))
+	}
+}
+
+func sum(b []byte) string {
+	s := sha256.Sum256(b)
+	return hex.EncodeToString(s[:])
+}
