@@ -155,3 +155,19 @@ func FuzzParseLock(f *testing.F) {
 		}
 	})
 }
+
+// The example is built from its committed lock: it must be of the profile as it
+// is now.
+func TestLockOfTheExampleFitsItsProfile(t *testing.T) {
+	l, err := ReadLock(filepath.Join("..", "..", "appliance", "examples", "edge-fra1", LockName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := ProfileByName(l.Profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Check(p); err != nil {
+		t.Fatal(err)
+	}
+}
