@@ -1,0 +1,48 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+)
+
+// maxReply bounds what Get takes, bytes.
+const maxReply = 64 << 20
+
+// Get asks the API at the socket for a path and gives the body of the reply.
+func Get(ctx context.Context, socket, path string) ([]byte, error) {
+	c := http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		},
+		DisableKeepAlives: true,
+	}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://sbcd"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		switch {
+		case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+			return nil, fmt.Errorf("nothing serves the control socket %s: is sbcd running?", socket)
+		case errors.Is(err, os.ErrPermission):
+			return nil, fmt.Errorf("no permission for the control socket %s: be root or in the group sbcd", socket)
+		}
+		return nil, fmt.Errorf("control socket %s: %w", socket, err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
+	if err != nil {
+		return nil, fmt.Errorf("control socket %s: %w", socket, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("control socket %s: %s answers %s", socket, path, resp.Status)
+	}
+	return b, nil
+}

@@ -1,0 +1,142 @@
+// Package control is how the machine's service manager and its operator talk to a
+// running proxy: sd_notify, and an HTTP API on a unix socket with the status as
+// JSON and metrics in the Prometheus text format.
+//
+// It knows nothing of what it shows: the status is whatever a function returns, the
+// metrics whatever a gatherer gathers. It promises that the socket is reachable by
+// its owner and group alone, that one left behind by a dead process is replaced and
+// one of a living process is not, and that nothing here is ever on the path of a
+// message.
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Paths of the API.
+const (
+	StatusPath  = "/status"
+	MetricsPath = "/metrics"
+)
+
+// Times within which a client must have said, and been told, everything.
+const (
+	headerTimeout = 5 * time.Second
+	writeTimeout  = 30 * time.Second
+	closeTimeout  = 2 * time.Second
+)
+
+// Options say what the API shows.
+type Options struct {
+	Status   func() any // marshalled as JSON on each request
+	Gatherer prometheus.Gatherer
+	Log      *slog.Logger
+}
+
+// Server is the API on one socket.
+type Server struct {
+	http http.Server
+	l    net.Listener
+	path string
+}
+
+// Listen opens the socket at path; Serve answers on it.
+func Listen(path string, o Options) (*Server, error) {
+	if err := clear(path); err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("control socket: %w%s", err, remedy(err))
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("control socket: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+StatusPath, func(w http.ResponseWriter, _ *http.Request) {
+		b, err := json.MarshalIndent(o.Status(), "", "  ")
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(append(b, '\n'))
+	})
+	if o.Gatherer != nil {
+		mux.Handle("GET "+MetricsPath, promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{}))
+	}
+	s := &Server{l: l, path: path, http: http.Server{
+		Handler: mux, ReadHeaderTimeout: headerTimeout, WriteTimeout: writeTimeout,
+	}}
+	if o.Log != nil {
+		s.http.ErrorLog = slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn)
+	}
+	return s, nil
+}
+
+// clear removes a socket nobody listens on.
+func clear(path string) error {
+	st, err := os.Lstat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	if st.Mode()&os.ModeSocket == 0 {
+		return fmt.Errorf("control socket: %s is there and is no socket: choose another path", path)
+	}
+	c, err := net.DialTimeout("unix", path, time.Second)
+	if err == nil {
+		c.Close()
+		return fmt.Errorf("control socket: another process serves %s: stop it, or choose another path with --control", path)
+	}
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	return nil
+}
+
+func remedy(err error) string {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return ": make its directory, or choose another path with --control"
+	case errors.Is(err, syscall.EINVAL):
+		return ": the path of a unix socket has at most 107 bytes, choose another with --control"
+	default:
+		return ""
+	}
+}
+
+// Serve answers until Close.
+func (s *Server) Serve() error {
+	if err := s.http.Serve(s.l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("control socket %s: %w", s.path, err)
+	}
+	return nil
+}
+
+// Close ends the API and removes the socket. Requests under way get a moment.
+func (s *Server) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	// Without Serve the server does not know its listener.
+	defer s.l.Close()
+	if err := s.http.Shutdown(ctx); err != nil {
+		return s.http.Close()
+	}
+	return nil
+}
