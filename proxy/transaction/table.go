@@ -318,9 +318,10 @@ func (t *Table) ServerKey(scratch *[]byte, branch, host []byte, port uint16, met
 // LegacyKey is the key for a request whose branch lacks the RFC 3261 cookie. Parts
 // are what 17.2.3 compares: Request-URI, From tag, Call-ID, CSeq number and the
 // top Via. (The To tag is left out: an ACK has one where its INVITE had none.)
-func (t *Table) LegacyKey(scratch *[]byte, method string, parts ...[]byte) uint64 {
+func (t *Table) LegacyKey(scratch *[]byte, method string, cseq uint32, parts ...[]byte) uint64 {
 	b := (*scratch)[:0]
 	b = append(b, 1)
+	b = binary.BigEndian.AppendUint32(b, cseq)
 	b = append(b, method...)
 	for _, p := range parts {
 		b = append(b, 0)

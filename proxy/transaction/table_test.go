@@ -199,7 +199,7 @@ func TestServerKey(t *testing.T) {
 		key("z9hG4bKa", "host.example", 5061, "INVITE"),
 		key("z9hG4bKa", "host.exampl", 5060, "INVITE"),
 		key("z9hG4bKa", "host.example", 5060, "BYE"),
-		tab.LegacyKey(&s, "INVITE", []byte("z9hG4bKa"), []byte("host.example")),
+		tab.LegacyKey(&s, "INVITE", 1, []byte("z9hG4bKa"), []byte("host.example")),
 	} {
 		if other == base {
 			t.Error("two transactions share a key")

@@ -1,0 +1,235 @@
+// Package engine is the path of a message through the proxy. It owns the
+// listeners and wires admission, transactions, limits, calls, routing and
+// dispatching in the order a message takes:
+//
+//	datagram -> source admitted? -> parse -> transaction? -> valid?
+//	  new request:    limits -> call -> route -> dispatch -> forward
+//	  within dialog:  Route or Request-URI -> forward
+//	  reply:          branch -> transaction -> failover or upstream
+//
+// It behaves as the stateful proxy of RFC 3261 section 16 with RFC 6026, and
+// record-routes every dialog it creates (twice when it leaves by another listener
+// than it came in by: outgoing on top).
+//
+// # Promises
+//
+// No goroutine is started, no lock shared by all workers is taken, nothing is
+// logged and nothing is allocated for a message that is forwarded. Whatever is
+// dropped or refused is counted by reason. Messages of one transaction leave in
+// the order they were handled, for they are sent with the shard of the transaction
+// locked. Nothing waits on the path: names are not resolved, so a target within a
+// dialog must be a literal address, and one that a listener admits.
+//
+// A packet from a source its listener does not admit leaves no state and gets no
+// answer. A call ends exactly once (package call). Past the high-water mark of the
+// transaction table new calls get 503 with Retry-After, while dialogs go on; with
+// the table full, requests within dialogs are forwarded without state.
+//
+// Times are those of runtime.Transaction. InviteTimeout runs from an INVITE's
+// admission; a destination that has said no more than 100 by then is left for the
+// next one once, so that no INVITE outlives twice that time.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+
+	"trunkline/appliance/runtime"
+	"trunkline/proxy/call"
+	"trunkline/proxy/dispatch"
+	"trunkline/proxy/limit"
+	"trunkline/proxy/listen"
+	"trunkline/proxy/route"
+	"trunkline/proxy/transaction"
+)
+
+// defaultRetryAfter is what a 503 says when the configuration says nothing, seconds.
+const defaultRetryAfter = 5
+
+// Engine is one proxy.
+type Engine struct {
+	cfg    *runtime.Appliance
+	log    *slog.Logger
+	dir    *directory
+	groups []*listen.Group
+	router *route.Router
+	sets   *dispatch.Sets
+	prober *dispatch.Prober
+
+	table      *transaction.Table
+	slots      []slotData // beside the table's slots, guarded by their shards
+	highWater  int
+	calls      *call.Table
+	rate       *limit.Rate
+	concurrent *limit.Concurrent
+	dests      []*destination
+	retryAfter []byte
+
+	timerWorker *worker
+	mu          sync.Mutex // guards counterSets
+	counterSets []*counters
+	start       time.Time
+}
+
+// New makes an engine for a configuration; it opens nothing yet. Its errors name
+// what in the configuration cannot work.
+func New(cfg *runtime.Appliance, router *route.Router, sets *dispatch.Sets, log *slog.Logger) (*Engine, error) {
+	if len(cfg.Listeners) == 0 {
+		return nil, errors.New("no listener is configured")
+	}
+	if len(cfg.Listeners) > transaction.MaxListeners {
+		return nil, fmt.Errorf("%d listeners are configured, at most %d work", len(cfg.Listeners), transaction.MaxListeners)
+	}
+	e := &Engine{cfg: cfg, log: log, router: router, sets: sets, start: time.Now()}
+	var err error
+	if e.dir, err = newDirectory(cfg.Listeners); err != nil {
+		return nil, err
+	}
+	if e.dests, err = newDestinations(cfg, sets); err != nil {
+		return nil, err
+	}
+	e.prober, err = dispatch.NewProber(sets, cfg.Listeners, e.sendFrom, log)
+	if err != nil {
+		return nil, err
+	}
+	workers := 0
+	for _, l := range cfg.Listeners {
+		workers += max(l.Workers, 1)
+	}
+	tr := cfg.Transaction
+	e.table, err = transaction.New(transaction.Config{
+		Slots: cfg.State.Transactions, Bytes: cfg.State.MessageBytes, Workers: workers,
+		T1: tr.T1.D(), T2: tr.T2.D(), Reply: tr.ReplyTimeout.D(), Invite: tr.InviteTimeout.D(), Wait: tr.Wait.D(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.slots = make([]slotData, e.table.Capacity())
+	e.highWater = e.table.Capacity()
+	if hw := cfg.State.HighWater; hw > 0 && hw < 1 {
+		e.highWater = int(math.Ceil(hw * float64(e.table.Capacity())))
+	}
+	e.rate = limit.NewRate(cfg.Limits.CPS, cfg.Limits.Burst)
+	e.concurrent = limit.NewConcurrent(cfg.Limits.ConcurrentCalls)
+	e.calls = call.New(call.Config{Calls: cfg.State.Calls, Lifetime: tr.CallLifetime.D(), Release: e.releaseCall})
+	seconds := cfg.Limits.RetryAfter
+	if seconds <= 0 {
+		seconds = defaultRetryAfter
+	}
+	e.retryAfter = []byte("Retry-After: " + strconv.Itoa(seconds) + "\r\n")
+	e.timerWorker = e.newWorker()
+	return e, nil
+}
+
+// newWorker makes the scratch of one more goroutine and joins its counters to the
+// sums.
+func (e *Engine) newWorker() *worker {
+	w := newWorker(e)
+	e.mu.Lock()
+	e.counterSets = append(e.counterSets, &w.c)
+	e.mu.Unlock()
+	return w
+}
+
+// clock is the monotonic time since New.
+func (e *Engine) clock() time.Duration { return time.Since(e.start) }
+
+// now is the clock in milliseconds, as transactions count.
+func (e *Engine) now() int64 { return e.clock().Milliseconds() }
+
+// releaseCall gives back what a call held. It is the only place that does.
+func (e *Engine) releaseCall(h call.Holds, _ call.Cause) {
+	e.concurrent.Release()
+	if h.Destination != call.NoDestination {
+		e.dests[h.Destination].calls.Add(-1)
+	}
+}
+
+// Bind opens the sockets of all listeners, or none: when one fails, those opened
+// before it are closed again.
+func (e *Engine) Bind() error {
+	for i := range e.cfg.Listeners {
+		g, err := listen.Open(e.cfg.Listeners[i])
+		if err != nil {
+			_ = e.Close() // the error that matters is the one at hand
+			e.groups = nil
+			return err
+		}
+		e.groups = append(e.groups, g)
+	}
+	return nil
+}
+
+// Run serves until ctx ends or a listener fails, then closes the sockets and ends
+// all calls. Bind comes first.
+func (e *Engine) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	failed := make(chan error, 1)
+	for i, g := range e.groups {
+		f := e.dir.faces[i]
+		for k := range g.Workers() {
+			w := e.newWorker()
+			wg.Go(func() {
+				if err := g.Serve(k, func(pkt []byte, src netip.AddrPort) { w.handle(f, pkt, src) }); err != nil {
+					select {
+					case failed <- err:
+					default: // the first says enough
+					}
+					cancel()
+				}
+			})
+		}
+	}
+	wg.Go(func() { e.runTimers(ctx) })
+	<-ctx.Done()
+	closed := e.Close()
+	wg.Wait()
+	e.calls.ReleaseAll()
+	select {
+	case err := <-failed:
+		return err
+	default:
+		return closed
+	}
+}
+
+// Probe probes the destinations and logs what becomes of them, until ctx ends. It
+// runs beside Run, and starts after readiness was announced.
+func (e *Engine) Probe(ctx context.Context) { e.prober.Run(ctx) }
+
+// sendFrom sends a packet from the socket of a listener.
+func (e *Engine) sendFrom(listener string, pkt []byte, to netip.AddrPort) error {
+	for _, g := range e.groups {
+		if g.Name() == listener {
+			return g.Send(pkt, to)
+		}
+	}
+	return fmt.Errorf("listener %s is not open", listener)
+}
+
+// Close closes the sockets; Run returns. Closing twice is harmless.
+func (e *Engine) Close() error {
+	var errs []error
+	for _, g := range e.groups {
+		errs = append(errs, g.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// recordRoutes are the Record-Route lines of a request that comes in by one
+// listener and leaves by another: outgoing on top, and one line when both are one.
+func (e *Engine) recordRoutes(in, out int) [2][]byte {
+	if in == out {
+		return [2][]byte{e.dir.faces[out].recordRoute}
+	}
+	return [2][]byte{e.dir.faces[out].recordRoute, e.dir.faces[in].recordRoute}
+}

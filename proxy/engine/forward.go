@@ -1,0 +1,147 @@
+package engine
+
+import (
+	"trunkline/proxy/call"
+	"trunkline/proxy/message"
+	"trunkline/proxy/transaction"
+)
+
+// nextAttempt sends a routed request to the next destination. It goes on past
+// destinations that cannot be sent to, and reports false when none is left.
+func (w *worker) nextAttempt(tx transaction.Tx, req *message.View, now int64) bool {
+	e := w.e
+	d := e.slot(tx)
+	for {
+		dest, ok := e.pick(d, req.Get(req.CallID))
+		if !ok {
+			return false
+		}
+		n, ok := tx.Start(now, dest.endpoint, e.table.Timers().Reply, e.table.Timers())
+		if !ok {
+			return false
+		}
+		e.moveCall(call.ID(tx.Call), dest.Index)
+		dest.attempts.Add(1)
+		if w.forward(tx, req, n) {
+			return true
+		}
+		w.c.add(cTransportFailures)
+		tx.Abandon()
+		e.destinationSilent(d)
+		if !e.failover(d).OnTimeout {
+			return false
+		}
+		w.c.add(cFailovers)
+	}
+}
+
+// forward writes a request for one of its attempts and sends it. The same bytes
+// come out each time, so a retransmission needs no copy of what was sent.
+func (w *worker) forward(tx transaction.Tx, req *message.View, attempt int) bool {
+	w.out = w.appendForward(w.out[:0], tx, req, attempt)
+	w.c.add(cForwardedRequests)
+	return w.sendTo(tx.Attempts[attempt].To, w.out)
+}
+
+// appendForward writes a request as an attempt sends it (16.6).
+func (w *worker) appendForward(dst []byte, tx transaction.Tx, req *message.View, attempt int) []byte {
+	e := w.e
+	d := e.slot(tx)
+	to := tx.Attempts[attempt].To
+	w.via = append(w.via[:0], e.dir.faces[to.Listener].viaHead...)
+	w.via = e.table.AppendBranch(w.via, tx.ID(attempt))
+	w.via = append(w.via, "\r\n"...)
+	ed := edits(req, tx.Upstream, d.strip)
+	ed.Via = w.via
+	if d.record {
+		ed.RecordRoute = e.recordRoutes(int(tx.Upstream.Listener), int(to.Listener))
+	}
+	return message.AppendRequest(dst, req, &ed)
+}
+
+// forwardStateless forwards the request being handled without remembering it.
+func (w *worker) forwardStateless(f *face, upstream transaction.Endpoint, ro routing, hop transaction.Endpoint) {
+	e, v := w.e, &w.v
+	w.key = append(w.key[:0], v.Get(v.Via.Branch)...)
+	w.key = append(w.key, 0)
+	w.key = append(w.key, v.Get(v.CallID)...)
+	w.key = append(w.key, 0)
+	w.key = append(w.key, v.Get(v.From.Tag)...)
+	w.key = append(w.key, byte(v.Method))
+	w.via = append(w.via[:0], e.dir.faces[hop.Listener].viaHead...)
+	w.via = e.table.AppendStatelessBranch(w.via, e.table.Hash().Sum(w.key), f.index)
+	w.via = append(w.via, "\r\n"...)
+	ed := edits(v, upstream, ro.strip)
+	ed.Via = w.via
+	w.out = message.AppendRequest(w.out[:0], v, &ed)
+	w.c.add(cStatelessRequests)
+	w.sendTo(hop, w.out)
+}
+
+// storedRequest parses the request a transaction keeps.
+func (w *worker) storedRequest(tx transaction.Tx) *message.View {
+	// It was parsed when it came in, so it parses now.
+	_ = w.stored.Parse(tx.Request())
+	return &w.stored
+}
+
+// forwarded rebuilds the request of an attempt as it was sent, for what must
+// repeat parts of it. It reports false when the request is no longer kept.
+func (w *worker) forwarded(tx transaction.Tx, attempt int) bool {
+	if tx.Request() == nil {
+		return false
+	}
+	w.out2 = w.appendForward(w.out2[:0], tx, w.storedRequest(tx), attempt)
+	return w.built.Parse(w.out2) == nil
+}
+
+// sendAck acknowledges the non-2xx final reply being handled (17.1.1.3).
+func (w *worker) sendAck(tx transaction.Tx, attempt int) {
+	if !w.forwarded(tx, attempt) {
+		return
+	}
+	w.out = message.AppendAckFor(w.out[:0], &w.built, &w.v)
+	w.sendTo(tx.Attempts[attempt].To, w.out)
+}
+
+// sendCancel cancels an attempt and starts the timers of the CANCEL.
+func (w *worker) sendCancel(tx transaction.Tx, attempt int, now int64) {
+	w.writeCancel(tx, attempt)
+	tx.CancelSent(now, attempt, w.e.table.Timers())
+}
+
+func (w *worker) writeCancel(tx transaction.Tx, attempt int) {
+	if !w.forwarded(tx, attempt) {
+		return
+	}
+	w.out = message.AppendCancel(w.out[:0], &w.built)
+	w.sendTo(tx.Attempts[attempt].To, w.out)
+}
+
+// serverKey is the key of the server transaction a request belongs to (17.2.3).
+func (w *worker) serverKey(v *message.View) uint64 {
+	m := v.Method
+	if m == message.ACK || m == message.CANCEL {
+		m = message.INVITE
+	}
+	name := m.String()
+	branch := v.Get(v.Via.Branch)
+	if m == message.MethodOther {
+		name = string(v.Get(v.MethodText))
+	}
+	if len(branch) > len(cookie) && string(branch[:len(cookie)]) == cookie {
+		return w.e.table.ServerKey(&w.key, branch, v.Get(v.Via.Host), v.Via.Port, name)
+	}
+	return w.e.table.LegacyKey(&w.key, name, v.CSeq, v.Get(v.URI), v.Get(v.From.Tag), v.Get(v.CallID), v.Get(v.Via.Value))
+}
+
+// cookie begins the branch of every sender that follows RFC 3261.
+const cookie = "z9hG4bK"
+
+// callKey is the key of the call whose caller has this tag.
+func (w *worker) callKey(v *message.View, tag []byte) uint64 {
+	w.key = append(w.key[:0], v.Get(v.CallID)...)
+	w.key = append(w.key, 0)
+	w.key = append(w.key, tag...)
+	return w.e.table.Hash().Sum(w.key)
+}

@@ -1,0 +1,182 @@
+package engine
+
+import (
+	"net/netip"
+
+	"trunkline/proxy/message"
+	"trunkline/proxy/transaction"
+)
+
+// request handles a received request.
+func (w *worker) request(f *face, src netip.AddrPort) {
+	v := &w.v
+	upstream := w.upstream(f, src)
+	switch v.Method {
+	case message.ACK:
+		w.ack(f, upstream)
+		return
+	case message.CANCEL:
+		w.cancel(upstream)
+		return
+	}
+	tx := w.e.table.Lock(w.serverKey(v))
+	defer tx.Unlock()
+	if tx.Found() {
+		w.repeated(tx)
+		return
+	}
+	if code, k := w.invalid(v); code != 0 {
+		w.refuse(upstream, code, k)
+		return
+	}
+	ro := w.routing(f)
+	if ro.ours && v.Method == message.OPTIONS && !ro.inDialog {
+		w.reject(upstream, 200, optionsHeaders)
+		return
+	}
+	if ro.inDialog {
+		w.inDialog(&tx, f, upstream, ro)
+		return
+	}
+	w.initial(&tx, f, upstream, ro)
+}
+
+// upstream is where replies to the request being handled go: back where it came
+// from (18.2.2), to the source port if the sender asked for that (RFC 3581), else
+// to the port of its Via.
+func (w *worker) upstream(f *face, src netip.AddrPort) transaction.Endpoint {
+	to := src
+	if !w.v.Via.HasRPort {
+		port := w.v.Via.Port
+		if port == 0 {
+			port = defaultPort
+		}
+		to = netip.AddrPortFrom(src.Addr(), port)
+	}
+	return transaction.MakeEndpoint(to, f.index)
+}
+
+// repeated absorbs a retransmitted request: it gets the last reply again.
+func (w *worker) repeated(tx transaction.Tx) {
+	w.c.add(cRetransmissionsAbsorbed)
+	if r := tx.Response(); r != nil {
+		w.c.add(cRetransmissionsSent)
+		w.sendTo(tx.Upstream, r)
+		return
+	}
+	if tx.Invite && tx.Pending() {
+		w.reject(tx.Upstream, 100, nil)
+	}
+}
+
+// invalid applies the checks of 16.3. It returns the code of the refusal, or 0.
+func (w *worker) invalid(v *message.View) (int, counter) {
+	if u, err := message.ParseURI(v.Get(v.URI)); err != nil || u.Scheme != message.SchemeSIP {
+		return 416, cRefusedScheme
+	}
+	if v.MaxForwards == 0 {
+		return 483, cRefusedMaxForwards
+	}
+	if !v.ProxyRequire.Empty() {
+		return 420, cRefusedExtension
+	}
+	return 0, 0
+}
+
+// malformed answers a request that cannot be understood but still can be replied
+// to with 400, and drops everything else.
+func (w *worker) malformed(f *face, src netip.AddrPort, err error) {
+	if !w.v.Replyable() {
+		w.c.add(cDroppedParse)
+		return
+	}
+	w.refuse(w.upstream(f, src), 400, cRefusedParse)
+}
+
+// refuse answers the request being handled with an error and no state: a
+// retransmission is judged again, and an ACK is known by our tag.
+func (w *worker) refuse(to transaction.Endpoint, code int, k counter) {
+	w.c.add(k)
+	switch code {
+	case 420:
+		w.tmp = append(w.tmp[:0], "Unsupported: "...)
+		w.tmp = append(w.tmp, w.v.Get(w.v.ProxyRequire)...)
+		w.tmp = append(w.tmp, "\r\n"...)
+		w.reject(to, code, w.tmp)
+	case 503:
+		w.reject(to, code, w.e.retryAfter)
+	default:
+		w.reject(to, code, nil)
+	}
+}
+
+// reject answers the request being handled without keeping the reply.
+func (w *worker) reject(to transaction.Endpoint, code int, extra []byte) {
+	w.c.add(cLocalReplies)
+	w.out = w.appendLocal(w.out[:0], &w.v, to, code, extra)
+	w.sendTo(to, w.out)
+}
+
+// localFinal answers a transaction's stored request with a final reply of ours,
+// keeps it for retransmission and completes the transaction.
+func (w *worker) localFinal(tx transaction.Tx, req *message.View, code int, now int64) {
+	var extra []byte
+	if code == 503 {
+		extra = w.e.retryAfter
+	}
+	w.c.add(cLocalReplies)
+	w.out = w.appendLocal(w.out[:0], req, tx.Upstream, code, extra)
+	w.sendTo(tx.Upstream, w.out)
+	if !tx.SetResponse(w.out) {
+		w.c.add(cNotStored)
+	}
+	tx.Complete(now, code, w.e.table.Timers())
+}
+
+// ack handles an ACK: it ends at the INVITE it acknowledges if that got a non-2xx
+// from us, and goes on to the callee otherwise.
+func (w *worker) ack(f *face, upstream transaction.Endpoint) {
+	v := &w.v
+	tx := w.e.table.Lock(w.serverKey(v))
+	ends := tx.Found() && tx.OnAck(w.e.now(), w.e.table.Timers())
+	tx.Unlock()
+	if ends {
+		return
+	}
+	if w.isLocalTag(v) {
+		return // of an error we sent without keeping state
+	}
+	ro := w.routing(f)
+	if !ro.inDialog {
+		w.c.add(cDroppedAck)
+		return
+	}
+	if v.MaxForwards == 0 {
+		w.c.add(cDroppedAck)
+		return
+	}
+	hop, code, _ := w.nextHop(f, ro)
+	if code != 0 {
+		w.c.add(cDroppedAck)
+		return
+	}
+	w.forwardStateless(f, upstream, ro, hop)
+}
+
+// cancel handles a CANCEL: it is answered here, and the attempt under way is
+// cancelled as soon as that is allowed (16.10).
+func (w *worker) cancel(upstream transaction.Endpoint) {
+	tx := w.e.table.Lock(w.serverKey(&w.v))
+	defer tx.Unlock()
+	if !tx.Found() || !tx.Invite {
+		w.refuse(upstream, 481, cRefusedNoDialog)
+		return
+	}
+	w.reject(upstream, 200, nil)
+	if !tx.Cancelled {
+		w.c.add(cCancelled)
+	}
+	if tx.OnCancel() {
+		w.sendCancel(tx, tx.Current(), w.e.now())
+	}
+}

@@ -1,0 +1,201 @@
+package engine
+
+import (
+	"net/netip"
+
+	"trunkline/proxy/call"
+	"trunkline/proxy/message"
+	"trunkline/proxy/transaction"
+)
+
+// routing is what the Route headers, the Request-URI and the To tag say about
+// where a request belongs.
+type routing struct {
+	inDialog bool
+	ours     bool  // the Request-URI names us and no user
+	strip    uint8 // own Route values on top, to be removed (16.4)
+	egress   int   // listener of the last own Route value, or the one it came in by
+}
+
+// routing reads the routing of the request being handled. Two own Route values
+// come from a Record-Route pair: the second names the listener to leave by.
+func (w *worker) routing(f *face) routing {
+	v := &w.v
+	ro := routing{inDialog: !v.To.Tag.Empty(), egress: f.index}
+	for ro.strip < 2 {
+		u, ok := routeURI(v, int(ro.strip))
+		if !ok {
+			break
+		}
+		i := w.e.dir.find(&w.tmp, u.Host, u.Port)
+		if i < 0 {
+			break
+		}
+		ro.strip++
+		ro.egress = i
+	}
+	u, _ := message.ParseURI(v.Get(v.URI))
+	ro.ours = len(u.User) == 0 && w.e.dir.find(&w.tmp, u.Host, u.Port) >= 0
+	return ro
+}
+
+// nextHop is where a request within a dialog goes: the first Route left, else the
+// Request-URI (16.6 step 6). Names are not resolved on the path of a message. A
+// code other than 0 is the refusal.
+func (w *worker) nextHop(f *face, ro routing) (transaction.Endpoint, int, counter) {
+	u, ok := routeURI(&w.v, int(ro.strip))
+	if !ok {
+		u, _ = message.ParseURI(w.v.Get(w.v.URI))
+	}
+	addr, ok := literal(u.Host)
+	if !ok {
+		return transaction.Endpoint{}, 502, cRefusedTarget
+	}
+	port := u.Port
+	if port == 0 {
+		port = defaultPort
+	}
+	if w.e.dir.find(&w.tmp, u.Host, u.Port) >= 0 {
+		// It would come straight back: a loop, or a dialog that is not one.
+		return transaction.Endpoint{}, 482, cRefusedLoop
+	}
+	egress := w.e.dir.toward(ro.egress, addr)
+	if egress < 0 {
+		return transaction.Endpoint{}, 403, cRefusedTarget
+	}
+	return transaction.MakeEndpoint(netip.AddrPortFrom(addr, port), egress), 0, 0
+}
+
+// inDialog forwards a request within a dialog by loose routing. It needs no
+// memory of the dialog; when there is none left for a transaction either, it is
+// forwarded without state rather than lost.
+func (w *worker) inDialog(tx *transaction.Tx, f *face, upstream transaction.Endpoint, ro routing) {
+	e, v := w.e, &w.v
+	hop, code, k := w.nextHop(f, ro)
+	if code != 0 {
+		if ro.ours && code == 482 {
+			code, k = 481, cRefusedNoDialog
+		}
+		w.refuse(upstream, code, k)
+		return
+	}
+	method := v.Method
+	var id call.ID
+	if method == message.BYE {
+		id = w.findCall(v)
+	}
+	if !w.open(tx, method, upstream) {
+		w.c.add(cRefusedState)
+		e.calls.Release(id, call.Bye)
+		w.forwardStateless(f, upstream, ro, hop)
+		return
+	}
+	tx.Call = uint64(id)
+	tx.InDialog = true
+	*e.slot(*tx) = slotData{strip: ro.strip}
+	now := e.now()
+	if tx.Invite {
+		w.reject(upstream, 100, nil)
+	}
+	reply := e.table.Timers().Reply
+	if !tx.Invite {
+		reply = e.table.Timers().GiveUp()
+	}
+	n, _ := tx.Start(now, hop, reply, e.table.Timers())
+	if !w.forward(*tx, v, n) {
+		w.c.add(cTransportFailures)
+		tx.Abandon()
+		w.localFinal(*tx, v, 503, now)
+		w.endCall(*tx, call.ByeLost)
+	}
+}
+
+// open creates the transaction of the request being handled and stores the
+// request. It reports false when there is no room; then nothing was created.
+func (w *worker) open(tx *transaction.Tx, method message.Method, upstream transaction.Endpoint) bool {
+	if !tx.Create(w.e.now(), method == message.INVITE) {
+		return false
+	}
+	tx.Method, tx.Upstream = uint8(method), upstream
+	if !tx.SetRequest(w.v.Bytes()) {
+		tx.Free()
+		return false
+	}
+	return true
+}
+
+// initial admits a request that starts something new and sends it on its way
+// through a dispatcher set. Refusals come cheapest first.
+func (w *worker) initial(tx *transaction.Tx, f *face, upstream transaction.Endpoint, ro routing) {
+	e, v := w.e, &w.v
+	if e.table.Live() >= e.highWater {
+		w.refuse(upstream, 503, cRefusedHighWater)
+		return
+	}
+	method := v.Method
+	var id call.ID
+	if method == message.INVITE {
+		var k counter
+		if id, k = w.admit(v); id == 0 {
+			w.refuse(upstream, 503, k)
+			return
+		}
+	}
+	d := slotData{routed: true, strip: ro.strip, record: recorded(method)}
+	u, _ := message.ParseURI(v.Get(v.URI))
+	if !e.choose(&d, f, u.User) {
+		e.calls.Release(id, call.Refused)
+		w.refuse(upstream, 404, cRefusedNoRoute)
+		return
+	}
+	if !w.open(tx, method, upstream) {
+		e.calls.Release(id, call.Refused)
+		w.refuse(upstream, 503, cRefusedState)
+		return
+	}
+	tx.Call = uint64(id)
+	*e.slot(*tx) = d
+	if tx.Invite {
+		w.reject(upstream, 100, nil)
+	}
+	now := e.now()
+	if !w.nextAttempt(*tx, v, now) {
+		w.exhausted(*tx, now)
+	}
+}
+
+// admit takes a new call under the limits and registers it; from then on the
+// call's release gives everything back. The counter says why not.
+func (w *worker) admit(v *message.View) (call.ID, counter) {
+	e := w.e
+	if !e.concurrent.Acquire() {
+		return 0, cRefusedConcurrent
+	}
+	clock := int64(e.clock())
+	id, ok := e.calls.Register(w.callKey(v, v.Get(v.From.Tag)), clock)
+	if !ok {
+		e.concurrent.Release()
+		return 0, cRefusedState
+	}
+	if !e.rate.Allow(clock) {
+		e.calls.Release(id, call.Refused)
+		return 0, cRefusedRate
+	}
+	w.c.add(cCalls)
+	return id, 0
+}
+
+// findCall finds the call a BYE ends: its sender is the caller or the callee.
+func (w *worker) findCall(v *message.View) call.ID {
+	if id, ok := w.e.calls.Ending(w.callKey(v, v.Get(v.From.Tag))); ok {
+		return id
+	}
+	id, _ := w.e.calls.Ending(w.callKey(v, v.Get(v.To.Tag)))
+	return id
+}
+
+// recorded reports whether a new request of this method creates a dialog whose
+// later requests must come through here.
+func recorded(m message.Method) bool {
+	return m == message.INVITE || m == message.SUBSCRIBE || m == message.REFER
+}

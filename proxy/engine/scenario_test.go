@@ -1,0 +1,472 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"trunkline/appliance/runtime"
+)
+
+// answerCall takes a call through INVITE, 180, 200 and ACK.
+func (r *rig) answerCall() (*caller, *agent, *sipMsg) {
+	r.t.Helper()
+	c := r.alice.newCall(r.out)
+	c.invite("")
+	c.reply(100, "INVITE")
+	uas, inv := r.anyUAS("INVITE")
+	uas.respond(inv, 180, "Ringing")
+	c.reply(180, "INVITE")
+	uas.respond(inv, 200, "OK")
+	c.established(c.reply(200, "INVITE"))
+	c.inDialog("ACK", "", "")
+	uas.request("ACK")
+	return c, uas, inv
+}
+
+func TestBasicCall(t *testing.T) {
+	r := newRig(t, 2, nil)
+	c, uas, inv := r.answerCall()
+
+	via := inv.all("Via")
+	if len(via) != 2 || !strings.HasPrefix(via[0], "SIP/2.0/UDP "+r.in.String()+";branch=z9hG4bKtl") {
+		t.Errorf("the destination saw Via %q", via)
+	}
+	if want := fmt.Sprintf("rport=%d", r.alice.addr.Port()); !strings.Contains(via[1], want) || !strings.Contains(via[1], "received="+r.alice.addr.Addr().String()) {
+		t.Errorf("the caller's Via %q lacks %s or received", via[1], want)
+	}
+	rr := inv.all("Record-Route")
+	want := []string{"<sip:" + r.in.String() + ";lr>", "<sip:" + r.out.String() + ";lr>"}
+	if fmt.Sprint(rr) != fmt.Sprint(want) {
+		t.Errorf("Record-Route %q, want %q", rr, want)
+	}
+	if inv.get("Max-Forwards") != "69" {
+		t.Errorf("Max-Forwards %s, want 69", inv.get("Max-Forwards"))
+	}
+	if inv.body != sdp || inv.get("From") != `"Alice, A." <sip:alice@example.net>;tag=`+c.tag {
+		t.Error("the request was changed where it must not be")
+	}
+	if inv.from != r.in {
+		t.Errorf("the INVITE came from %s, want %s", inv.from, r.in)
+	}
+
+	c.inDialog("BYE", "", "")
+	bye := uas.request("BYE")
+	if len(bye.all("Route")) != 0 {
+		t.Errorf("own Route values were left in the BYE: %q", bye.all("Route"))
+	}
+	uas.respond(bye, 200, "OK")
+	ok := c.reply(200, "BYE")
+	if n := len(ok.all("Via")); n != 1 {
+		t.Errorf("the caller's 200 has %d Via, want its own", n)
+	}
+	r.settle(0)
+	if n := r.e.Stats().Calls.Ended["bye"]; n != 1 {
+		t.Errorf("%d calls ended by BYE, want 1", n)
+	}
+}
+
+func TestByeFromTheCallee(t *testing.T) {
+	r := newRig(t, 1, nil)
+	c, uas, inv := r.answerCall()
+	b := &caller{agent: uas, proxy: r.in, callID: c.callID, tag: uas.toTag(), toTag: c.tag, cseq: 7,
+		uri: "sip:alice@" + r.alice.addr.String(), routes: inv.all("Record-Route")}
+	b.inDialog("BYE", "", "")
+	bye := r.alice.request("BYE")
+	if bye.from != r.out {
+		t.Errorf("the BYE came from %s, want %s", bye.from, r.out)
+	}
+	r.alice.respond(bye, 200, "OK")
+	b.reply(200, "BYE")
+	r.settle(0)
+}
+
+func TestReInvite(t *testing.T) {
+	r := newRig(t, 1, nil)
+	c, uas, _ := r.answerCall()
+	c.inDialog("INVITE", "", sdp)
+	re := uas.request("INVITE")
+	if len(re.all("Record-Route")) != 0 {
+		t.Error("a request within the dialog was record-routed again")
+	}
+	c.reply(100, "INVITE")
+	uas.respond(re, 200, "OK")
+	c.reply(200, "INVITE")
+	c.inDialog("ACK", "", "")
+	uas.request("ACK")
+	r.settle(1)
+	c.inDialog("INVITE", "", sdp)
+	re = uas.request("INVITE")
+	uas.respond(re, 488, "Not Acceptable Here")
+	uas.request("ACK")
+	c.reply(488, "INVITE")
+	c.hop("ACK")
+	r.settle(1) // a failed re-INVITE leaves the call
+	c.inDialog("BYE", "", "")
+	uas.respond(uas.request("BYE"), 200, "OK")
+	c.reply(200, "BYE")
+	r.settle(0)
+}
+
+func TestRetransmissionsAreAbsorbed(t *testing.T) {
+	r := newRig(t, 1, nil)
+	c := r.alice.newCall(r.out)
+	raw := c.invite("")
+	c.reply(100, "INVITE")
+	inv := r.uas[0].request("INVITE")
+	r.uas[0].respond(inv, 180, "Ringing")
+	c.reply(180, "INVITE")
+	for range 3 {
+		c.send(r.out, raw)
+		c.reply(180, "INVITE")
+	}
+	r.uas[0].quiet(100*time.Millisecond, "a second INVITE", func(m *sipMsg) bool { return m.method() == "INVITE" })
+	r.uas[0].respond(inv, 486, "Busy Here")
+	r.uas[0].request("ACK")
+	c.reply(486, "INVITE")
+	c.send(r.out, raw)
+	c.reply(486, "INVITE")
+	c.hop("ACK")
+	c.hop("ACK")
+	r.uas[0].quiet(100*time.Millisecond, "the ACK of a hop", func(m *sipMsg) bool { return m.method() == "ACK" })
+	r.settle(0)
+}
+
+func TestInviteIsRetransmitted(t *testing.T) {
+	r := newRig(t, 1, func(a *runtime.Appliance) { a.Transaction.ReplyTimeout = duration(3 * time.Second) })
+	c := r.alice.newCall(r.out)
+	c.invite("")
+	first := r.uas[0].request("INVITE")
+	second := r.uas[0].request("INVITE")
+	if first.raw != second.raw {
+		t.Errorf("a retransmission differs:\n%s\n%s", first.raw, second.raw)
+	}
+	r.uas[0].respond(second, 486, "Busy Here")
+	c.reply(486, "INVITE")
+	c.hop("ACK")
+	r.uas[0].forget()
+	r.settle(0)
+}
+
+func TestLostAck(t *testing.T) {
+	r := newRig(t, 1, nil)
+	c := r.alice.newCall(r.out)
+	c.invite("")
+	inv := r.uas[0].request("INVITE")
+	r.uas[0].respond(inv, 404, "Not Found")
+	r.uas[0].request("ACK")
+	a, b := c.reply(404, "INVITE"), c.reply(404, "INVITE")
+	if a.raw != b.raw {
+		t.Error("timer G sent something else")
+	}
+	c.hop("ACK")
+	r.settle(0)
+	// The ACK of a 2xx is lost: the callee repeats its 200, the caller its ACK.
+	c2 := r.alice.newCall(r.out)
+	c2.invite("")
+	inv = r.uas[0].request("INVITE")
+	ok := r.uas[0].respond(inv, 200, "OK")
+	c2.established(c2.reply(200, "INVITE"))
+	for range 3 {
+		r.uas[0].send(inv.from, ok)
+		c2.reply(200, "INVITE")
+	}
+	c2.inDialog("ACK", "", "")
+	r.uas[0].request("ACK")
+	r.settle(1)
+	// Even after the transaction is forgotten, the 200 finds its way.
+	r.uas[0].send(inv.from, ok)
+	c2.reply(200, "INVITE")
+	r.count("stateless_replies", 1)
+}
+
+func TestRejected(t *testing.T) {
+	r := newRig(t, 2, nil)
+	c := r.alice.newCall(r.out)
+	c.invite("")
+	uas, inv := r.anyUAS("INVITE")
+	uas.respond(inv, 486, "Busy Here")
+	ack := uas.request("ACK")
+	if ack.get("Via") != inv.get("Via") || len(ack.all("Via")) != 1 || !strings.HasSuffix(ack.get("To"), uas.toTag()) {
+		t.Errorf("ACK %s", ack.raw)
+	}
+	c.reply(486, "INVITE")
+	c.hop("ACK")
+	r.settle(0)
+	if n := r.e.Stats().Counters["failovers"]; n != 0 {
+		t.Errorf("486 failed over %d times", n)
+	}
+}
+
+func TestNeverCodes(t *testing.T) {
+	r := newRig(t, 2, nil)
+	c := r.alice.newCall(r.out)
+	c.invite("")
+	uas, inv := r.anyUAS("INVITE")
+	uas.respond(inv, 603, "Decline")
+	uas.request("ACK")
+	c.reply(603, "INVITE")
+	c.hop("ACK")
+	r.settle(0)
+}
+
+func TestFailoverOnCode(t *testing.T) {
+	r := newRig(t, 2, nil)
+	c := r.alice.newCall(r.out)
+	c.invite("")
+	first, inv1 := r.anyUAS("INVITE")
+	first.respond(inv1, 503, "Service Unavailable")
+	first.request("ACK")
+	second, inv2 := r.anyUAS("INVITE")
+	if second == first {
+		t.Fatal("the same destination was tried twice")
+	}
+	if inv1.get("Via") == inv2.get("Via") {
+		t.Error("both attempts share a branch")
+	}
+	second.respond(inv2, 200, "OK")
+	c.established(c.reply(200, "INVITE"))
+	r.alice.quiet(50*time.Millisecond, "a 503", func(m *sipMsg) bool { return m.code() == 503 })
+	c.inDialog("ACK", "", "")
+	second.request("ACK")
+	c.inDialog("BYE", "", "")
+	second.respond(second.request("BYE"), 200, "OK")
+	c.reply(200, "BYE")
+	r.settle(0)
+	r.count("failovers", 1)
+}
+
+func TestFailoverOnSilence(t *testing.T) {
+	r := newRig(t, 2, nil)
+	c := r.alice.newCall(r.out)
+	c.invite("")
+	first, inv1 := r.anyUAS("INVITE")
+	var second *agent
+	for _, a := range r.uas[:2] {
+		if a != first {
+			second = a
+		}
+	}
+	inv2 := second.request("INVITE")
+	second.respond(inv2, 180, "Ringing")
+	c.reply(180, "INVITE")
+	// The first wakes up: it is cancelled, and its replies are not the caller's.
+	first.respond(inv1, 180, "Ringing")
+	cancel := first.request("CANCEL")
+	if cancel.get("Via") != inv1.get("Via") {
+		t.Errorf("CANCEL has Via %q, the INVITE had %q", cancel.get("Via"), inv1.get("Via"))
+	}
+	first.respond(cancel, 200, "OK")
+	first.respond(inv1, 487, "Request Terminated")
+	first.request("ACK")
+	second.respond(inv2, 200, "OK")
+	c.established(c.reply(200, "INVITE"))
+	r.alice.quiet(50*time.Millisecond, "a reply of the abandoned destination", func(m *sipMsg) bool { return m.code() == 487 })
+	r.settle(1)
+	r.count("local_timeouts", 1)
+}
+
+func TestExhausted(t *testing.T) {
+	r := newRig(t, 2, nil)
+	c := r.alice.newCall(r.out)
+	c.invite("")
+	for _, code := range []int{500, 503, 600} {
+		uas, inv := r.anyUAS("INVITE")
+		uas.respond(inv, code, "No")
+		uas.request("ACK")
+	}
+	final := c.reply(503, "INVITE")
+	if final.get("Retry-After") != "7" {
+		t.Errorf("503 without Retry-After: %s", final.raw)
+	}
+	if !strings.Contains(final.get("To"), ";tag=") {
+		t.Error("503 without a To tag")
+	}
+	c.hop("ACK")
+	r.settle(0)
+	if st := r.e.Stats(); st.Calls.Ended["exhausted"] != 1 {
+		t.Errorf("calls ended: %v", st.Calls.Ended)
+	}
+}
+
+func TestAllDead(t *testing.T) {
+	r := newRig(t, 1, nil)
+	c := r.alice.newCall(r.out)
+	c.invite("")
+	c.reply(503, "INVITE")
+	c.hop("ACK")
+	r.settle(0)
+	r.count("local_timeouts", 2)
+}
+
+func TestTimerC(t *testing.T) {
+	r := newRig(t, 1, func(a *runtime.Appliance) { a.Transaction.InviteTimeout = duration(300 * time.Millisecond) })
+	c := r.alice.newCall(r.out)
+	c.invite("")
+	inv := r.uas[0].request("INVITE")
+	r.uas[0].respond(inv, 180, "Ringing")
+	cancel := r.uas[0].request("CANCEL")
+	r.uas[0].respond(cancel, 200, "OK")
+	r.uas[0].respond(inv, 487, "Request Terminated")
+	r.uas[0].request("ACK")
+	c.reply(408, "INVITE")
+	c.hop("ACK")
+	r.settle(0)
+	if st := r.e.Stats(); st.Calls.Ended["timeout"] != 1 {
+		t.Errorf("calls ended: %v", st.Calls.Ended)
+	}
+}
+
+// A destination that says 100 and no more is left for the next one, once.
+func TestOnlyTrying(t *testing.T) {
+	r := newRig(t, 1, func(a *runtime.Appliance) { a.Transaction.InviteTimeout = duration(300 * time.Millisecond) })
+	c := r.alice.newCall(r.out)
+	c.invite("")
+	inv := r.uas[0].request("INVITE")
+	r.uas[0].respond(inv, 100, "Trying")
+	r.uas[0].respond(r.uas[0].request("CANCEL"), 200, "OK")
+	r.uas[0].respond(inv, 487, "Request Terminated")
+	r.uas[0].request("ACK")
+	inv = r.uas[1].request("INVITE")
+	r.uas[1].respond(inv, 200, "OK")
+	c.reply(200, "INVITE")
+	r.settle(1)
+}
+
+func TestCancelWhileRinging(t *testing.T) {
+	r := newRig(t, 2, nil)
+	c := r.alice.newCall(r.out)
+	c.invite("")
+	uas, inv := r.anyUAS("INVITE")
+	uas.respond(inv, 180, "Ringing")
+	c.reply(180, "INVITE")
+	c.hop("CANCEL")
+	c.reply(200, "CANCEL")
+	cancel := uas.request("CANCEL")
+	if cancel.get("Via") != inv.get("Via") || strings.Fields(cancel.start)[1] != strings.Fields(inv.start)[1] {
+		t.Errorf("the CANCEL does not match its INVITE:\n%s", cancel.raw)
+	}
+	uas.respond(cancel, 200, "OK")
+	uas.respond(inv, 487, "Request Terminated")
+	uas.request("ACK")
+	c.reply(487, "INVITE")
+	c.hop("ACK")
+	r.settle(0)
+	if st := r.e.Stats(); st.Calls.Ended["cancelled"] != 1 {
+		t.Errorf("calls ended: %v", st.Calls.Ended)
+	}
+}
+
+func TestCancelBeforeAnyReply(t *testing.T) {
+	r := newRig(t, 2, func(a *runtime.Appliance) { a.Transaction.ReplyTimeout = duration(3 * time.Second) })
+	c := r.alice.newCall(r.out)
+	c.invite("")
+	uas, inv := r.anyUAS("INVITE")
+	c.hop("CANCEL")
+	c.reply(200, "CANCEL")
+	uas.quiet(100*time.Millisecond, "a CANCEL before its time", func(m *sipMsg) bool { return m.method() == "CANCEL" })
+	uas.respond(inv, 180, "Ringing")
+	uas.respond(uas.request("CANCEL"), 200, "OK")
+	uas.respond(inv, 487, "Request Terminated")
+	c.reply(487, "INVITE")
+	c.hop("ACK")
+	r.settle(0)
+}
+
+func TestCancelledAndSilent(t *testing.T) {
+	r := newRig(t, 2, nil)
+	c := r.alice.newCall(r.out)
+	c.invite("")
+	r.anyUAS("INVITE")
+	c.hop("CANCEL")
+	c.reply(200, "CANCEL")
+	c.reply(487, "INVITE")
+	c.hop("ACK")
+	r.settle(0)
+	if n := r.e.Stats().Counters["failovers"]; n != 0 {
+		t.Error("a cancelled call failed over")
+	}
+}
+
+func TestCancelLosesTheRace(t *testing.T) {
+	r := newRig(t, 1, nil)
+	c := r.alice.newCall(r.out)
+	c.invite("")
+	inv := r.uas[0].request("INVITE")
+	r.uas[0].respond(inv, 180, "Ringing")
+	c.reply(180, "INVITE")
+	c.hop("CANCEL")
+	cancel := r.uas[0].request("CANCEL")
+	r.uas[0].respond(inv, 200, "OK") // answered before the CANCEL came
+	r.uas[0].respond(cancel, 200, "OK")
+	c.reply(200, "CANCEL")
+	c.established(c.reply(200, "INVITE"))
+	c.inDialog("ACK", "", "")
+	r.uas[0].request("ACK")
+	r.settle(1)
+	c.inDialog("BYE", "", "")
+	r.uas[0].respond(r.uas[0].request("BYE"), 200, "OK")
+	c.reply(200, "BYE")
+	r.settle(0)
+}
+
+func TestCancelledFinalDoesNotFailOver(t *testing.T) {
+	r := newRig(t, 2, nil)
+	c := r.alice.newCall(r.out)
+	c.invite("")
+	uas, inv := r.anyUAS("INVITE")
+	uas.respond(inv, 180, "Ringing")
+	c.reply(180, "INVITE")
+	c.hop("CANCEL")
+	uas.request("CANCEL")
+	uas.respond(inv, 503, "Service Unavailable")
+	c.reply(503, "INVITE")
+	c.hop("ACK")
+	r.settle(0)
+	if n := r.e.Stats().Counters["failovers"]; n != 0 {
+		t.Error("a cancelled call failed over")
+	}
+}
+
+func TestByeTimeout(t *testing.T) {
+	r := newRig(t, 1, func(a *runtime.Appliance) { a.Transaction.T1 = duration(5 * time.Millisecond) })
+	c, uas, _ := r.answerCall()
+	c.inDialog("BYE", "", "")
+	uas.request("BYE")
+	r.settle(0)
+	if st := r.e.Stats(); st.Calls.Ended["bye_lost"] != 1 {
+		t.Errorf("calls ended: %v", st.Calls.Ended)
+	}
+}
+
+func TestLifetimeEndsACall(t *testing.T) {
+	r := newRig(t, 1, func(a *runtime.Appliance) { a.Transaction.CallLifetime = duration(300 * time.Millisecond) })
+	r.answerCall()
+	r.settle(0)
+	if st := r.e.Stats(); st.Calls.Ended["expired"] != 1 {
+		t.Errorf("calls ended: %v", st.Calls.Ended)
+	}
+}
+
+func TestOutOfDialogRequests(t *testing.T) {
+	r := newRig(t, 2, nil)
+	for _, method := range []string{"REGISTER", "MESSAGE", "SUBSCRIBE", "OPTIONS"} {
+		c := r.alice.newCall(r.out)
+		c.send(r.out, c.build(method, c.newBranch(), 1, "", ""))
+		uas, m := r.anyUAS(method)
+		if got, want := len(m.all("Record-Route")) > 0, method == "SUBSCRIBE"; got != want {
+			t.Errorf("%s record-routed: %v, want %v", method, got, want)
+		}
+		uas.respond(m, 202, "Accepted")
+		c.reply(202, method)
+	}
+	c := r.alice.newCall(r.out)
+	c.send(r.out, c.build("MESSAGE", c.newBranch(), 1, "", ""))
+	first, m := r.anyUAS("MESSAGE")
+	first.respond(m, 500, "No")
+	second, m := r.anyUAS("MESSAGE")
+	second.respond(m, 200, "OK")
+	c.reply(200, "MESSAGE")
+	r.settle(0)
+}

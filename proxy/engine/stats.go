@@ -1,0 +1,74 @@
+package engine
+
+import (
+	"trunkline/proxy/call"
+	"trunkline/proxy/dispatch"
+	"trunkline/proxy/listen"
+	"trunkline/proxy/transaction"
+)
+
+// Stats are the figures of the engine at one moment. Counters never fall; the rest
+// are gauges.
+type Stats struct {
+	Listeners    []ListenerStats      `json:"listeners"`
+	Counters     map[string]uint64    `json:"counters"`
+	Transactions transaction.Stats    `json:"transactions"`
+	HighWater    int                  `json:"high_water"` // transactions past which new calls are refused
+	Calls        call.Stats           `json:"calls"`
+	Concurrent   ConcurrentStats      `json:"concurrent"`
+	Destinations []DestinationStats   `json:"destinations"`
+	Probes       dispatch.ProberStats `json:"probes"`
+}
+
+// ListenerStats are the figures of one listener, all its sockets together.
+type ListenerStats struct {
+	Name    string `json:"name"`
+	Address string `json:"address"`
+	Workers int    `json:"workers"`
+	// Sockets are the figures of each socket, as proxy/listen counts them.
+	Sockets []listen.SocketStats `json:"sockets,omitempty"`
+}
+
+// ConcurrentStats are the calls under the concurrency limit.
+type ConcurrentStats struct {
+	Live    int64  `json:"live"`
+	Peak    int64  `json:"peak"`
+	Refused uint64 `json:"refused"`
+}
+
+// DestinationStats are the figures of one destination.
+type DestinationStats struct {
+	dispatch.DestinationStats
+	Calls    int64  `json:"calls"`    // live
+	Attempts uint64 `json:"attempts"` // requests sent there, without retransmissions
+	Failed   uint64 `json:"failed"`   // of these, how many moved on to the next destination
+}
+
+// Stats reads the figures. It allocates; it is not for the path of a message.
+func (e *Engine) Stats() Stats {
+	e.mu.Lock()
+	sets := append([]*counters(nil), e.counterSets...)
+	e.mu.Unlock()
+	st := Stats{
+		Counters:     sum(sets),
+		Transactions: e.table.Stats(),
+		Probes:       e.prober.Stats(),
+		HighWater:    e.highWater,
+		Calls:        e.calls.Stats(),
+		Concurrent:   ConcurrentStats{Live: e.concurrent.Live(), Peak: e.concurrent.Peak(), Refused: e.concurrent.Refused()},
+	}
+	for i, l := range e.cfg.Listeners {
+		ls := ListenerStats{Name: l.Name, Address: l.Address.String(), Workers: l.Workers}
+		if i < len(e.groups) {
+			ls.Sockets, _ = e.groups[i].Stats() // without /proc the kernel's figures are zero
+		}
+		st.Listeners = append(st.Listeners, ls)
+	}
+	for _, d := range e.dests {
+		st.Destinations = append(st.Destinations, DestinationStats{
+			DestinationStats: d.Destination.Stats(),
+			Calls:            d.calls.Load(), Attempts: d.attempts.Load(), Failed: d.failed.Load(),
+		})
+	}
+	return st
+}

@@ -1,0 +1,93 @@
+package engine
+
+import (
+	"net/netip"
+
+	"trunkline/proxy/message"
+	"trunkline/proxy/transaction"
+)
+
+// worker is the scratch memory of one goroutine that handles messages: a receive
+// worker, or the one that turns the timers. Nothing of it is shared, so handling a
+// message allocates nothing. Spans of v point into the packet being handled.
+type worker struct {
+	e *Engine
+	c counters
+
+	v      message.View // the received message
+	stored message.View // a stored request
+	built  message.View // a request as it was forwarded, or a reply as it will be
+
+	out  []byte // the message being written
+	out2 []byte // a second one, where one is built from the other
+	key  []byte
+	via  []byte
+	tmp  []byte
+}
+
+func newWorker(e *Engine) *worker {
+	return &worker{
+		e:    e,
+		out:  make([]byte, 0, 8192),
+		out2: make([]byte, 0, 8192),
+		key:  make([]byte, 0, 512),
+		via:  make([]byte, 0, 512),
+		tmp:  make([]byte, 0, 512),
+	}
+}
+
+// handle takes one received packet through the engine.
+func (w *worker) handle(f *face, pkt []byte, src netip.AddrPort) {
+	w.c.add(cReceived)
+	src = netip.AddrPortFrom(src.Addr().Unmap(), src.Port())
+	if !f.allowed.Lookup(src.Addr()) {
+		w.c.add(cDroppedSource)
+		return
+	}
+	if keepAlive(pkt) {
+		w.c.add(cKeepAlives)
+		if string(pkt) == "\r\n\r\n" { // a ping; CRLF is its pong (RFC 5626 4.4.1)
+			w.send(f.index, pkt[:2], src)
+		}
+		return
+	}
+	err := w.v.Parse(pkt)
+	switch {
+	case err != nil:
+		w.malformed(f, src, err)
+	case w.v.IsRequest():
+		w.c.add(cRequests)
+		w.request(f, src)
+	default:
+		w.c.add(cReplies)
+		w.reply(f, src)
+	}
+}
+
+// keepAlive reports whether a packet holds nothing but line ends and NULs, as
+// phones and gateways send to keep a mapping open.
+func keepAlive(pkt []byte) bool {
+	if len(pkt) > 16 {
+		return false
+	}
+	for _, c := range pkt {
+		if c != '\r' && c != '\n' && c != 0 && c != ' ' {
+			return false
+		}
+	}
+	return true
+}
+
+// send sends from a listener's socket. It reports whether the packet left.
+func (w *worker) send(listener int, pkt []byte, to netip.AddrPort) bool {
+	if err := w.e.groups[listener].Send(pkt, to); err != nil {
+		w.c.add(cSendErrors)
+		return false
+	}
+	return true
+}
+
+// sendTo is send to an endpoint of a transaction.
+func (w *worker) sendTo(ep transaction.Endpoint, pkt []byte) bool {
+	return w.send(int(ep.Listener), pkt, ep.AddrPort())
+}
