@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	goruntime "runtime"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -26,6 +27,7 @@ const bootMemory = 4096
 type bootOptions struct {
 	call, headless bool
 	memory, port   int
+	timeout        time.Duration
 }
 
 func (a *app) boot() *cobra.Command {
@@ -42,6 +44,7 @@ through the SIP ports that are forwarded from 127.0.0.1. The disk is not written
 	c.Flags().BoolVar(&o.call, "call", false, "place a test call through the appliance once it is ready")
 	c.Flags().BoolVar(&o.headless, "headless", false, "no console; end once the appliance is ready and the call was placed")
 	c.Flags().IntVar(&o.memory, "memory", 0, "memory of the machine in MiB (default: the plan's, at most 4096)")
+	c.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long the appliance may take to be ready")
 	c.Flags().IntVar(&o.port, "port", 0, "first local port to forward (default: any free ones)")
 	return c
 }
@@ -86,6 +89,9 @@ func readPlan(dir string) (*plan.Plan, error) {
 
 // bootPlan turns an appliance into a machine, its network and a test call.
 func bootPlan(ap *runtime.Appliance, o bootOptions) (boot.Options, error) {
+	if o.timeout <= 0 || o.memory < 0 {
+		return boot.Options{}, errors.New("--timeout and --memory must be more than 0")
+	}
 	if o.port < 0 || o.port+len(ap.Listeners)-1 > 65535 {
 		return boot.Options{}, fmt.Errorf("--port %d: there must be room for %s below 65536", o.port, count(len(ap.Listeners), "port"))
 	}
@@ -98,6 +104,8 @@ func bootPlan(ap *runtime.Appliance, o bootOptions) (boot.Options, error) {
 		MemoryMiB: memory,
 		CPUs:      max(1, min(ap.Hardware.Threads, goruntime.NumCPU())),
 		Headless:  o.headless,
+
+		ReadyTimeout: o.timeout,
 	}
 	for _, n := range ap.Hardware.NICs {
 		out.NICs = append(out.NICs, boot.NIC{Name: n.Name, MAC: n.MAC, Addresses: n.Addresses})

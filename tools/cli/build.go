@@ -20,8 +20,8 @@ import (
 )
 
 type buildOptions struct {
-	out, mirror, cache string
-	offline            bool
+	out, mirror, cache, programs string
+	offline                      bool
 }
 
 func (a *app) build() *cobra.Command {
@@ -39,6 +39,7 @@ Nothing is asked of this machine but a directory: no root, no containers.`,
 	c.Flags().BoolVar(&o.offline, "offline", false, "use the package cache alone")
 	c.Flags().StringVar(&o.mirror, "mirror", "", mirrorHelp)
 	c.Flags().StringVar(&o.cache, "cache", "", "cache of packages and base layers (default: $"+debian.CacheVariable+", else trunkline in the user's cache directory)")
+	c.Flags().StringVar(&o.programs, "programs", "", "directory of sbcd and init, which go into the image (default: where trunkline lies)")
 	return c
 }
 
@@ -64,7 +65,7 @@ func (a *app) runBuild(ctx context.Context, dir string, o buildOptions) error {
 	if err := l.Check(profile); err != nil {
 		return fmt.Errorf("%s: %w", filepath.Join(dir, debian.LockName), err)
 	}
-	sbcd, boot, err := a.programs()
+	sbcd, boot, err := a.programs(o.programs)
 	if err != nil {
 		return err
 	}
@@ -105,22 +106,23 @@ func (a *app) runBuild(ctx context.Context, dir string, o buildOptions) error {
 	return nil
 }
 
-// programs finds sbcd and init beside this program.
-func (a *app) programs() (sbcd, boot string, err error) {
-	if a.Executable == "" {
-		return "", "", errors.New("cannot find out where this program lies, and so not sbcd and init beside it")
-	}
-	exe := a.Executable
-	if real, err := filepath.EvalSymlinks(exe); err == nil {
-		exe = real
+// programs finds sbcd and init: in dir, or beside this program.
+func (a *app) programs(dir string) (sbcd, boot string, err error) {
+	if dir == "" {
+		if a.Executable == "" {
+			return "", "", errors.New("cannot find out where this program lies, and so not sbcd and init beside it: name their directory with --programs")
+		}
+		exe := a.Executable
+		if real, err := filepath.EvalSymlinks(exe); err == nil {
+			exe = real
+		}
+		dir = filepath.Dir(exe)
 	}
 	for _, name := range []string{"sbcd", "init"} {
-		p := filepath.Join(filepath.Dir(exe), name)
-		if info, err := os.Stat(p); err != nil || !info.Mode().IsRegular() {
-			return "", "", fmt.Errorf("%s, which goes into the image, is not beside trunkline in %s: unpack the whole release archive, or run `make build`", name, filepath.Dir(exe))
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || !info.Mode().IsRegular() {
+			return "", "", fmt.Errorf("%s, which goes into the image, is not in %s: unpack the whole release archive, run `make build`, or name its directory with --programs", name, dir)
 		}
 	}
-	dir := filepath.Dir(exe)
 	return filepath.Join(dir, "sbcd"), filepath.Join(dir, "init"), nil
 }
 

@@ -95,6 +95,10 @@ func (a *app) refuse(p *plan.Plan) error {
 		}
 		fmt.Fprintf(a.Stderr, "%s %s%s\n    %s\n", a.paint(a.Stderr, "Error:", "1;31"), at, f.Summary, f.Detail)
 	}
-	fmt.Fprintf(a.Stderr, "%s: refused, the plan has %s. `trunkline plan` shows all of it.\n", p.Appliance.Name, count(p.Findings(sizing.SeverityError), "error"))
+	fmt.Fprintf(a.Stderr, "%s `trunkline plan` shows all of it.\n", refusal(p))
 	return errShown
+}
+
+func refusal(p *plan.Plan) string {
+	return fmt.Sprintf("%s: refused, the plan has %s.", p.Appliance.Name, count(p.Findings(sizing.SeverityError), "error"))
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -42,5 +43,9 @@ func (a *app) runPlan(dir string, asJSON, full bool) error {
 	if err != nil {
 		return err
 	}
-	return a.refuse(p.plan)
+	if p.plan.Errored { // the plan itself has said why
+		fmt.Fprintln(a.Stderr, refusal(p.plan))
+		return errShown
+	}
+	return nil
 }
