@@ -1,0 +1,169 @@
+// Package cmd holds the commands of the sbcd program. All of them read one
+// appliance.json and nothing else.
+//
+// What is promised: results go to standard output; refusals, errors and the log to
+// standard error. What cannot be served as configured is refused with one line
+// "trunkline: refused: <reason>", the reason saying what to do, and exit code 1
+// (another error of status: 1 too; a wrong command line: 2). A proxy that was told
+// to stop (SIGTERM, SIGINT) and did exits 0.
+//
+// Long flags may have one dash or two: -json and --json are the same.
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"trunkline/appliance/runtime"
+)
+
+// version is set by the linker; an image's base layer carries it otherwise.
+var version = "unknown"
+
+// Exit codes.
+const (
+	exitRefused = 1
+	exitUsage   = 2
+)
+
+// Streams is what a run of the program reads and writes beside files.
+type Streams struct {
+	Stdout, Stderr io.Writer
+	Getenv         func(string) string
+}
+
+// Main runs the program with the process's own streams and returns its exit code.
+func Main(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal asks; after it the default is back, so a second one ends a
+	// process that hangs.
+	context.AfterFunc(ctx, stop)
+	defer stop()
+	return Run(ctx, Streams{Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}, args)
+}
+
+// refusal is an error that means: what is configured cannot be served.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() error { return r.error }
+
+func refuse(err error) error {
+	if err == nil {
+		return nil
+	}
+	return refusal{err}
+}
+
+// usage is an error of the command line.
+type usage struct{ error }
+
+// Run runs one command and returns its exit code. The end of ctx asks a running
+// proxy to stop.
+func Run(ctx context.Context, s Streams, args []string) int {
+	p := &program{Streams: s}
+	root := p.root()
+	root.SetArgs(doubleDashes(root, args))
+	var no refusal
+	var wrong usage
+	c, err := root.ExecuteContextC(ctx)
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &no):
+		fmt.Fprintf(s.Stderr, "trunkline: refused: %s\n", oneLine(err.Error()))
+	case errors.As(err, &wrong) || !c.Runnable():
+		fmt.Fprintf(s.Stderr, "sbcd: %s; see `%s --help`\n", err, c.CommandPath())
+		return exitUsage
+	default:
+		fmt.Fprintf(s.Stderr, "sbcd: %s\n", err)
+	}
+	return exitRefused
+}
+
+// oneLine keeps a reason on the line whose beginning tools look for.
+func oneLine(s string) string { return strings.ReplaceAll(strings.TrimSpace(s), "\n", "; ") }
+
+type program struct {
+	Streams
+	config string
+}
+
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:               "sbcd",
+		Short:             "SIP proxy of a Trunkline appliance",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		Args:              cobra.NoArgs,
+	}
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
+	root.AddCommand(p.runCommand(), p.firewallCommand(), p.statusCommand(), p.versionCommand())
+	return root
+}
+
+// noArgs wants no argument beside flags.
+func noArgs(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage{fmt.Errorf("unexpected argument %q", args[0])}
+	}
+	return nil
+}
+
+func (p *program) configFlag(c *cobra.Command) {
+	c.Flags().StringVar(&p.config, "config", runtime.DefaultPath, "appliance.json to read")
+}
+
+// load reads the configuration; what is wrong with it is a refusal.
+func (p *program) load() (*runtime.Appliance, error) {
+	cfg, err := runtime.Load(p.config)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		err = fmt.Errorf("configuration: %w: name an appliance.json with --config; `trunkline bake SPEC -o DIR` writes one below DIR/etc/trunkline", err)
+	case err != nil:
+		err = fmt.Errorf("configuration: %w", err)
+	}
+	return cfg, refuse(err)
+}
+
+// doubleDashes lets long flags have one dash: pflag would read -json as -j -s -o -n.
+func doubleDashes(root *cobra.Command, args []string) []string {
+	long := map[string]bool{"help": true}
+	for _, c := range root.Commands() {
+		c.Flags().VisitAll(func(f *pflag.Flag) { long[f.Name] = true })
+	}
+	out := append([]string(nil), args...)
+	for i, arg := range args {
+		if arg == "--" {
+			break
+		}
+		name, _, _ := strings.Cut(strings.TrimPrefix(arg, "-"), "=")
+		if strings.HasPrefix(arg, "-") && len(name) > 1 && long[name] {
+			out[i] = "-" + arg
+		}
+	}
+	return out
+}
+
+func (p *program) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version and the format of appliance.json it reads",
+		Args:  noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintf(p.Stdout, "sbcd %s (appliance.json format %d)\n", version, runtime.FormatVersion)
+			return err
+		},
+	}
+}

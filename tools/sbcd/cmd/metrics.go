@@ -1,0 +1,126 @@
+package cmd
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"trunkline/proxy/engine"
+	"trunkline/proxy/listen"
+	"trunkline/proxy/warm"
+)
+
+// metrics shows a Status as Prometheus metrics: what /v1/status says and what
+// /metrics says come from one place.
+type metrics struct {
+	status func() Status
+}
+
+func newMetrics(status func() Status) prometheus.Collector { return metrics{status} }
+
+// Describe sends nothing: which metrics there are depends on the configuration.
+func (m metrics) Describe(chan<- *prometheus.Desc) {}
+
+// Collect reads the status once.
+func (m metrics) Collect(ch chan<- prometheus.Metric) {
+	s := m.status()
+	g := sink{ch}
+	g.gauge("trunkline_info", "The appliance and its software; always 1.", 1,
+		"name", s.Name, "site", s.Site, "version", s.Version, "spec_digest", s.SpecDigest)
+	g.gauge("trunkline_ready", "1 when the proxy takes calls.", truth(s.Ready))
+	g.gauge("trunkline_uptime_seconds", "Seconds since the proxy started.", s.UptimeSeconds)
+	for _, c := range s.Caches {
+		g.cache(c)
+	}
+	if s.Engine != nil {
+		g.engine(s.Engine)
+	}
+}
+
+// sink writes metrics with labels given as name, value, name, value.
+type sink struct{ ch chan<- prometheus.Metric }
+
+func (g sink) gauge(name, help string, v float64, labels ...string) {
+	g.send(prometheus.GaugeValue, name, help, v, labels)
+}
+
+func (g sink) counter(name, help string, v uint64, labels ...string) {
+	g.send(prometheus.CounterValue, name, help, float64(v), labels)
+}
+
+func (g sink) send(t prometheus.ValueType, name, help string, v float64, labels []string) {
+	var names, values []string
+	for i := 0; i+1 < len(labels); i += 2 {
+		names, values = append(names, labels[i]), append(values, labels[i+1])
+	}
+	d := prometheus.NewDesc(name, help, names, nil)
+	m, err := prometheus.NewConstMetric(d, t, v, values...)
+	if err != nil {
+		m = prometheus.NewInvalidMetric(d, err)
+	}
+	g.ch <- m
+}
+
+func (g sink) cache(c warm.Status) {
+	l := []string{"cache", c.Name}
+	g.gauge("trunkline_cache_loaded", "1 when the cache's table is in place.", truth(c.State == warm.Loaded), l...)
+	g.gauge("trunkline_cache_failed", "1 when the last load of the cache failed.", truth(c.State == warm.Failed), l...)
+	g.gauge("trunkline_cache_rows", "Rows loaded, or read so far.", float64(c.Rows), l...)
+	g.gauge("trunkline_cache_planned_rows", "Rows the plan sized memory for; 0: unknown.", float64(c.Planned), l...)
+	g.gauge("trunkline_cache_bytes", "Memory of the cache's table.", float64(c.Bytes), l...)
+	g.gauge("trunkline_cache_load_seconds", "Duration of the last load.", c.Seconds, l...)
+}
+
+func (g sink) engine(e *engine.Stats) {
+	for name, n := range e.Counters {
+		g.counter("trunkline_events_total", "What happened to messages and calls, by event.", n, "event", name)
+	}
+	g.gauge("trunkline_transactions", "Live transactions.", float64(e.Transactions.Live))
+	g.gauge("trunkline_transactions_peak", "Most live transactions so far.", float64(e.Transactions.Peak))
+	g.gauge("trunkline_transactions_capacity", "Transaction slots.", float64(e.Transactions.Capacity))
+	g.gauge("trunkline_transactions_high_water", "Transactions past which new calls are refused.", float64(e.HighWater))
+	g.gauge("trunkline_message_bytes", "Bytes of stored messages.", float64(e.Transactions.Bytes))
+	g.gauge("trunkline_message_bytes_limit", "Bytes stored messages may take.", float64(e.Transactions.BytesLimit))
+	g.counter("trunkline_message_bytes_refused_total", "Messages that found no buffer.", e.Transactions.BytesRefused)
+	g.gauge("trunkline_calls", "Live calls.", float64(e.Calls.Live))
+	g.gauge("trunkline_calls_peak", "Most live calls so far.", float64(e.Calls.Peak))
+	g.gauge("trunkline_calls_capacity", "Call slots.", float64(e.Calls.Capacity))
+	for cause, n := range e.Calls.Ended {
+		g.counter("trunkline_calls_ended_total", "Calls ended, by cause.", n, "cause", cause)
+	}
+	g.gauge("trunkline_concurrent_calls", "Calls under the concurrency limit.", float64(e.Concurrent.Live))
+	g.gauge("trunkline_concurrent_calls_peak", "Most calls under the concurrency limit so far.", float64(e.Concurrent.Peak))
+	g.counter("trunkline_concurrent_calls_refused_total", "Calls the concurrency limit refused.", e.Concurrent.Refused)
+	for _, d := range e.Destinations {
+		l := []string{"set", d.Set, "destination", d.Name}
+		g.gauge("trunkline_destination_state", "1 for the state the destination is in.", 1, append(l, "state", d.State)...)
+		g.gauge("trunkline_destination_calls", "Live calls at the destination.", float64(d.Calls), l...)
+		g.counter("trunkline_destination_attempts_total", "Requests sent to the destination, without retransmissions.", d.Attempts, l...)
+		g.counter("trunkline_destination_failed_total", "Requests that moved on to another destination.", d.Failed, l...)
+	}
+	for _, ln := range e.Listeners {
+		for i, s := range ln.Sockets {
+			g.socket(s, "listener", ln.Name, "socket", strconv.Itoa(i))
+		}
+	}
+}
+
+func (g sink) socket(s listen.SocketStats, l ...string) {
+	g.counter("trunkline_socket_received_packets_total", "Packets received.", s.Packets, l...)
+	g.counter("trunkline_socket_received_bytes_total", "Bytes received.", s.Bytes, l...)
+	g.counter("trunkline_socket_oversize_total", "Packets larger than the listener takes.", s.Oversize, l...)
+	g.counter("trunkline_socket_receive_errors_total", "Receive calls that failed.", s.Errors, l...)
+	g.counter("trunkline_socket_sent_packets_total", "Packets sent.", s.Sent, l...)
+	g.counter("trunkline_socket_sent_bytes_total", "Bytes sent.", s.SentBytes, l...)
+	g.counter("trunkline_socket_send_errors_total", "Packets that could not be sent.", s.SendErrors, l...)
+	g.counter("trunkline_socket_drops_total", "Packets the kernel dropped because the receive queue was full.", s.Drops, l...)
+	g.gauge("trunkline_socket_queue_bytes", "Bytes waiting to be received.", float64(s.Queue), l...)
+	g.gauge("trunkline_socket_receive_buffer_bytes", "Size of the receive buffer.", float64(s.RecvBuffer), l...)
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,205 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"trunkline/appliance/runtime"
+	"trunkline/proxy/control"
+	"trunkline/proxy/dispatch"
+	"trunkline/proxy/engine"
+	"trunkline/proxy/route"
+	"trunkline/proxy/warm"
+)
+
+func (p *program) runCommand() *cobra.Command {
+	var socket string
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Run the proxy until it is told to stop",
+		Long: `Run the proxy. Sync caches are loaded first, then all listeners are bound, then
+readiness is reported (sd_notify(3) and one line on standard output). SIGTERM or
+SIGINT stops it.`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := p.load()
+			if err != nil {
+				return err
+			}
+			if c.Flags().Changed("control") {
+				cfg.Control.Socket = socket
+			}
+			return p.run(c.Context(), cfg)
+		},
+	}
+	p.configFlag(c)
+	c.Flags().StringVar(&socket, "control", "", "path of the control socket; overrides the configuration's, empty: none")
+	return c
+}
+
+// run is a proxy from its configuration to its end. Whatever can be refused without
+// touching the network is refused first; nothing is bound before the sync caches
+// are complete.
+func (p *program) run(ctx context.Context, cfg *runtime.Appliance) error {
+	log := p.logger()
+	p.limitMemory(cfg)
+	router, err := route.New(cfg)
+	if err != nil {
+		return refuse(err)
+	}
+	sets, err := dispatch.New(cfg)
+	if err != nil {
+		return refuse(err)
+	}
+	eng, err := engine.New(cfg, router, sets, log)
+	if err != nil {
+		return refuse(err)
+	}
+	warmer, err := warm.New(cfg, router, log)
+	if err != nil {
+		return refuse(err)
+	}
+	v := &view{cfg: cfg, start: time.Now(), warmer: warmer}
+	note := control.NewNotifier(log)
+
+	// The control socket comes first, so that a long warm-up can be watched.
+	stopControl, err := p.serveControl(cfg, v, log)
+	if err != nil {
+		return refuse(err)
+	}
+	defer stopControl()
+
+	if n := syncCaches(cfg); n > 0 {
+		note.Status(fmt.Sprintf("loading %d caches", n))
+	}
+	if err := warmer.Sync(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // told to stop before there was anything to stop
+		}
+		return refuse(err)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err := eng.Bind(); err != nil {
+		return refuse(err)
+	}
+	v.engine.Store(eng)
+	return p.serve(ctx, v, eng, note, log)
+}
+
+// serve runs a bound engine: readiness, then what must not come before it.
+func (p *program) serve(ctx context.Context, v *view, eng *engine.Engine, note *control.Notifier, log *slog.Logger) error {
+	// Bound sockets queue what comes, so readiness is true before Run; and no probe
+	// of Run's leaves an appliance that is not ready.
+	if err := note.Ready(); err != nil {
+		return errors.Join(err, eng.Close())
+	}
+	v.ready.Store(true)
+	note.Status("serving")
+	if _, err := fmt.Fprintf(p.Stdout, "trunkline: ready name=%s listeners=%d uptime=%.2fs\n", v.cfg.Name, len(v.cfg.Listeners), bootSeconds()); err != nil {
+		log.Warn("readiness not printed", "error", err)
+	}
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- eng.Run(ctx) }()
+	var beside sync.WaitGroup
+	beside.Go(func() { v.warmer.Background(ctx) })
+	beside.Go(func() {
+		note.Watchdog(ctx, func(context.Context) error { eng.Stats(); return nil })
+	})
+
+	var err error
+	select {
+	case err = <-ended: // without being told to: a listener failed
+		v.ready.Store(false)
+		cancel()
+	case <-ctx.Done():
+		v.ready.Store(false)
+		note.Stopping()
+		log.Info("stopping", "calls", eng.Stats().Calls.Live)
+		err = <-ended
+	}
+	beside.Wait()
+	if err != nil {
+		return fmt.Errorf("the proxy ended: %w", err)
+	}
+	return nil
+}
+
+// serveControl serves the control API when one is configured, and returns what ends it.
+func (p *program) serveControl(cfg *runtime.Appliance, v *view, log *slog.Logger) (func(), error) {
+	if cfg.Control.Socket == "" {
+		return func() {}, nil
+	}
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(newMetrics(v.status), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	server, err := control.Listen(cfg.Control.Socket, control.Options{
+		Status: func() any { return v.status() }, Gatherer: reg, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve() }()
+	return func() {
+		if err := server.Close(); err != nil {
+			log.Warn("control socket not closed", "error", err)
+		}
+		if err := <-done; err != nil {
+			log.Warn("control socket failed", "error", err)
+		}
+	}, nil
+}
+
+// limitMemory makes the garbage collector keep to what the plan gave the process. A
+// limit the environment sets wins: the Go runtime has read it already.
+func (p *program) limitMemory(cfg *runtime.Appliance) {
+	if n := cfg.State.ProcessMemory; n > 0 && p.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(min(n, 1<<62)))
+	}
+}
+
+// logger logs as text. The journal stamps each line itself.
+func (p *program) logger() *slog.Logger {
+	o := &slog.HandlerOptions{}
+	if p.Getenv("JOURNAL_STREAM") != "" {
+		o.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}
+	}
+	return slog.New(slog.NewTextHandler(p.Stderr, o))
+}
+
+func syncCaches(cfg *runtime.Appliance) (n int) {
+	for _, c := range cfg.Caches {
+		if c.Warmup == runtime.WarmupSync {
+			n++
+		}
+	}
+	return n
+}
+
+// bootSeconds is the time since the machine started, sleep included.
+func bootSeconds() float64 {
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil {
+		return 0
+	}
+	return float64(ts.Nano()) / 1e9
+}

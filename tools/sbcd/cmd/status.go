@@ -1,0 +1,128 @@
+package cmd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"trunkline/proxy/control"
+	"trunkline/proxy/warm"
+)
+
+// askTimeout bounds a question to the control socket.
+const askTimeout = 10 * time.Second
+
+func (p *program) statusCommand() *cobra.Command {
+	var socket string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Show what the running proxy does",
+		Args:  noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if socket == "" {
+				cfg, err := p.load()
+				if err != nil {
+					return errors.Unwrap(err)
+				}
+				if socket = cfg.Control.Socket; socket == "" {
+					return errors.New("the configuration has no control socket: name the proxy's with --control")
+				}
+			}
+			ctx, cancel := context.WithTimeout(c.Context(), askTimeout)
+			defer cancel()
+			b, err := control.Get(ctx, socket, control.StatusPath)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				_, err := p.Stdout.Write(b)
+				return err
+			}
+			var s Status
+			if err := json.Unmarshal(b, &s); err != nil {
+				return fmt.Errorf("status of %s not understood: %w", socket, err)
+			}
+			return summary(p.Stdout, s)
+		},
+	}
+	p.configFlag(c)
+	c.Flags().StringVar(&socket, "control", "", "path of the control socket; default: the configuration's")
+	c.Flags().BoolVar(&asJSON, "json", false, "print the whole status as JSON")
+	return c
+}
+
+// summary prints what an operator asks first: does it take calls, how many are
+// there, which destinations are up, what is being refused or dropped.
+func summary(out io.Writer, s Status) error {
+	var b strings.Builder
+	state := "not ready"
+	if s.Ready {
+		state = "ready"
+	}
+	fmt.Fprintf(&b, "%s: %s, up %s, version %s\n", s.Name, state, seconds(s.UptimeSeconds), s.Version)
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, c := range s.Caches {
+		fmt.Fprintf(w, "cache %s\t%s\t%d rows\t%s\n", c.Name, c.State, c.Rows, cacheNote(c))
+	}
+	if e := s.Engine; e != nil {
+		for _, l := range e.Listeners {
+			var packets, drops, queue uint64
+			for _, k := range l.Sockets {
+				packets, drops, queue = packets+k.Packets, drops+k.Drops, queue+k.Queue
+			}
+			fmt.Fprintf(w, "listener %s\t%s\t%d packets\t%d dropped by the kernel, %d B waiting\n", l.Name, l.Address, packets, drops, queue)
+		}
+		for _, d := range e.Destinations {
+			fmt.Fprintf(w, "destination %s/%s\t%s\t%d calls\t%s, %d attempts, %d failed over\n", d.Set, d.Name, d.State, d.Calls, d.Address, d.Attempts, d.Failed)
+		}
+		fmt.Fprintf(w, "calls\t%d live\t%d at most\troom for %d\n", e.Calls.Live, e.Calls.Peak, e.Calls.Capacity)
+		fmt.Fprintf(w, "transactions\t%d live\t%d at most\troom for %d\n", e.Transactions.Live, e.Transactions.Peak, e.Transactions.Capacity)
+		if err := w.Flush(); err != nil {
+			return err
+		}
+		losses(&b, e.Counters)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// losses names every reason for which something was refused or dropped.
+func losses(b *strings.Builder, counters map[string]uint64) {
+	var lost []string
+	for name, n := range counters {
+		if n > 0 && (strings.HasPrefix(name, "refused_") || strings.HasPrefix(name, "dropped_") || name == "send_errors") {
+			lost = append(lost, fmt.Sprintf("%s=%d", name, n))
+		}
+	}
+	slices.Sort(lost)
+	if len(lost) > 0 {
+		fmt.Fprintf(b, "refused, dropped: %s\n", strings.Join(lost, " "))
+	}
+}
+
+func cacheNote(c warm.Status) string {
+	if c.Error != "" {
+		return c.Error
+	}
+	return "in " + seconds(c.Seconds)
+}
+
+func seconds(s float64) string {
+	d := time.Duration(s * float64(time.Second))
+	if d >= time.Minute {
+		return d.Round(time.Second).String()
+	}
+	return d.Round(10 * time.Millisecond).String()
+}
