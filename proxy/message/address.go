@@ -3,7 +3,7 @@ package message
 // parseAddress reads the name-addr or addr-spec at b[i:end] and its parameters
 // (RFC 3261 20.10). In a list a comma ends the value; next is then where the
 // following one starts, else -1. A From display name may hold stray commas, as
-// RFC 4475 3.1.2.15 suggests to let pass.
+// RFC 4475 3.1.2.15 suggests to let pass; a second tag is refused.
 func parseAddress(b []byte, i, end int, list bool) (a Address, next int, ok bool) {
 	start := i
 	next = -1
@@ -57,7 +57,10 @@ scan:
 		if !good {
 			return a, next, false
 		}
-		if a.Tag.Empty() && equalFold(b[p.name.Start:p.name.End], "tag") {
+		if equalFold(b[p.name.Start:p.name.End], "tag") {
+			if !a.Tag.Empty() {
+				return a, next, false
+			}
 			a.Tag = p.value
 		}
 		last, i = p.end, to

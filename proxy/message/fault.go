@@ -16,7 +16,7 @@ const (
 	FaultURI                // Request-URI in angle brackets, or with header fields
 	FaultTooManyLines       // more than MaxHeaders header lines
 	FaultUnterminated       // no empty line after the header
-	FaultLineEnd            // a lone CR in the header
+	FaultLineEnd            // a line of the header that does not end in CRLF
 	FaultHeader             // a header line that is not "name: value"
 	FaultDuplicate          // a second From, To, Call-ID, CSeq, Max-Forwards or Content-Length
 	FaultNoVia
@@ -49,7 +49,7 @@ var faultTexts = [Faults]string{
 	FaultURI:           "malformed Request-URI",
 	FaultTooManyLines:  "too many header lines",
 	FaultUnterminated:  "header not ended by an empty line",
-	FaultLineEnd:       "lone CR in header",
+	FaultLineEnd:       "header line not ended by CRLF",
 	FaultHeader:        "malformed header line",
 	FaultDuplicate:     "header field given twice",
 	FaultNoVia:         "no Via",

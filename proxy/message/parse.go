@@ -48,6 +48,8 @@ func (v *View) startLine() (next int, ok bool) {
 	end := nl
 	if end > 0 && b[end-1] == '\r' {
 		end--
+	} else {
+		v.flaw(FaultLineEnd)
 	}
 	if bytes.IndexByte(b[:end], '\r') >= 0 || bytes.IndexByte(b[:end], 0) >= 0 {
 		v.flaw(FaultNotSIP)
@@ -129,14 +131,16 @@ func hasHeaders(uri []byte) bool {
 // headers reads the header lines from offset pos on and finds the body.
 func (v *View) headers(pos int) {
 	b := v.buf
-	from, crlfs, lines := pos, 0, 0
+	from, crlfs, lfs, lines := pos, 0, 0, 0
 	for {
 		if pos < len(b) && b[pos] == '\n' {
 			pos++
+			lfs++
 			break
 		}
 		if pos+1 < len(b) && b[pos] == '\r' && b[pos+1] == '\n' {
 			pos += 2
+			lfs++
 			crlfs++
 			break
 		}
@@ -149,6 +153,7 @@ func (v *View) headers(pos int) {
 				return
 			}
 			pos += n + 1
+			lfs++
 			if n > 0 && b[pos-2] == '\r' {
 				crlfs++
 			}
@@ -163,9 +168,10 @@ func (v *View) headers(pos int) {
 		}
 		v.header(start, pos)
 	}
-	// Counting once is cheaper than looking at each line. A lone CR is a line end to
-	// some readers and not to others, which would see different headers.
-	if bytes.Count(b[from:pos], crByte) != crlfs {
+	// A lone CR or LF ends a line for some readers and not for others, which would
+	// then see different headers; only CRLF does (RFC 3261 7). Counting CRs once is
+	// cheaper than looking at each line.
+	if lfs != crlfs || bytes.Count(b[from:pos], crByte) != crlfs {
 		v.flaw(FaultLineEnd)
 	}
 	v.complete(pos)

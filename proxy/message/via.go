@@ -54,7 +54,9 @@ func parseVia(b []byte, i, end int) (via Via, next int, ok bool) {
 		if !good {
 			return via, -1, false
 		}
-		via.set(b, p)
+		if !via.set(b, p) {
+			return via, -1, false
+		}
 		via.Value.End = uint16(p.end)
 		i = to
 	}
@@ -82,23 +84,30 @@ func (a *Via) protocol(b []byte, i, end int) (next int, ok bool) {
 	}
 }
 
-// set takes over a parameter a proxy needs. The first of a name counts.
-func (a *Via) set(b []byte, p param) {
-	name := b[p.name.Start:p.name.End]
-	switch len(name) {
-	case 5:
-		if !a.HasRPort && equalFold(name, "rport") {
-			a.HasRPort, a.RPort, a.rportName = true, p.value, p.name.End
-		} else if a.MAddr.Empty() && equalFold(name, "maddr") {
-			a.MAddr = p.value
+// set takes over a parameter a proxy needs. A second one of the same name is
+// refused (RFC 3261 7.3.1): hops that pick different ones would disagree on which
+// transaction this is, or on where its reply goes.
+func (a *Via) set(b []byte, p param) bool {
+	var where *Span
+	switch name := b[p.name.Start:p.name.End]; {
+	case equalFold(name, "branch"):
+		where = &a.Branch
+	case equalFold(name, "received"):
+		where = &a.Received
+	case equalFold(name, "maddr"):
+		where = &a.MAddr
+	case equalFold(name, "rport"):
+		if a.HasRPort {
+			return false
 		}
-	case 6:
-		if a.Branch.Empty() && equalFold(name, "branch") {
-			a.Branch = p.value
-		}
-	case 8:
-		if a.Received.Empty() && equalFold(name, "received") {
-			a.Received = p.value
-		}
+		a.HasRPort, a.RPort, a.rportName = true, p.value, p.name.End
+		return true
+	default:
+		return true
 	}
+	if !where.Empty() {
+		return false
+	}
+	*where = p.value
+	return true
 }

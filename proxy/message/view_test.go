@@ -138,6 +138,9 @@ func TestFaults(t *testing.T) {
 		{"via v6", req + strings.Replace(rest, " h;", " [::1;", 1) + "\n", FaultVia, false},
 		{"via comma", req + strings.Replace(rest, "bK1", "bK1,", 1) + "\n", FaultVia, true},
 		{"via quote", req + strings.Replace(rest, "bK1", "bK1;a=\"b", 1) + "\n", FaultVia, true},
+		{"branch twice", req + strings.Replace(rest, "bK1", "bK1;Branch=z9hG4bK2", 1) + "\n", FaultVia, true},
+		{"rport twice", req + strings.Replace(rest, "bK1", "bK1;rport;rport=1", 1) + "\n", FaultVia, true},
+		{"tag twice", req + strings.Replace(rest, "tag=1", "tag=1;TAG=2", 1) + "\n", FaultFrom, true},
 		{"second via", req + rest + "Via: x\n\n", FaultVia, true},
 		{"from twice", req + rest + "f: <sip:a@b>\n\n", FaultDuplicate, true},
 		{"no bracket", req + strings.Replace(rest, "b>", "b", 1) + "\n", FaultFrom, true},
@@ -172,12 +175,22 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// Bare line feeds end lines too, as they do for most peers.
+// A line feed alone ends no line, wherever it is; in a body it is data.
 func TestLineFeeds(t *testing.T) {
-	v := parsed(t, []byte(invite))
-	if string(v.Get(v.Body)) != "v=0\n" {
-		t.Errorf("body %q", v.Get(v.Body))
+	whole := string(crlf(invite))
+	head, _, _ := strings.Cut(whole, "\r\n\r\n")
+	for i := range strings.Count(head, "\n") + 2 {
+		at := 0
+		for range i {
+			at += strings.IndexByte(whole[at:], '\n') + 1
+		}
+		at += strings.IndexByte(whole[at:], '\r')
+		var v View
+		if err := v.Parse([]byte(whole[:at] + whole[at+1:])); err != FaultLineEnd {
+			t.Errorf("line %d: %v", i, err)
+		}
 	}
+	parsed(t, []byte(strings.Replace(whole, "v=0\r", "v=0\n", 1)))
 }
 
 func TestMethods(t *testing.T) {
