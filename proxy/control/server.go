@@ -27,7 +27,7 @@ import (
 
 // Paths of the API.
 const (
-	StatusPath  = "/status"
+	StatusPath  = "/v1/status"
 	MetricsPath = "/metrics"
 )
 
