@@ -100,8 +100,7 @@ func (p *program) run(ctx context.Context, cfg *runtime.Appliance) error {
 
 // serve runs a bound engine: readiness, then what must not come before it.
 func (p *program) serve(ctx context.Context, v *view, eng *engine.Engine, note *control.Notifier, log *slog.Logger) error {
-	// Bound sockets queue what comes, so readiness is true before Run; and no probe
-	// of Run's leaves an appliance that is not ready.
+	// Bound sockets queue what comes, so readiness is true before Run.
 	if err := note.Ready(); err != nil {
 		return errors.Join(err, eng.Close())
 	}
@@ -117,6 +116,7 @@ func (p *program) serve(ctx context.Context, v *view, eng *engine.Engine, note *
 	go func() { ended <- eng.Run(ctx) }()
 	var beside sync.WaitGroup
 	beside.Go(func() { v.warmer.Background(ctx) })
+	beside.Go(func() { eng.Probe(ctx) })
 	beside.Go(func() {
 		note.Watchdog(ctx, func(context.Context) error { eng.Stats(); return nil })
 	})
