@@ -3,6 +3,7 @@ package image
 import (
 	"context"
 	"crypto/sha256"
+	"embed"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -54,6 +55,11 @@ type layer struct {
 	files map[string][]byte
 }
 
+// sources are inputs of a base layer too; package rootfs says why.
+//
+//go:embed base.go build.go
+var sources embed.FS
+
 // inputs are what a base layer is made of, and nothing else.
 type inputs struct {
 	profile, lock, sbcd, init string // digests but for the profile
@@ -61,8 +67,8 @@ type inputs struct {
 
 func (in inputs) digest() string {
 	h := sha256.New()
-	fmt.Fprintf(h, "trunkline base layer %d\nprofile %s\nlock %s\nsbcd %s\ninit %s\nrootfs %s\ninitrd %d\n",
-		BaseFormatVersion, in.profile, in.lock, in.sbcd, in.init, rootfs.Fingerprint(), initrd.Version)
+	fmt.Fprintf(h, "trunkline base layer %d\nprofile %s\nlock %s\nsbcd %s\ninit %s\ncode %s %s %s\n",
+		BaseFormatVersion, in.profile, in.lock, in.sbcd, in.init, rootfs.Fingerprint(), initrd.Fingerprint(), rootfs.Digest(sources))
 	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }
 

@@ -15,6 +15,7 @@
 package initrd
 
 import (
+	"embed"
 	"fmt"
 	"io"
 	"path"
@@ -24,11 +25,16 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"trunkline/image/initrd/modules"
+	"trunkline/image/rootfs"
 )
 
-// Version is the version of what this package makes of its inputs: part of a base
-// layer's identity, to be raised when the code changes the archive.
-const Version = 1
+// The sources are inputs of the archive; package rootfs says why they are embedded.
+//
+//go:embed *.go modules/*.go
+var sources embed.FS
+
+// Fingerprint identifies the code that makes a base initrd.
+func Fingerprint() string { return rootfs.Digest(sources) }
 
 // Names inside the archives, as package tools/init/boot reads them.
 const (

@@ -21,7 +21,7 @@ func RootModules(profile string) ([]string, error) {
 		"kernel/drivers/virtio/virtio_balloon", "kernel/drivers/virtio/virtio_mmio", "kernel/drivers/char/hw_random/virtio-rng",
 		"kernel/drivers/hv/hv_utils", "kernel/drivers/hv/hv_vmbus", "kernel/drivers/firmware/qemu_fw_cfg", "kernel/drivers/ptp/ptp_kvm",
 		"kernel/drivers/watchdog/i6300esb", "kernel/drivers/watchdog/watchdog",
-		"kernel/drivers/acpi/button", // the hypervisor's "shut down"
+		"kernel/drivers/acpi/button", "kernel/drivers/input/evdev", // the hypervisor's "shut down", and how logind hears it
 		// Disks, and the file systems on them.
 		"kernel/drivers/block/loop", "kernel/drivers/block/virtio_blk", "kernel/drivers/block/xen-blkfront",
 		"kernel/drivers/scsi/virtio_scsi", "kernel/drivers/scsi/hv_storvsc", "kernel/drivers/scsi/vmw_pvscsi", "kernel/drivers/scsi/sd_mod",

@@ -11,12 +11,13 @@ import (
 	"strings"
 )
 
-// Version is the version of what this package makes of its inputs. It is part of
-// a base layer's identity: raise it when the code changes the tree. (The files
-// below files/ and units/ count by themselves.)
+// Version is VERSION_ID of the image: raised when an appliance's user must know.
 const Version = 1
 
-//go:embed files units
+// The sources are embedded because they are inputs of the tree like the packages:
+// a base layer made by other code must not be taken for this one's.
+//
+//go:embed files units *.go
 var own embed.FS
 
 // Enabled are the units the image enables, ours first.
@@ -28,14 +29,17 @@ var Enabled = []string{
 }
 
 // Fingerprint identifies this package's contribution to a tree.
-func Fingerprint() string {
+func Fingerprint() string { return Digest(own) }
+
+// Digest is the SHA-256 of an embedded file system: names and contents, tests left
+// out.
+func Digest(files embed.FS) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "rootfs %d\n", Version)
-	_ = fs.WalkDir(own, ".", func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err // the embedded tree is whole: no error comes
+	_ = fs.WalkDir(files, ".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasSuffix(p, "_test.go") {
+			return err // an embedded tree is whole: no error comes
 		}
-		b, err := own.ReadFile(p)
+		b, err := files.ReadFile(p)
 		fmt.Fprintf(h, "%s %d\n%s", p, len(b), b)
 		return err
 	})

@@ -13,8 +13,7 @@ var programs = []string{
 	"dbus-broker", "dbus-broker-launch", // the system bus
 	"kmod", "modprobe", // the kernel's module autoloader runs /sbin/modprobe
 	"mount", "umount", "swapoff", // mount units, shutdown
-	"networkctl", // systemd-networkd-persistent-storage.service
-	"systemctl",  // logind's and the emergency unit's way to restart
+	"systemctl", // logind's and the emergency unit's way to restart
 	"systemd-tmpfiles",
 	"udevadm", // systemd-udev-trigger.service
 }
@@ -64,6 +63,8 @@ var droppedUnits = []string{
 	"systemd-pcr*", "systemd-tpm2-*", "systemd-creds*",
 	"systemd-backlight@*", "systemd-rfkill.*", "systemd-battery-check.*", "systemd-bsod.*", "systemd-storagetm.*", "storage-target-mode.*",
 	"hibernate.*", "hybrid-sleep.*", "sleep.*", "suspend*", "systemd-hibernate*", "systemd-hybrid-sleep.*", "systemd-suspend*",
+	"systemd-networkd-persistent-storage.*",
+	"sys-kernel-debug.*", "sys-kernel-tracing.*", "dev-mqueue.*", "run-lock.*",
 	"systemd-fsck*", "systemd-growfs*", "systemd-quotacheck*", "quotaon*", "systemd-remount-fs.*", "systemd-volatile-root.*",
 	"systemd-sysext*", "systemd-confext*", "systemd-initctl.*", "system-update*", "systemd-boot-check-no-failures.*",
 	"systemd-hostnamed.*", "systemd-localed.*", "systemd-timedated.*",
