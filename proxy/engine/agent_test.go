@@ -190,7 +190,6 @@ type caller struct {
 	uri    string
 	toTag  string
 	routes []string // of the dialog, nearest first
-	target string
 }
 
 func (a *agent) newCall(proxy netip.AddrPort) *caller {

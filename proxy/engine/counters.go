@@ -45,6 +45,7 @@ const (
 	cRefusedScheme
 	cRefusedMaxForwards
 	cRefusedExtension
+	cRefusedTooLarge
 	cRefusedLoop
 	cRefusedTarget
 	cRefusedNoRoute
@@ -92,6 +93,7 @@ var counterNames = [numCounters]string{
 	cRefusedScheme:           "refused_scheme",
 	cRefusedMaxForwards:      "refused_max_forwards",
 	cRefusedExtension:        "refused_extension",
+	cRefusedTooLarge:         "refused_too_large",
 	cRefusedLoop:             "refused_loop",
 	cRefusedTarget:           "refused_target",
 	cRefusedNoRoute:          "refused_no_route",

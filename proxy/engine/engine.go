@@ -170,6 +170,9 @@ func (e *Engine) Bind() error {
 // Run serves until ctx ends or a listener fails, then closes the sockets and ends
 // all calls. Bind comes first.
 func (e *Engine) Run(ctx context.Context) error {
+	if len(e.groups) == 0 {
+		return errors.New("the listeners are not open: call Bind before Run")
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup

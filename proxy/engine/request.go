@@ -69,6 +69,10 @@ func (w *worker) repeated(tx transaction.Tx) {
 	}
 }
 
+// maxRequest is the largest request taken, bytes: forwarding adds Via and
+// Record-Route, and a datagram holds no more than 65,507.
+const maxRequest = 65507 - 2048
+
 // invalid applies the checks of 16.3. It returns the code of the refusal, or 0.
 func (w *worker) invalid(v *message.View) (int, counter) {
 	if u, err := message.ParseURI(v.Get(v.URI)); err != nil || u.Scheme != message.SchemeSIP {
@@ -77,6 +81,9 @@ func (w *worker) invalid(v *message.View) (int, counter) {
 	if v.MaxForwards == 0 {
 		return 483, cRefusedMaxForwards
 	}
+	if len(v.Bytes()) > maxRequest {
+		return 513, cRefusedTooLarge
+	}
 	if !v.ProxyRequire.Empty() {
 		return 420, cRefusedExtension
 	}
@@ -84,13 +91,14 @@ func (w *worker) invalid(v *message.View) (int, counter) {
 }
 
 // malformed answers a request that cannot be understood but still can be replied
-// to with 400, and drops everything else.
-func (w *worker) malformed(f *face, src netip.AddrPort, err error) {
-	if !w.v.Replyable() {
+// to with 400 or 505, and drops everything else.
+func (w *worker) malformed(f *face, src netip.AddrPort) {
+	code := w.v.Fault().Status()
+	if code == 0 || !w.v.Replyable() {
 		w.c.add(cDroppedParse)
 		return
 	}
-	w.refuse(w.upstream(f, src), 400, cRefusedParse)
+	w.refuse(w.upstream(f, src), code, cRefusedParse)
 }
 
 // refuse answers the request being handled with an error and no state: a

@@ -51,10 +51,9 @@ func (w *worker) handle(f *face, pkt []byte, src netip.AddrPort) {
 		}
 		return
 	}
-	err := w.v.Parse(pkt)
-	switch {
+	switch err := w.v.Parse(pkt); {
 	case err != nil:
-		w.malformed(f, src, err)
+		w.malformed(f, src)
 	case w.v.IsRequest():
 		w.c.add(cRequests)
 		w.request(f, src)
