@@ -174,7 +174,7 @@ func (a *app) summary(name string, r image.Result, took time.Duration) {
 	case r.Fetched.Downloaded > 0:
 		how = fmt.Sprintf("cold: base layer built, %s downloaded (%s)", count(r.Fetched.Downloaded, "package"), sizing.Bytes(float64(r.Fetched.Bytes)))
 	default:
-		how = "base layer built, packages from the cache"
+		how = "cold: base layer built, packages from the cache"
 	}
 	fmt.Fprintf(a.Stdout, "%s built in %.1f s (%s)\n", name, took.Seconds(), how)
 	for _, o := range []image.Output{r.UKI, r.Disk} {

@@ -17,7 +17,7 @@ import (
 func (a *app) load(dir string) (*spec.Spec, error) {
 	s, diags, files := spec.Load(dir, spec.Options{})
 	if len(diags) > 0 {
-		if err := spec.WriteDiagnostics(a.Stderr, files, diags, uint(a.width(a.Stderr)), a.color(a.Stderr)); err != nil {
+		if err := spec.WriteDiagnostics(a.Stderr, files, diags, uint(width(a.Stderr)), a.color(a.Stderr)); err != nil {
 			return nil, err
 		}
 	}

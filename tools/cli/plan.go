@@ -38,7 +38,7 @@ func (a *app) runPlan(dir string, asJSON, full bool) error {
 			_, err = a.Stdout.Write(b)
 		}
 	} else {
-		err = report.Text(a.Stdout, p.plan, report.Options{Width: a.width(a.Stdout), Full: full, Color: a.color(a.Stdout)})
+		err = report.Text(a.Stdout, p.plan, report.Options{Width: width(a.Stdout), Full: full, Color: a.color(a.Stdout)})
 	}
 	if err != nil {
 		return err

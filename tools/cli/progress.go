@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -69,8 +70,9 @@ func (l *lines) done(ok bool) {
 	}
 }
 
-// buildSteps is how many steps a build from nothing has (image.Progress).
-const buildSteps = 8
+// buildSteps are the steps of a build from nothing, in order (image.Progress). A
+// warm build leaves most of them out.
+var buildSteps = [...]string{"base", "packages", "rootfs", "modules", "erofs", "initrd", "uki", "disk"}
 
 // bars shows the steps as one bar, and downloads as another below it.
 type bars struct {
@@ -80,12 +82,11 @@ type bars struct {
 	mu       sync.Mutex
 	download *mpb.Bar
 	name     string
-	started  int
 }
 
 func newBars(w io.Writer) *bars {
 	b := &bars{p: mpb.New(mpb.WithOutput(w), mpb.WithAutoRefresh())}
-	b.steps = b.p.AddBar(buildSteps,
+	b.steps = b.p.AddBar(int64(len(buildSteps)),
 		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -98,10 +99,10 @@ func newBars(w io.Writer) *bars {
 func (b *bars) Step(name string) {
 	b.mu.Lock()
 	b.name = name
-	ended := b.started
-	b.started++
 	b.mu.Unlock()
-	b.steps.SetCurrent(int64(min(ended, buildSteps-1)))
+	if i := slices.Index(buildSteps[:], name); i >= 0 {
+		b.steps.SetCurrent(int64(i))
+	}
 }
 
 func (b *bars) Plan(packages int, bytes int64) {
@@ -127,7 +128,7 @@ func (b *bars) Advance(_ debian.Package, n int64) {
 
 func (b *bars) done(ok bool) {
 	if ok {
-		b.steps.SetCurrent(buildSteps)
+		b.steps.SetCurrent(int64(len(buildSteps)))
 	} else {
 		b.steps.Abort(false)
 	}

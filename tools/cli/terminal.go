@@ -12,21 +12,29 @@ const (
 	maxWidth   = 120 // prose in longer lines is hard to read
 )
 
-// terminal reports whether w is one on which lines can be drawn anew.
-func (a *app) terminal(w io.Writer) bool {
+// columns is the width of the terminal behind w; 0: none, or it does not tell.
+func columns(w io.Writer) int {
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && a.Getenv("TERM") != "dumb"
+	if !ok {
+		return 0
+	}
+	n, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return n
 }
+
+// terminal reports whether w is one on which lines can be drawn anew.
+func (a *app) terminal(w io.Writer) bool { return columns(w) > 0 && a.Getenv("TERM") != "dumb" }
 
 // color reports whether w is to be written to in colour.
 func (a *app) color(w io.Writer) bool { return a.terminal(w) && a.Getenv("NO_COLOR") == "" }
 
 // width is how many columns of w to fill.
-func (a *app) width(w io.Writer) int {
-	if f, ok := w.(*os.File); ok {
-		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
-			return min(columns, maxWidth)
-		}
+func width(w io.Writer) int {
+	if n := columns(w); n > 0 {
+		return min(n, maxWidth)
 	}
 	return plainWidth
 }
