@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"log/slog"
 	"testing"
 
 	"trunkline/appliance/runtime"
@@ -10,17 +11,25 @@ import (
 
 func newEngine(t testing.TB, cfg *runtime.Appliance) *Engine {
 	t.Helper()
-	sets, err := dispatch.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	router, err := route.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := New(cfg, router, sets, testLog(t))
+	e, err := tryEngine(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return e
+}
+
+func tryEngine(cfg *runtime.Appliance) (*Engine, error) {
+	sets, err := dispatch.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	routed := *cfg
+	if len(routed.Listeners) == 0 {
+		routed.Routes = nil // so that the engine is what refuses
+	}
+	router, err := route.New(&routed)
+	if err != nil {
+		return nil, err
+	}
+	return New(cfg, router, sets, slog.New(slog.DiscardHandler))
 }

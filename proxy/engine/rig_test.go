@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"testing"
@@ -108,10 +107,6 @@ func startEngine(t testing.TB, cfg *runtime.Appliance) *Engine {
 		}
 	})
 	return e
-}
-
-func testLog(t testing.TB) *slog.Logger {
-	return slog.New(slog.DiscardHandler)
 }
 
 // anyUAS waits for the INVITE of a call at whichever destination got it.

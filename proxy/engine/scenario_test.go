@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"context"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -468,5 +470,70 @@ func TestOutOfDialogRequests(t *testing.T) {
 	second, m := r.anyUAS("MESSAGE")
 	second.respond(m, 200, "OK")
 	c.reply(200, "MESSAGE")
+	r.settle(0)
+}
+
+// Probes leave from the listener that calls leave from, and their replies are told
+// from those of calls; a destination that stays silent gets no more calls.
+func TestProbing(t *testing.T) {
+	r := newRig(t, 2, func(a *runtime.Appliance) {
+		a.Dispatchers[0].Probe = &runtime.Probe{Interval: duration(50 * time.Millisecond), Timeout: duration(200 * time.Millisecond),
+			FailThreshold: 2, RecoverThreshold: 1, From: "sip:probe@example.net", Accept: []runtime.CodeSpan{{First: 200, Last: 299}}}
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.e.Probe(ctx)
+	}()
+	defer func() {
+		cancel()
+		<-done
+	}()
+	dead := func() bool { return r.e.Stats().Destinations[1].State == "inactive" }
+	for until := time.Now().Add(2 * patience); !dead(); {
+		if time.Now().After(until) {
+			t.Fatalf("the silent destination is still %s", r.e.Stats().Destinations[1].State)
+		}
+		if m := r.uas[0].next(10 * time.Millisecond); m != nil && m.method() == "OPTIONS" {
+			if m.from != r.in {
+				t.Fatalf("a probe came from %s, want %s", m.from, r.in)
+			}
+			r.uas[0].respond(m, 200, "OK")
+		}
+	}
+	if st := r.e.Stats(); st.Destinations[0].State != "active" || st.Counters["probe_replies"] == 0 {
+		t.Errorf("the destination that replies is %s, %d replies", st.Destinations[0].State, st.Counters["probe_replies"])
+	}
+	r.uas[0].forget()
+	for range 3 {
+		c := r.alice.newCall(r.out)
+		c.invite("")
+		r.uas[0].respond(r.uas[0].request("INVITE"), 486, "Busy Here")
+		c.reply(486, "INVITE")
+		c.hop("ACK")
+	}
+}
+
+// IPv6 at one side, IPv4 at the other.
+func TestIPv6(t *testing.T) {
+	var bob *agent
+	r := newRig(t, 1, func(a *runtime.Appliance) {
+		bob = newAgent(t, "::1")
+		a.Listeners[1].Address = freePort(t, "::1")
+		a.Listeners[1].Sources = []netip.Prefix{netip.MustParsePrefix("::1/128")}
+		a.Dispatchers = a.Dispatchers[:1]
+		a.Dispatchers[0].Destinations[0].Address = bob.addr
+		a.Routes = a.Routes[:1]
+		a.Routes[0].To = []string{"core"}
+	})
+	r.uas = []*agent{bob}
+	c, uas, inv := r.answerCall()
+	if want := "<sip:" + r.cfg.Listeners[1].Address.String() + ";lr>"; inv.get("Record-Route") != want {
+		t.Errorf("Record-Route %s, want %s", inv.get("Record-Route"), want)
+	}
+	c.inDialog("BYE", "", "")
+	uas.respond(uas.request("BYE"), 200, "OK")
+	c.reply(200, "BYE")
 	r.settle(0)
 }

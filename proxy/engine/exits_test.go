@@ -1,0 +1,149 @@
+package engine
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"trunkline/appliance/runtime"
+)
+
+// find waits for a request of one call at any destination, keeping nothing else:
+// what other calls still retransmit is of no interest.
+func (r *rig) find(method, callID string) (*agent, *sipMsg) {
+	r.t.Helper()
+	for until := time.Now().Add(patience); time.Now().Before(until); {
+		for _, a := range r.uas {
+			if m := a.next(2 * time.Millisecond); m != nil && m.method() == method && m.get("Call-ID") == callID {
+				return a, m
+			}
+		}
+	}
+	r.t.Fatalf("no destination got the %s of call %s", method, callID)
+	return nil, nil
+}
+
+// final waits for the final reply to the INVITE of a call.
+func (c *caller) final() *sipMsg {
+	c.t.Helper()
+	return c.expect("a final reply", func(m *sipMsg) bool {
+		return m.code() >= 200 && m.get("Call-ID") == c.callID && m.get("CSeq") == "1 INVITE"
+	})
+}
+
+// Every way a call can end, in random order, through sockets: at the end nothing is
+// held anywhere.
+func TestEveryExitReleases(t *testing.T) {
+	r := newRig(t, 2, func(a *runtime.Appliance) {
+		a.Transaction.T1, a.Transaction.T2 = duration(10*time.Millisecond), duration(80*time.Millisecond)
+		a.Transaction.ReplyTimeout, a.Transaction.InviteTimeout = duration(40*time.Millisecond), duration(150*time.Millisecond)
+		a.Transaction.Wait, a.Transaction.CallLifetime = duration(50*time.Millisecond), duration(2*time.Second)
+	})
+	answered := func(c *caller) (*agent, *sipMsg) {
+		uas, inv := r.find("INVITE", c.callID)
+		uas.respond(inv, 200, "OK")
+		c.established(c.final())
+		c.inDialog("ACK", "", "")
+		return uas, inv
+	}
+	ends := map[string]func(c *caller){
+		"bye": func(c *caller) {
+			answered(c)
+			c.inDialog("BYE", "", "")
+			uas, bye := r.find("BYE", c.callID)
+			uas.respond(bye, 200, "OK")
+		},
+		"bye from the callee": func(c *caller) {
+			uas, inv := answered(c)
+			b := &caller{agent: uas, proxy: r.in, callID: c.callID, tag: uas.toTag(), toTag: c.tag, cseq: 1,
+				uri: "sip:alice@" + r.alice.addr.String(), routes: inv.all("Record-Route")}
+			b.inDialog("BYE", "", "")
+			bye := r.alice.expect("BYE", func(m *sipMsg) bool { return m.method() == "BYE" && m.get("Call-ID") == c.callID })
+			r.alice.respond(bye, 200, "OK")
+		},
+		"bye to a dead callee": func(c *caller) {
+			answered(c)
+			c.inDialog("BYE", "", "")
+		},
+		"never ended": func(c *caller) { answered(c) },
+		"reject": func(c *caller) {
+			uas, inv := r.find("INVITE", c.callID)
+			uas.respond(inv, 404, "Not Found")
+			c.final()
+			c.hop("ACK")
+		},
+		"reject, ACK lost": func(c *caller) {
+			uas, inv := r.find("INVITE", c.callID)
+			uas.respond(inv, 486, "Busy Here")
+			c.final()
+		},
+		"cancel while ringing": func(c *caller) {
+			uas, inv := r.find("INVITE", c.callID)
+			uas.respond(inv, 180, "Ringing")
+			c.hop("CANCEL")
+			uas, cancel := r.find("CANCEL", c.callID)
+			uas.respond(cancel, 200, "OK")
+			uas.respond(inv, 487, "Request Terminated")
+			c.final()
+			c.hop("ACK")
+		},
+		"cancel into silence": func(c *caller) {
+			r.find("INVITE", c.callID)
+			c.hop("CANCEL")
+			c.final()
+			c.hop("ACK")
+		},
+		"cancel too late": func(c *caller) {
+			uas, inv := r.find("INVITE", c.callID)
+			uas.respond(inv, 200, "OK")
+			c.hop("CANCEL")
+			c.established(c.final())
+			c.inDialog("ACK", "", "")
+			c.inDialog("BYE", "", "")
+			uas, bye := r.find("BYE", c.callID)
+			uas.respond(bye, 481, "Call/Transaction Does Not Exist")
+		},
+		"nobody answers the phone": func(c *caller) {
+			uas, inv := r.find("INVITE", c.callID)
+			uas.respond(inv, 180, "Ringing")
+			c.final()
+			c.hop("ACK")
+		},
+		"all destinations dead": func(c *caller) {
+			c.final()
+			c.hop("ACK")
+		},
+		"all destinations refuse": func(c *caller) {
+			for range 3 {
+				uas, inv := r.find("INVITE", c.callID)
+				uas.respond(inv, 500, "No")
+			}
+			c.final()
+			c.hop("ACK")
+		},
+	}
+	var names []string
+	for n := range ends {
+		names = append(names, n)
+	}
+	rng := rand.New(rand.NewPCG(11, 12))
+	for round := range 4 {
+		rng.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+		for _, n := range names {
+			c := r.alice.newCall(r.out)
+			c.invite("")
+			t.Logf("round %d: %s", round, n)
+			ends[n](c)
+			r.alice.forget()
+		}
+	}
+	r.settle(0)
+	st := r.e.Stats()
+	var ended uint64
+	for _, n := range st.Calls.Ended {
+		ended += n
+	}
+	if ended != st.Counters["calls"] || ended != uint64(4*len(names)) {
+		t.Errorf("%d calls began, %d admitted, %d ended: %v", 4*len(names), st.Counters["calls"], ended, st.Calls.Ended)
+	}
+}
