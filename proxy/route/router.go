@@ -95,8 +95,11 @@ func New(cfg *runtime.Appliance) (*Router, error) {
 
 // Choose gives the sets a new call that came in by a listener (an index into
 // runtime.Appliance.Listeners) for user goes to, in the order to try them. The
-// slice belongs to the router. It reports false when no route matches.
+// slice belongs to the router. An escape in user means the character it stands for.
+// It reports false when no route matches.
 func (r *Router) Choose(listener int, user []byte) ([]int, bool) {
+	var plain [MaxPrefix]byte
+	user = unescape(plain[:], user)
 	for i := range r.routes {
 		c := &r.routes[i]
 		if listener < 0 || listener >= len(c.from) || !c.from[listener] {

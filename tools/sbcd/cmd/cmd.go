@@ -104,7 +104,6 @@ func (p *program) root() *cobra.Command {
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
-		Args:              cobra.NoArgs,
 	}
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
