@@ -104,3 +104,27 @@ func compare(t *testing.T, tree *Tree, root string) {
 		t.Errorf("%d paths in the image, %d in the tree", seen, want)
 	}
 }
+
+// What counts in the end is what the kernel reads.
+func TestErofsByKernel(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("mounting needs root")
+	}
+	if known, err := os.ReadFile("/proc/filesystems"); err != nil || !strings.Contains(string(known), "erofs") {
+		t.Skip("this kernel has no erofs")
+	}
+	if _, err := os.Stat("/dev/loop-control"); err != nil {
+		t.Skipf("this machine has no loop devices: %v", err)
+	}
+	tree, _ := collect(t)
+	at := t.TempDir()
+	if b, err := exec.Command("mount", "-t", "erofs", "-o", "loop,ro", erofsFile(t, tree), at).CombinedOutput(); err != nil {
+		t.Fatalf("mount: %v\n%s", err, b)
+	}
+	defer func() {
+		if b, err := exec.Command("umount", at).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v\n%s", err, b)
+		}
+	}()
+	compare(t, tree, at)
+}
