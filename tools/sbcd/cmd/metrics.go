@@ -97,6 +97,11 @@ func (g sink) engine(e *engine.Stats) {
 		g.gauge("trunkline_destination_calls", "Live calls at the destination.", float64(d.Calls), l...)
 		g.counter("trunkline_destination_attempts_total", "Requests sent to the destination, without retransmissions.", d.Attempts, l...)
 		g.counter("trunkline_destination_failed_total", "Requests that moved on to another destination.", d.Failed, l...)
+		g.counter("trunkline_destination_probes_total", "Probes finished.", d.Probes, l...)
+		g.counter("trunkline_destination_probes_failed_total", "Probes that failed.", d.ProbesFailed, l...)
+		g.counter("trunkline_destination_silent_total", "Requests the destination gave no reply to.", d.Silent, l...)
+		g.counter("trunkline_destination_changes_total", "Changes of the destination's state.", d.Changes, l...)
+		g.gauge("trunkline_destination_round_trip_seconds", "Round trip of the last probe that got a final reply; 0: none yet.", d.RoundTrip.Seconds(), l...)
 	}
 	for _, ln := range e.Listeners {
 		for i, s := range ln.Sockets {

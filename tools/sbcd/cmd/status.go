@@ -68,7 +68,7 @@ func summary(out io.Writer, s Status) error {
 	if s.Ready {
 		state = "ready"
 	}
-	fmt.Fprintf(&b, "%s: %s, up %s, version %s\n", s.Name, state, seconds(s.UptimeSeconds), s.Version)
+	fmt.Fprintf(&b, "%s: %s, up %s, spec %s\n", s.Name, state, seconds(s.UptimeSeconds), short(s.SpecDigest))
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, c := range s.Caches {
 		fmt.Fprintf(w, "cache %s\t%s\t%d rows\t%s\n", c.Name, c.State, c.Rows, cacheNote(c))
@@ -117,6 +117,12 @@ func cacheNote(c warm.Status) string {
 		return c.Error
 	}
 	return "in " + seconds(c.Seconds)
+}
+
+// short is as much of a digest as people compare.
+func short(digest string) string {
+	const prefix, hex = "sha256:", 12
+	return digest[:min(len(digest), len(prefix)+hex)]
 }
 
 func seconds(s float64) string {

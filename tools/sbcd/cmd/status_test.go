@@ -1,0 +1,78 @@
+package cmd
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"trunkline/proxy/call"
+	"trunkline/proxy/dispatch"
+	"trunkline/proxy/engine"
+	"trunkline/proxy/listen"
+	"trunkline/proxy/transaction"
+	"trunkline/proxy/warm"
+)
+
+func example() Status {
+	return Status{
+		Name: "edge-fra1", SpecDigest: "sha256:0123456789abcdef0123", UptimeSeconds: 3723.4, Ready: true,
+		Caches: []warm.Status{
+			{Name: "carriers", State: warm.Loaded, Rows: 6, Seconds: 0.4},
+			{Name: "late", State: warm.Failed, Error: "open /x: no such file or directory"},
+		},
+		Engine: &engine.Stats{
+			Listeners: []engine.ListenerStats{{Name: "core", Address: "10.0.0.1:5060", Workers: 2, Sockets: []listen.SocketStats{{Packets: 5, Drops: 1, Queue: 700}, {Packets: 7}}}},
+			Counters:  map[string]uint64{"received": 12, "refused_rate": 3, "dropped_source": 2, "dropped_ack": 0, "send_errors": 1},
+			Calls:     call.Stats{Live: 4, Peak: 9, Capacity: 100, Ended: map[string]uint64{"bye": 5}}, Transactions: transaction.Stats{Live: 1, Peak: 8, Capacity: 200},
+			Destinations: []engine.DestinationStats{{
+				DestinationStats: dispatch.DestinationStats{Set: "core", Name: "fs1", Address: "10.0.0.11:5060", State: "active"},
+				Calls:            4, Attempts: 9, Failed: 1,
+			}},
+		},
+	}
+}
+
+func TestSummary(t *testing.T) {
+	var b bytes.Buffer
+	if err := summary(&b, example()); err != nil {
+		t.Fatal(err)
+	}
+	want := `edge-fra1: ready, up 1h2m3s, spec sha256:0123456789ab
+cache carriers        loaded         6 rows      in 400ms
+cache late            failed         0 rows      open /x: no such file or directory
+listener core         10.0.0.1:5060  12 packets  1 dropped by the kernel, 700 B waiting
+destination core/fs1  active         4 calls     10.0.0.11:5060, 9 attempts, 1 failed over
+calls                 4 live         9 at most   room for 100
+transactions          1 live         8 at most   room for 200
+refused, dropped: dropped_source=2 refused_rate=3 send_errors=1
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+	b.Reset()
+	if err := summary(&b, Status{Name: "x"}); err != nil || b.String() != "x: not ready, up 0s, spec \n" {
+		t.Errorf("%q, %v", b.String(), err)
+	}
+}
+
+// The same set of metrics comes out consistent, whatever the state.
+func TestMetricsGather(t *testing.T) {
+	for _, s := range []Status{{Name: "x"}, example()} {
+		reg := prometheus.NewRegistry()
+		reg.MustRegister(newMetrics(func() Status { return s }))
+		families, err := reg.Gather()
+		if err != nil {
+			t.Error(err)
+		}
+		for _, f := range families {
+			if !strings.HasPrefix(f.GetName(), "trunkline_") || f.GetHelp() == "" {
+				t.Errorf("metric %s, help %q", f.GetName(), f.GetHelp())
+			}
+			if counter := strings.HasSuffix(f.GetName(), "_total"); counter != (f.GetType().String() == "COUNTER") {
+				t.Errorf("metric %s is a %s", f.GetName(), f.GetType())
+			}
+		}
+	}
+}
