@@ -40,10 +40,10 @@ hardware {
     cores            = 2
     threads_per_core = 1
   }
-  nic "lo0" {
+  nic "wan" {
     match     = { mac = "52:54:00:00:00:01" }
     speed     = "10Gbps"
-    addresses = ["127.0.0.2/8", "127.0.0.3/8"]
+    addresses = ["203.0.113.10/27"]
   }
 }
 workload {
@@ -53,7 +53,6 @@ workload {
   ring_time        = "2s"
 }
 listener "carrier" {
-  nic       = "lo0"
   address   = "127.0.0.2"
   port      = 5060
   transport = "udp"
@@ -61,7 +60,6 @@ listener "carrier" {
   workers   = 2
 }
 listener "core" {
-  nic       = "lo0"
   address   = "127.0.0.3"
   port      = 5060
   transport = "udp"

@@ -82,6 +82,7 @@ var flows = []flow{
 		// The caller's first ACK for the refusal is lost: the proxy repeats the 486,
 		// the callee, which the proxy has acknowledged, is left alone.
 		name: "lost ACK of a refusal", caller: "uac_lost_ack", callees: map[string]string{fs1: "uas_486"},
+		args:     map[string][]string{"": {"-nr"}}, // or SIPp would swallow the second 486
 		atCaller: "> INVITE,< 100 INVITE,< 180 INVITE,< 486 INVITE,< 486 INVITE,> ACK",
 		at:       map[string]string{fs1: "< INVITE,> 180 INVITE,> 486 INVITE,< ACK"},
 	},
@@ -89,17 +90,20 @@ var flows = []flow{
 		// The callee never got the ACK and repeats its 200 end to end; the caller
 		// acknowledges again.
 		name: "lost ACK of a 200", caller: "uac_lost_ack2xx", callees: map[string]string{fs1: "uas_lost_ack"},
+		args:     map[string][]string{"": {"-nr"}, fs1: {"-nr"}},
 		atCaller: "> INVITE,< 100 INVITE,< 180 INVITE,< 200 INVITE,> ACK,< 200 INVITE,> ACK,> BYE,< 200 BYE",
 		at:       map[string]string{fs1: "< INVITE,> 180 INVITE,> 200 INVITE,< ACK,> 200 INVITE,< ACK,< BYE,> 200 BYE"},
 	},
 	{
 		// The caller acts as if the first 200 had been lost on its way to it.
-		name: "lost 200", caller: "uac_lost_200", callees: map[string]string{fs1: "uas_call"},
+		name: "lost 200", caller: "uac_lost_200", callees: map[string]string{fs1: "uas_lost_200"},
+		args:     map[string][]string{"": {"-nr"}, fs1: {"-nr"}},
 		atCaller: "> INVITE,< 100 INVITE,< 180 INVITE,< 200 INVITE,< 200 INVITE,> ACK,> BYE,< 200 BYE",
 		at:       map[string]string{fs1: "< INVITE,> 180 INVITE,> 200 INVITE,> 200 INVITE,< ACK,< BYE,> 200 BYE"},
 	},
 	{
 		name: "repeated INVITE is absorbed", caller: "uac_repeats", callees: map[string]string{fs1: "uas_slow"},
+		args:     map[string][]string{"": {"-nr"}},
 		atCaller: "> INVITE,< 100 INVITE,> INVITE,< 100 INVITE,< 180 INVITE,< 200 INVITE,> ACK,> BYE,< 200 BYE",
 		at:       map[string]string{fs1: "< INVITE,> 180 INVITE,> 200 INVITE,< ACK,< BYE,> 200 BYE"},
 	},
