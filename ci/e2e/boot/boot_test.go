@@ -172,7 +172,7 @@ func TestMissingCacheRefusesToStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	broken := regexp.MustCompile(`file( *)= "carriers\.csv"`).ReplaceAll(text, []byte(`file$1= "/var/lib/trunkline/carriers.csv"`))
+	broken := regexp.MustCompile(`file( *)= "carriers\.csv"`).ReplaceAll(text, []byte("file$1= \"/var/lib/trunkline/carriers.csv\"\n  rows    = 10"))
 	if string(broken) == string(text) {
 		t.Fatal("core.hcl has no cache file to take away")
 	}

@@ -120,7 +120,7 @@ func TestPushBuildsAnImage(t *testing.T) {
 	if err := json.Unmarshal(b, &plan); err != nil || plan.Appliance.Name != "edge-fra1" {
 		t.Errorf("plan.json: %v, appliance %q", err, plan.Appliance.Name)
 	}
-	if !strings.Contains(out, "saturates first") {
+	if !strings.Contains(out, "Saturates first") {
 		t.Errorf("the pusher saw no plan:\n%s", out)
 	}
 
@@ -159,7 +159,7 @@ func TestPushToAnotherBranchOnlyChecks(t *testing.T) {
 	if fileExists(filepath.Join(r.images, "edge-fra1/edge-fra1.raw")) {
 		t.Error("a push to a feature branch built an image")
 	}
-	if !strings.Contains(out, "saturates first") {
+	if !strings.Contains(out, "Saturates first") {
 		t.Errorf("the pusher saw no plan:\n%s", out)
 	}
 }
