@@ -375,21 +375,6 @@ func (a *agent) labels() []string {
 	return out
 }
 
-// pick returns the n-th (from 0) message with the label.
-func (a *agent) pick(label string, n int) logged {
-	a.t.Helper()
-	for _, m := range a.messages() {
-		if m.label() == label {
-			if n == 0 {
-				return m
-			}
-			n--
-		}
-	}
-	a.t.Fatalf("%s: no message %q number %d among %v", a.name, label, n, a.labels())
-	return logged{}
-}
-
 // live says what the proxy still holds: calls and transactions. Empty: nothing.
 func (s *sbcd) live() string {
 	s.t.Helper()
