@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -43,58 +45,88 @@ func listPackages(t *testing.T) []goPackage {
 	}
 }
 
-// A rule says what the packages at or below `of` may import of this module:
-// only what is at or below one of `may`. The first rule whose `of` matches
-// applies, so the narrower ones come first. Third-party packages a layer must
-// never see stand in `never`.
-type rule struct {
-	of    string
-	may   []string
-	never []string
+// row is one package of the table in ARCHITECTURE.md.
+type row struct {
+	pkg string
+	may []string // "dir/*" means at or below dir
 }
 
-var hclPath = "github.com/hashicorp/hcl"
+var quoted = regexp.MustCompile("`([^`]+)`")
 
-var rules = []rule{
-	{of: "appliance/runtime", may: nil, never: []string{hclPath}},
-	{of: "appliance/spec", may: nil},
-	{of: "appliance/sizing", may: []string{"appliance/spec"}},
-	{of: "appliance/plan", may: []string{"appliance/spec", "appliance/sizing", "appliance/runtime", "policies"}},
-	{of: "appliance/bake", may: []string{"appliance/plan", "appliance/spec", "appliance/sizing", "appliance/runtime", "policies"}},
-	{of: "policies/firewall", may: []string{"policies/firewall", "appliance/runtime"}, never: []string{hclPath}},
-	{of: "policies", may: []string{"policies", "appliance/spec", "appliance/sizing"}},
-	{of: "image", may: []string{"image"}, never: []string{hclPath}},
-	{of: "proxy", may: []string{"proxy", "appliance/runtime"}, never: []string{hclPath}},
-	{of: "tools/init", may: []string{"tools/init", "image"}, never: []string{hclPath}},
-	{of: "tools/sbcd", may: []string{"tools/sbcd", "proxy", "policies/firewall", "appliance/runtime"}, never: []string{hclPath}},
-	{of: "tools/report", may: []string{"tools/report", "appliance", "policies"}},
-	{of: "tools", may: []string{"tools", "appliance", "policies", "image"}},
-	{of: "ci", may: []string{"ci", "appliance", "policies", "image"}},
+// readTable reads the package table of ARCHITECTURE.md.
+func readTable(t *testing.T) []row {
+	t.Helper()
+	b, err := os.ReadFile("../ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []row
+	for line := range strings.Lines(string(b)) {
+		cells := strings.Split(strings.TrimSpace(line), "|")
+		if len(cells) != 5 || !strings.HasPrefix(strings.TrimSpace(cells[1]), "`") {
+			continue
+		}
+		r := row{pkg: quoted.FindStringSubmatch(cells[1])[1]}
+		for _, m := range quoted.FindAllStringSubmatch(cells[3], -1) {
+			r.may = append(r.may, m[1])
+		}
+		if len(r.may) == 0 && strings.TrimSpace(cells[3]) != "nothing" {
+			t.Errorf("row %s names no packages and does not say `nothing`", r.pkg)
+		}
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+func matches(path, pattern string) bool {
+	if dir, ok := strings.CutSuffix(pattern, "/*"); ok {
+		return under(path, dir)
+	}
+	return path == pattern
 }
 
 func under(path, dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
 
+// TestLayering holds the imports of every package to the table.
 func TestLayering(t *testing.T) {
+	rows := readTable(t)
 	pkgs := listPackages(t)
-	if len(pkgs) < 10 {
-		t.Fatalf("go list found only %d packages", len(pkgs))
+	if len(pkgs) < 10 || len(rows) < 10 {
+		t.Fatalf("found only %d packages and %d rows", len(pkgs), len(rows))
 	}
 	for _, p := range pkgs {
 		path := strings.TrimPrefix(p.ImportPath, "trunkline/")
-		i := slices.IndexFunc(rules, func(r rule) bool { return under(path, r.of) })
+		i := slices.IndexFunc(rows, func(r row) bool { return r.pkg == path })
 		if i < 0 {
-			t.Errorf("%s lies in no layer: add a rule to ci/layering_test.go and a row to ARCHITECTURE.md", path)
+			t.Errorf("%s has no row in ARCHITECTURE.md", path)
 			continue
 		}
-		r := rules[i]
 		for _, imp := range p.Imports {
-			if ours, ok := strings.CutPrefix(imp, "trunkline/"); ok {
-				if !slices.ContainsFunc(r.may, func(m string) bool { return under(ours, m) }) {
-					t.Errorf("%s imports %s: its layer (%s) may import only %v", path, ours, r.of, r.may)
-				}
+			ours, ok := strings.CutPrefix(imp, "trunkline/")
+			if ok && !slices.ContainsFunc(rows[i].may, func(m string) bool { return matches(ours, m) }) {
+				t.Errorf("%s imports %s: its row in ARCHITECTURE.md allows %v", path, ours, rows[i].may)
 			}
-			if slices.ContainsFunc(r.never, func(n string) bool { return under(imp, n) || strings.HasPrefix(imp, n+"/") }) {
-				t.Errorf("%s imports %s, which its layer (%s) must never see", path, imp, r.of)
+		}
+	}
+	for _, r := range rows {
+		if !slices.ContainsFunc(pkgs, func(p goPackage) bool { return p.ImportPath == "trunkline/"+r.pkg }) {
+			t.Errorf("ARCHITECTURE.md has a row for %s, which does not exist", r.pkg)
+		}
+	}
+}
+
+// The spec language stays on the side of the compiler.
+func TestNoHCLWhereItDoesNotBelong(t *testing.T) {
+	for _, p := range listPackages(t) {
+		path := strings.TrimPrefix(p.ImportPath, "trunkline/")
+		for _, dir := range []string{"image", "proxy", "policies/firewall", "appliance/runtime", "tools/sbcd", "tools/init"} {
+			if !under(path, dir) {
+				continue
+			}
+			for _, imp := range p.Imports {
+				if under(imp, "github.com/hashicorp/hcl") || under(imp, "github.com/zclconf/go-cty") {
+					t.Errorf("%s imports %s", path, imp)
+				}
 			}
 		}
 	}
