@@ -2,9 +2,6 @@ package image
 
 import (
 	"context"
-	"crypto/sha256"
-	"embed"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,9 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"trunkline/image/initrd"
-	"trunkline/image/rootfs"
 )
 
 // BaseFormatVersion is the version of base.json this code reads and writes.
@@ -53,23 +47,6 @@ type layer struct {
 	Base
 	dir   string
 	files map[string][]byte
-}
-
-// sources are inputs of a base layer too; package rootfs says why.
-//
-//go:embed base.go build.go
-var sources embed.FS
-
-// inputs are what a base layer is made of, and nothing else.
-type inputs struct {
-	profile, lock, sbcd, init string // digests but for the profile
-}
-
-func (in inputs) digest() string {
-	h := sha256.New()
-	fmt.Fprintf(h, "trunkline base layer %d\nprofile %s\nlock %s\nsbcd %s\ninit %s\ncode %s %s %s\n",
-		BaseFormatVersion, in.profile, in.lock, in.sbcd, in.init, rootfs.Fingerprint(), initrd.Fingerprint(), rootfs.Digest(sources))
-	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }
 
 // baseDir is the directory of a base layer in the cache.

@@ -51,7 +51,11 @@ func build(ctx context.Context, r Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	base, reused, err := b.ensureBase(ctx, inputs{profile: r.Profile, lock: lock, sbcd: sum(b.sbcd), init: sum(b.init)})
+	code, err := codeIdentity()
+	if err != nil {
+		return Result{}, err
+	}
+	base, reused, err := b.ensureBase(ctx, inputs{profile: r.Profile, lock: lock, sbcd: sum(b.sbcd), init: sum(b.init), code: code})
 	if err != nil {
 		return Result{}, err
 	}

@@ -65,9 +65,9 @@ type Request struct {
 // debian.Progress from several at once.
 type Progress interface {
 	debian.Progress
-	// Step begins a step, ending the one before it. The same step names come in
-	// every build that does them, in order: packages, rootfs, modules, erofs,
-	// initrd, base, uki, disk.
+	// Step begins a step, ending the one before it. In order: base (the cache is
+	// looked at); packages, rootfs, modules, erofs and initrd when a base layer
+	// has to be built; uki, disk.
 	Step(name string)
 }
 

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"embed"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,13 @@ const (
 	maxTarEntries  = 1 << 20
 	maxDict        = 256 << 20 // decompression window, bytes
 )
+
+//go:embed ar.go deb.go
+var readerSources embed.FS
+
+// ReaderSources are the sources that read .deb files: what is made of packages
+// depends on them as on the packages.
+func ReaderSources() embed.FS { return readerSources }
 
 // Deb is an open .deb file. Its methods may be called in any order and more than
 // once; each reads the file anew.
