@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -32,7 +31,7 @@ type target struct {
 	probe *runtime.Probe
 	uri   sip.Uri
 	from  sip.Uri
-	host  string // of the Via
+	host  string // of the Via, the same as calls get
 	port  int
 	conn  *connection
 }
@@ -45,35 +44,13 @@ func newTarget(d *Destination, l runtime.Listener, send Sender) (*target, error)
 	if err := sip.ParseUri(t.probe.From, &t.from); err != nil {
 		return nil, fmt.Errorf("probe from %q: %w: write it as sip:probe@sbc.example", t.probe.From, err)
 	}
-	var err error
-	if t.host, t.port, err = sentBy(l); err != nil {
+	host, port, err := l.SentBy()
+	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", l.Name, err)
 	}
+	t.host, t.port = host, int(port)
 	t.conn = &connection{listener: l.Name, local: l.Address, to: d.Address(), send: send}
 	return t, nil
-}
-
-// sentBy is the host and port of the Via, the same as calls get.
-func sentBy(l runtime.Listener) (string, int, error) {
-	s := l.Advertise
-	if s == "" {
-		return l.Address.Addr().Unmap().String(), int(l.Address.Port()), nil
-	}
-	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
-		return a.String(), sip.DefaultUdpPort, nil
-	}
-	if !strings.Contains(s, ":") {
-		return s, sip.DefaultUdpPort, nil
-	}
-	host, port, err := net.SplitHostPort(s)
-	if err != nil {
-		return "", 0, fmt.Errorf("advertise %q is not host[:port]: %w", s, err)
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || n == 0 {
-		return "", 0, fmt.Errorf("advertise %q: port %q is not a number from 1 to 65535", s, port)
-	}
-	return host, int(n), nil
 }
 
 // options writes one OPTIONS (RFC 3261 11.1). Like the requests of calls its Via

@@ -336,29 +336,6 @@ func TestNewProberRefuses(t *testing.T) {
 	}
 }
 
-func TestSentBy(t *testing.T) {
-	tests := []struct {
-		address, advertise, host string
-		port                     int
-	}{
-		{"192.0.2.1:5062", "", "192.0.2.1", 5062},
-		{"[2001:db8::1]:5060", "", "2001:db8::1", 5060},
-		{"10.0.0.1:5062", "192.0.2.1", "192.0.2.1", 5060},
-		{"10.0.0.1:5062", "192.0.2.1:5064", "192.0.2.1", 5064},
-		{"10.0.0.1:5062", "sbc.example", "sbc.example", 5060},
-		{"10.0.0.1:5062", "sbc.example:5070", "sbc.example", 5070},
-		{"10.0.0.1:5062", "2001:db8::2", "2001:db8::2", 5060},
-		{"10.0.0.1:5062", "[2001:db8::2]", "2001:db8::2", 5060},
-		{"10.0.0.1:5062", "[2001:db8::2]:5070", "2001:db8::2", 5070},
-	}
-	for _, tt := range tests {
-		host, port, err := sentBy(runtime.Listener{Address: netip.MustParseAddrPort(tt.address), Advertise: tt.advertise})
-		if err != nil || host != tt.host || port != tt.port {
-			t.Errorf("%s advertise %q: %s %d %v, want %s %d", tt.address, tt.advertise, host, port, err, tt.host, tt.port)
-		}
-	}
-}
-
 // Whatever a destination sends, the prober goes on.
 func FuzzReply(f *testing.F) {
 	d := testSet("core", runtime.AlgorithmRoundRobin, 1, testProbe(5, 5))

@@ -12,14 +12,15 @@ import (
 	"trunkline/appliance/runtime"
 )
 
-// defaultPort is the port of a sip URI or Via that names none (RFC 3261 19.1.2).
-const defaultPort = 5060
+const defaultPort = runtime.DefaultPort
 
 // face is how one listener appears on the wire: what it writes and what it admits.
 type face struct {
 	name  string
 	index int
 	addr  netip.AddrPort
+	host  string // as others are to see it: SentBy of the listener
+	port  uint16
 
 	// viaHead is a Via line up to and including ";branch=".
 	viaHead string
@@ -30,13 +31,14 @@ type face struct {
 }
 
 func newFace(i int, l runtime.Listener) (*face, error) {
-	host, err := sentBy(l)
+	host, port, err := l.SentBy()
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", l.Name, err)
 	}
-	f := &face{name: l.Name, index: i, addr: l.Address, allowed: &bart.Lite{}}
-	f.viaHead = "Via: SIP/2.0/UDP " + host + ";branch="
-	f.recordRoute = []byte("Record-Route: <sip:" + host + ";lr>\r\n")
+	f := &face{name: l.Name, index: i, addr: netip.AddrPortFrom(l.Address.Addr().Unmap(), l.Address.Port()), host: host, port: port, allowed: &bart.Lite{}}
+	sentBy := net.JoinHostPort(host, strconv.Itoa(int(port)))
+	f.viaHead = "Via: SIP/2.0/UDP " + sentBy + ";branch="
+	f.recordRoute = []byte("Record-Route: <sip:" + sentBy + ";lr>\r\n")
 	for _, set := range [][]netip.Prefix{l.Sources, l.Peers} {
 		for _, p := range set {
 			if !p.IsValid() {
@@ -46,37 +48,6 @@ func newFace(i int, l runtime.Listener) (*face, error) {
 		}
 	}
 	return f, nil
-}
-
-// sentBy is host and port as others are to see them; the port is always written.
-func sentBy(l runtime.Listener) (string, error) {
-	if l.Advertise == "" {
-		return l.Address.String(), nil
-	}
-	host, port, err := splitAdvertise(l.Advertise)
-	if err != nil {
-		return "", err
-	}
-	return net.JoinHostPort(host, strconv.Itoa(int(port))), nil
-}
-
-// splitAdvertise splits host[:port]; IPv6 with or without brackets.
-func splitAdvertise(s string) (string, uint16, error) {
-	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
-		return a.String(), defaultPort, nil
-	}
-	if !strings.Contains(s, ":") {
-		return s, defaultPort, nil
-	}
-	host, port, err := net.SplitHostPort(s)
-	if err != nil {
-		return "", 0, fmt.Errorf("advertise %q is not host[:port]: %w", s, err)
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || n == 0 {
-		return "", 0, fmt.Errorf("advertise %q: port %q is not a number from 1 to 65535", s, port)
-	}
-	return host, uint16(n), nil
 }
 
 // directory tells our own addresses from others', and which listener reaches an
@@ -94,16 +65,12 @@ func newDirectory(listeners []runtime.Listener) (*directory, error) {
 			return nil, err
 		}
 		d.faces = append(d.faces, f)
-		d.own[ownKey(l.Address.Addr().String(), l.Address.Port())] = i
-		if l.Advertise != "" {
-			host, port, err := splitAdvertise(l.Advertise)
-			if err != nil {
-				return nil, fmt.Errorf("listener %s: %w", l.Name, err)
-			}
-			// Two listeners behind one name: the first keeps it, and its own
-			// address still tells the other.
-			if _, taken := d.own[ownKey(host, port)]; !taken {
-				d.own[ownKey(host, port)] = i
+		d.own[ownKey(l.Address.Addr().Unmap().String(), l.Address.Port())] = i
+		// Two listeners behind one name: the first keeps it, and its own address
+		// still tells the other.
+		if key := ownKey(f.host, f.port); l.Advertise != "" {
+			if _, taken := d.own[key]; !taken {
+				d.own[key] = i
 			}
 		}
 	}

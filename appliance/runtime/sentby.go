@@ -1,0 +1,44 @@
+package runtime
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// DefaultPort is the port of a sip URI or Via that names none (RFC 3261 19.1.2).
+const DefaultPort = 5060
+
+// SentBy is the host and port the listener goes by in everything it writes: Via,
+// Record-Route and probes. An IPv6 host comes without brackets. The error says
+// what is wrong with Advertise, or that it is needed.
+func (l Listener) SentBy() (host string, port uint16, err error) {
+	s := l.Advertise
+	if s == "" {
+		a := l.Address.Addr().Unmap()
+		if !a.IsValid() || a.IsUnspecified() || l.Address.Port() == 0 {
+			return "", 0, fmt.Errorf("address %s tells nobody where to answer: name one address and port, or set advertise", l.Address)
+		}
+		return a.String(), l.Address.Port(), nil
+	}
+	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return a.String(), DefaultPort, nil
+	}
+	if !strings.Contains(s, ":") {
+		return s, DefaultPort, nil
+	}
+	host, text, err := net.SplitHostPort(s)
+	if err != nil {
+		return "", 0, fmt.Errorf("advertise %q is not host[:port]: %w", s, err)
+	}
+	if host == "" {
+		return "", 0, fmt.Errorf("advertise %q is not host[:port]: it has no host", s)
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || n == 0 {
+		return "", 0, fmt.Errorf("advertise %q: port %q is not a number from 1 to 65535", s, text)
+	}
+	return host, uint16(n), nil
+}
