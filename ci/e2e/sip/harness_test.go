@@ -117,13 +117,20 @@ func sippPath(t *testing.T) string {
 func compile(t *testing.T, text string) string {
 	t.Helper()
 	dir := t.TempDir()
-	specDir, out := filepath.Join(dir, "spec"), filepath.Join(dir, "config")
+	specDir := filepath.Join(dir, "spec")
 	if err := os.Mkdir(specDir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(specDir, "spec.hcl"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	return bake(t, specDir)
+}
+
+// bake compiles a spec directory; it returns the path of appliance.json.
+func bake(t *testing.T, specDir string) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "config")
 	if b, err := exec.Command(binary(t, "trunkline"), "bake", specDir, "-o", out).CombinedOutput(); err != nil {
 		t.Fatalf("trunkline bake: %v\n%s", err, b)
 	}
@@ -142,7 +149,12 @@ type sbcd struct {
 // test ends; it returns once READY=1 has arrived.
 func startProxy(t *testing.T, extra string) *sbcd {
 	t.Helper()
-	config := compile(t, fmt.Sprintf(spec, extra))
+	return runProxy(t, compile(t, fmt.Sprintf(spec, extra)))
+}
+
+// runProxy runs sbcd with a configuration, like startProxy.
+func runProxy(t *testing.T, config string) *sbcd {
+	t.Helper()
 	s := &sbcd{t: t, control: filepath.Join(t.TempDir(), "control.sock")}
 	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "notify"), Net: "unixgram"})
 	if err != nil {
@@ -222,13 +234,18 @@ type agent struct {
 // names the proxy in its arguments.
 func startAgent(t *testing.T, scenario, ip string, args ...string) *agent {
 	t.Helper()
+	return startAgentAt(t, scenario, ip, agentPort, args...)
+}
+
+func startAgentAt(t *testing.T, scenario, ip, port string, args ...string) *agent {
+	t.Helper()
 	file, err := filepath.Abs(filepath.Join("testdata", scenario+".xml"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
 	a := &agent{t: t, name: scenario, log: filepath.Join(dir, "messages.log"), done: make(chan error, 1)}
-	all := []string{"-sf", file, "-i", ip, "-p", agentPort, "-nostdin", "-m", "1",
+	all := []string{"-sf", file, "-i", ip, "-p", port, "-nostdin", "-m", "1",
 		"-trace_msg", "-message_file", a.log, "-trace_err", "-error_file", filepath.Join(dir, "errors.log"),
 		"-timeout", "25s", "-timeout_error", "-recv_timeout", "12000", "-nd", "-buff_size", "1048576"}
 	a.cmd = exec.CommandContext(context.Background(), sippPath(t), append(all, args...)...)
@@ -252,11 +269,16 @@ func startAgent(t *testing.T, scenario, ip string, args ...string) *agent {
 // startCallee starts a callee and returns when its port is open.
 func startCallee(t *testing.T, scenario, ip string, args ...string) *agent {
 	t.Helper()
-	a := startAgent(t, scenario, ip, args...)
+	return startCalleeAt(t, scenario, ip, agentPort, args...)
+}
+
+func startCalleeAt(t *testing.T, scenario, ip, port string, args ...string) *agent {
+	t.Helper()
+	a := startAgentAt(t, scenario, ip, port, args...)
 	deadline := time.Now().Add(5 * time.Second)
-	for !udpBound(t, ip+":"+agentPort) {
+	for !udpBound(t, ip+":"+port) {
 		if time.Now().After(deadline) {
-			t.Fatalf("callee %s did not open %s:%s\n%s", scenario, ip, agentPort, a.out.String())
+			t.Fatalf("callee %s did not open %s:%s\n%s", scenario, ip, port, a.out.String())
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

@@ -162,3 +162,17 @@ func TestFlows(t *testing.T) {
 		})
 	}
 }
+
+// The example README tells a newcomer to try: one listener, everything on
+// 127.0.0.1.
+func TestLoopbackExample(t *testing.T) {
+	proxy := runProxy(t, bake(t, "../../../appliance/examples/loopback"))
+	callee := startCalleeAt(t, "uas_call", "127.0.0.1", "5080")
+	caller := startAgentAt(t, "uac_call", "127.0.0.1", "5070", "127.0.0.1:5060").wait()
+	callee.wait()
+	want := "> INVITE,< 100 INVITE,< 180 INVITE,< 200 INVITE,> ACK,> BYE,< 200 BYE"
+	if got := strings.Join(caller.labels(), ","); got != want {
+		t.Errorf("caller saw\n  %s, want\n  %s", got, want)
+	}
+	proxy.eventuallyIdle(15 * time.Second)
+}
