@@ -32,7 +32,7 @@ type Archive struct {
 
 // NewArchive returns the archive at that address, verified with the embedded keys.
 func NewArchive(mirror *url.URL, now time.Time) *Archive {
-	return &Archive{Mirror: mirror, Now: now, client: newClient()}
+	return &Archive{Mirror: mirror, Now: now, client: newClient(stallBound)}
 }
 
 // Index fetches and verifies the package list of main in a suite (a codename).

@@ -8,10 +8,36 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 )
+
+// temporary is how a download is named until it is whole.
+const temporary = ".fetch-*"
+
+// abandoned is the age of a temporary file nobody writes any more: an attempt that
+// gets no byte ends long before (stallBound).
+const abandoned = time.Hour
+
+// sweep removes the temporary files of downloads that were killed.
+func (s *Store) sweep() error {
+	left, err := filepath.Glob(filepath.Join(s.dir, "??", temporary))
+	if err != nil {
+		return fmt.Errorf("package cache: %w", err)
+	}
+	for _, name := range left {
+		if info, err := os.Stat(name); err != nil || time.Since(info.ModTime()) < abandoned {
+			continue // gone meanwhile, or under way
+		}
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("package cache: removing what an interrupted download left: %w", err)
+		}
+	}
+	return nil
+}
 
 // download fetches one package into the store.
 func (s *Store) download(ctx context.Context, mirror *url.URL, p Package, progress Progress) error {
@@ -32,7 +58,7 @@ func (s *Store) download(ctx context.Context, mirror *url.URL, p Package, progre
 // attempt writes to a temporary file beside the final one and renames it when the
 // digest is right. Whatever goes wrong, the temporary file is removed.
 func (s *Store) attempt(ctx context.Context, mirror *url.URL, p Package, dir string, progress Progress) (err error) {
-	f, err := os.CreateTemp(dir, ".fetch-*")
+	f, err := os.CreateTemp(dir, temporary)
 	if err != nil {
 		return permanent{fmt.Errorf("package cache: %w (choose another with --cache or %s)", err, CacheVariable)}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -14,22 +15,26 @@ import (
 var errNotFound = errors.New("not on the mirror")
 
 const (
-	attempts    = 4
-	stallBound  = 30 * time.Second // no byte for so long ends an attempt
-	headerBound = 30 * time.Second
+	attempts   = 4
+	stallBound = 30 * time.Second // a mirror silent for so long ends an attempt
 )
 
 // client fetches files with retries. A mirror that answers 404 is believed.
 type client struct {
 	http  *http.Client
+	stall time.Duration
 	pause func(attempt int) time.Duration // before attempt 1, 2, ...
 }
 
-func newClient() client {
+// newClient returns a client that waits no longer than stall for a connection, an
+// answer, or the next byte of one.
+func newClient(stall time.Duration) client {
 	t := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		ResponseHeaderTimeout: headerBound,
-		TLSHandshakeTimeout:   headerBound,
+		DialContext:           (&net.Dialer{Timeout: stall}).DialContext,
+		ForceAttemptHTTP2:     true, // a dialer of one's own turns it off
+		ResponseHeaderTimeout: stall,
+		TLSHandshakeTimeout:   stall,
 		MaxIdleConnsPerHost:   parallel,
 		IdleConnTimeout:       time.Minute,
 		DisableCompression:    true, // digests are of the files as they lie on the mirror
@@ -37,6 +42,7 @@ func newClient() client {
 	t.RegisterProtocol("file", http.NewFileTransport(http.Dir("/")))
 	return client{
 		http:  &http.Client{Transport: t},
+		stall: stall,
 		pause: func(attempt int) time.Duration { return 500 * time.Millisecond << (attempt - 1) },
 	}
 }
@@ -113,8 +119,8 @@ func (c client) get(ctx context.Context, base *url.URL, path string, read func(i
 	default:
 		return permanent{fmt.Errorf("%s: %s", u.Redacted(), resp.Status)}
 	}
-	w := &watched{r: resp.Body}
-	w.timer = time.AfterFunc(stallBound, func() { cancel(fmt.Errorf("%s: no data for %s", u.Redacted(), stallBound)) })
+	w := &watched{r: resp.Body, stall: c.stall}
+	w.timer = time.AfterFunc(c.stall, func() { cancel(fmt.Errorf("%s: no data for %s", u.Redacted(), c.stall)) })
 	defer w.timer.Stop()
 	err = read(w)
 	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(cause, context.Canceled) {
@@ -136,13 +142,14 @@ func redact(err error) error {
 // watched pushes the stall bound ahead with every byte that comes.
 type watched struct {
 	r     io.Reader
+	stall time.Duration
 	timer *time.Timer
 }
 
 func (w *watched) Read(p []byte) (int, error) {
 	n, err := w.r.Read(p)
 	if n > 0 {
-		w.timer.Reset(stallBound)
+		w.timer.Reset(w.stall)
 	}
 	return n, err
 }

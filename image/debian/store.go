@@ -46,7 +46,7 @@ type Store struct {
 // NewStore returns the store of a cache directory. Nothing is created until
 // something is fetched.
 func NewStore(cache string) *Store {
-	return &Store{dir: filepath.Join(cache, "packages"), client: newClient()}
+	return &Store{dir: filepath.Join(cache, "packages"), client: newClient(stallBound)}
 }
 
 // Path is where a package lies, or would lie.
@@ -137,6 +137,9 @@ func (s *Store) Fetch(ctx context.Context, mirror *url.URL, pkgs []Package, o Fe
 	var total int64
 	for _, p := range need {
 		total += p.Size
+	}
+	if err := s.sweep(); err != nil {
+		return done, err
 	}
 	o.Progress.Plan(len(need), total)
 	var mu sync.Mutex

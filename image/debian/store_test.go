@@ -5,14 +5,18 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // recorder is a Progress that adds up.
@@ -175,6 +179,111 @@ func TestFetchSurvivesACutConnection(t *testing.T) {
 	}
 	if left := leftovers(t, dir); len(left) != 1 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// A mirror that stops in the middle, or takes the connection and says nothing,
+// costs an attempt, not the build.
+func TestFetchSurvivesAStalledMirror(t *testing.T) {
+	for name, start := range map[string]func(http.ResponseWriter, []byte){
+		"in the middle": func(w http.ResponseWriter, b []byte) {
+			w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+			w.Write(b[:1234])
+			w.(http.Flusher).Flush()
+		},
+		"before the answer": func(http.ResponseWriter, []byte) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newTestArchive(t)
+			s, dir := newTestStore(t)
+			pause := s.client.pause
+			s.client = newClient(200 * time.Millisecond)
+			s.client.pause = pause
+			pkgs := somePackages(a, 1)
+			stalls := 0
+			a.handler = func(w http.ResponseWriter, r *http.Request) bool {
+				if stalls++; stalls > 1 {
+					return false
+				}
+				start(w, a.files[pkgs[0].Path])
+				<-r.Context().Done()
+				return true
+			}
+			rec := &recorder{}
+			if _, err := s.Fetch(context.Background(), a.url(t), pkgs, FetchOptions{Progress: rec}); err != nil {
+				t.Fatal(err)
+			}
+			if left := leftovers(t, dir); rec.seen != pkgs[0].Size || len(left) != 1 {
+				t.Errorf("progress of %d of %d bytes, left: %v", rec.seen, pkgs[0].Size, left)
+			}
+		})
+	}
+}
+
+// Nothing waits without a bound, the connection itself included.
+func TestClientBoundsEveryWait(t *testing.T) {
+	c := newClient(50 * time.Millisecond)
+	tr := c.http.Transport.(*http.Transport)
+	if tr.ResponseHeaderTimeout != c.stall || tr.TLSHandshakeTimeout != c.stall {
+		t.Errorf("bounds %v, %v", tr.ResponseHeaderTimeout, tr.TLSHandshakeTimeout)
+	}
+	// A listener whose backlog is full leaves connections without an answer.
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	local, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(local.(*unix.SockaddrInet4).Port))
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for range 4 {
+		conn, err := tr.DialContext(ctx, "tcp", addr)
+		if err == nil {
+			defer conn.Close()
+			continue
+		}
+		if ctx.Err() != nil {
+			t.Fatal("the dialer waited for its context")
+		}
+		return
+	}
+	t.Error("no connection was left without an answer")
+}
+
+func TestFetchRemovesWhatKilledOnesLeft(t *testing.T) {
+	a := newTestArchive(t)
+	s, dir := newTestStore(t)
+	pkgs := somePackages(a, 1)
+	sub := filepath.Dir(s.Path(pkgs[0]))
+	if err := os.MkdirAll(sub, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, age := range map[string]time.Duration{".fetch-killed": 2 * abandoned, ".fetch-running": 0} {
+		name = filepath.Join(sub, name)
+		if err := os.WriteFile(name, []byte("part"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		when := time.Now().Add(-age)
+		if err := os.Chtimes(name, when, when); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Fetch(context.Background(), a.url(t), pkgs, FetchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{".fetch-running", filepath.Base(s.Path(pkgs[0]))}
+	if left := leftovers(t, dir); !slices.Equal(left, want) {
+		t.Errorf("left: %v, want %v", left, want)
 	}
 }
 
