@@ -56,6 +56,7 @@ const (
 	cRefusedState
 	cNotStored
 	cSendErrors
+	cEventsLost
 	numCounters
 )
 
@@ -104,6 +105,7 @@ var counterNames = [numCounters]string{
 	cRefusedState:            "refused_state_full",
 	cNotStored:               "replies_not_stored",
 	cSendErrors:              "send_errors",
+	cEventsLost:              "log_events_lost",
 }
 
 // counters is one worker's set. Only its worker adds, so an addition never waits
@@ -116,12 +118,12 @@ type counters struct {
 func (c *counters) add(k counter) { c.n[k].Add(1) }
 
 // sum adds up the sets of all workers, by name.
-func sum(sets []*counters) map[string]uint64 {
+func sum(workers []*worker) map[string]uint64 {
 	out := make(map[string]uint64, numCounters)
 	for k := range numCounters {
 		var v uint64
-		for _, s := range sets {
-			v += s.n[k].Load()
+		for _, w := range workers {
+			v += w.c.n[k].Load()
 		}
 		out[counterNames[k]] = v
 	}

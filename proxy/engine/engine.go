@@ -15,7 +15,9 @@
 //
 // No goroutine is started, no lock shared by all workers is taken, nothing is
 // logged and nothing is allocated for a message that is forwarded. Whatever is
-// dropped or refused is counted by reason. Messages of one transaction leave in
+// dropped or refused is counted by reason. A request that moves to another
+// destination is told to the log off the path, with both destinations named, up to
+// a rate (events.go); with debug lines on, so is every first choice. Messages of one transaction leave in
 // the order they were handled, for they are sent with the shard of the transaction
 // locked. Nothing waits on the path: names are not resolved, so a target within a
 // dialog must be a literal address, and one that a listener admits.
@@ -37,6 +39,7 @@ import (
 	"log/slog"
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -73,8 +76,10 @@ type Engine struct {
 	retryAfter []byte
 
 	timerWorker *worker
-	mu          sync.Mutex // guards counterSets
-	counterSets []*counters
+	teller      *teller
+	tellChoices bool       // the log wants every chosen destination
+	mu          sync.Mutex // guards workers
+	workers     []*worker
 	start       time.Time
 }
 
@@ -124,18 +129,26 @@ func New(cfg *runtime.Appliance, router *route.Router, sets *dispatch.Sets, log 
 		seconds = defaultRetryAfter
 	}
 	e.retryAfter = []byte("Retry-After: " + strconv.Itoa(seconds) + "\r\n")
+	e.teller = newTeller(e)
+	e.tellChoices = log.Enabled(context.Background(), slog.LevelDebug)
 	e.timerWorker = e.newWorker()
 	return e, nil
 }
 
-// newWorker makes the scratch of one more goroutine and joins its counters to the
-// sums.
+// newWorker makes the scratch of one more goroutine; its counters join the sums and
+// its events the log.
 func (e *Engine) newWorker() *worker {
 	w := newWorker(e)
 	e.mu.Lock()
-	e.counterSets = append(e.counterSets, &w.c)
+	e.workers = append(e.workers, w)
 	e.mu.Unlock()
 	return w
+}
+
+func (e *Engine) allWorkers() []*worker {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.workers)
 }
 
 // clock is the monotonic time since New.
@@ -193,9 +206,11 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 	}
 	wg.Go(func() { e.runTimers(ctx) })
+	wg.Go(func() { e.teller.run(ctx) })
 	<-ctx.Done()
 	closed := e.Close()
 	wg.Wait()
+	e.teller.look()
 	e.calls.ReleaseAll()
 	select {
 	case err := <-failed:

@@ -6,33 +6,42 @@ import (
 	"trunkline/proxy/transaction"
 )
 
-// nextAttempt sends a routed request to the next destination. It goes on past
-// destinations that cannot be sent to, and reports false when none is left.
-func (w *worker) nextAttempt(tx transaction.Tx, req *message.View, now int64) bool {
+// nextAttempt sends a routed request to the next destination after one failed, or
+// to its first. It goes on past destinations that cannot be sent to; when none is
+// left, the transaction ends here.
+func (w *worker) nextAttempt(tx transaction.Tx, req *message.View, failed failure, now int64) {
 	e := w.e
 	d := e.slot(tx)
 	for {
 		dest, ok := e.pick(d, req.Get(req.CallID))
 		if !ok {
-			return false
+			break
 		}
 		n, ok := tx.Start(now, dest.endpoint, e.table.Timers().Reply, e.table.Timers())
 		if !ok {
-			return false
+			break
 		}
 		e.moveCall(call.ID(tx.Call), dest.Index)
 		dest.attempts.Add(1)
+		if failed.reason != reasonNone || e.tellChoices {
+			w.note(failed, d.dest, tx.Tried(), req)
+		}
 		if w.forward(tx, req, n) {
-			return true
+			return
 		}
 		w.c.add(cTransportFailures)
 		tx.Abandon()
 		e.destinationSilent(d)
+		failed = failure{dest: d.dest, reason: reasonTransport}
 		if !e.failover(d).OnTimeout {
-			return false
+			break
 		}
 		w.c.add(cFailovers)
 	}
+	w.note(failed, noDest, tx.Tried(), req)
+	w.c.add(cExhausted)
+	w.localFinal(tx, req, 503, now)
+	w.endCall(tx, call.Exhausted)
 }
 
 // forward writes a request for one of its attempts and sends it. The same bytes

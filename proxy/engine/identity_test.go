@@ -124,7 +124,7 @@ func TestWrongConfigurations(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg := *newRig(t, 1, nil).cfg
 			tt.change(&cfg)
-			if _, err := tryEngine(&cfg); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if _, err := tryEngine(&cfg, quiet); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v does not say %q", err, tt.want)
 			}
 		})

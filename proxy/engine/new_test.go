@@ -11,14 +11,22 @@ import (
 
 func newEngine(t testing.TB, cfg *runtime.Appliance) *Engine {
 	t.Helper()
-	e, err := tryEngine(cfg)
+	return newLoggedEngine(t, cfg, quiet)
+}
+
+// quiet takes no line.
+var quiet = slog.New(slog.DiscardHandler)
+
+func newLoggedEngine(t testing.TB, cfg *runtime.Appliance, log *slog.Logger) *Engine {
+	t.Helper()
+	e, err := tryEngine(cfg, log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return e
 }
 
-func tryEngine(cfg *runtime.Appliance) (*Engine, error) {
+func tryEngine(cfg *runtime.Appliance, log *slog.Logger) (*Engine, error) {
 	sets, err := dispatch.New(cfg)
 	if err != nil {
 		return nil, err
@@ -31,5 +39,5 @@ func tryEngine(cfg *runtime.Appliance) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(cfg, router, sets, slog.New(slog.DiscardHandler))
+	return New(cfg, router, sets, log)
 }

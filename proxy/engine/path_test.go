@@ -122,7 +122,7 @@ func TestPath(t *testing.T) {
 	for range 300 {
 		p.call(t)
 	}
-	got := sum([]*counters{&p.w.c})
+	got := sum([]*worker{p.w})
 	for name, want := range map[string]uint64{"received": 1800, "forwarded_requests": 600, "stateless_requests": 300, "forwarded_replies": 900, "local_replies": 300, "send_errors": 0} {
 		if got[name] != want {
 			t.Errorf("%s is %d, want %d", name, got[name], want)

@@ -95,10 +95,7 @@ func (w *worker) onReply(tx transaction.Tx, attempt, code int) {
 	if !tx.Cancelled && d.routed && w.e.failover(d).Matches(code) {
 		w.c.add(cFailovers)
 		w.e.destinationRefused(d)
-		if w.nextAttempt(tx, w.storedRequest(tx), now) {
-			return
-		}
-		w.exhausted(tx, now)
+		w.nextAttempt(tx, w.storedRequest(tx), failure{dest: d.dest, reason: reasonCode, code: uint16(code)}, now)
 		return
 	}
 	w.finalReply(tx, code, now)

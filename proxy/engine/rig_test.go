@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"testing"
@@ -38,6 +39,12 @@ func duration(d time.Duration) runtime.Duration { return runtime.Duration(d) }
 // newRig starts an engine: two listeners, set "core" with n destinations tried in
 // turn, set "overflow" with one. change may alter the configuration first.
 func newRig(t testing.TB, n int, change func(*runtime.Appliance)) *rig {
+	t.Helper()
+	return newLoggedRig(t, n, change, quiet)
+}
+
+// newLoggedRig is newRig with a log to look at.
+func newLoggedRig(t testing.TB, n int, change func(*runtime.Appliance), log *slog.Logger) *rig {
 	t.Helper()
 	r := &rig{t: t, out: freePort(t, "127.0.10.1"), in: freePort(t, "127.0.20.1")}
 	r.alice = newAgent(t, "127.0.11.1")
@@ -81,14 +88,14 @@ func newRig(t testing.TB, n int, change func(*runtime.Appliance)) *rig {
 	if change != nil {
 		change(r.cfg)
 	}
-	r.e = startEngine(t, r.cfg)
+	r.e = newLoggedEngine(t, r.cfg, log)
+	startEngine(t, r.e)
 	return r
 }
 
 // startEngine runs an engine until the test ends.
-func startEngine(t testing.TB, cfg *runtime.Appliance) *Engine {
+func startEngine(t testing.TB, e *Engine) {
 	t.Helper()
-	e := newEngine(t, cfg)
 	if err := e.Bind(); err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +113,6 @@ func startEngine(t testing.TB, cfg *runtime.Appliance) *Engine {
 			t.Error("Run did not return after its context ended")
 		}
 	})
-	return e
 }
 
 // anyUAS waits for the INVITE of a call at whichever destination got it.

@@ -158,10 +158,7 @@ func (w *worker) initial(tx *transaction.Tx, f *face, upstream transaction.Endpo
 	if tx.Invite {
 		w.reject(upstream, 100, nil)
 	}
-	now := e.now()
-	if !w.nextAttempt(*tx, v, now) {
-		w.exhausted(*tx, now)
-	}
+	w.nextAttempt(*tx, v, failure{}, e.now())
 }
 
 // admit takes a new call under the limits and registers it; from then on the

@@ -46,11 +46,8 @@ type DestinationStats struct {
 
 // Stats reads the figures. It allocates; it is not for the path of a message.
 func (e *Engine) Stats() Stats {
-	e.mu.Lock()
-	sets := append([]*counters(nil), e.counterSets...)
-	e.mu.Unlock()
 	st := Stats{
-		Counters:     sum(sets),
+		Counters:     sum(e.allWorkers()),
 		Transactions: e.table.Stats(),
 		Probes:       e.prober.Stats(),
 		HighWater:    e.highWater,

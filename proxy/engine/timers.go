@@ -70,10 +70,7 @@ func (w *worker) noReply(tx transaction.Tx, now int64) {
 	tx.Abandon()
 	if d.routed && !tx.Cancelled && w.e.failover(d).OnTimeout {
 		w.c.add(cFailovers)
-		if w.nextAttempt(tx, w.storedRequest(tx), now) {
-			return
-		}
-		w.exhausted(tx, now)
+		w.nextAttempt(tx, w.storedRequest(tx), failure{dest: d.dest, reason: reasonSilent}, now)
 		return
 	}
 	w.giveUp(tx, now)
@@ -99,10 +96,7 @@ func (w *worker) noFinal(tx transaction.Tx, now int64) {
 		w.c.add(cLocalTimeouts)
 		w.c.add(cFailovers)
 		w.e.destinationSilent(d)
-		if w.nextAttempt(tx, w.storedRequest(tx), now) {
-			return
-		}
-		w.exhausted(tx, now)
+		w.nextAttempt(tx, w.storedRequest(tx), failure{dest: d.dest, reason: reasonUnanswered}, now)
 		return
 	}
 	w.giveUp(tx, now)
@@ -124,11 +118,4 @@ func (w *worker) giveUp(tx transaction.Tx, now int64) {
 	}
 	w.localFinal(tx, w.storedRequest(tx), code, now)
 	w.endCall(tx, cause(tx, call.Timeout))
-}
-
-// exhausted ends a transaction whose destinations are used up.
-func (w *worker) exhausted(tx transaction.Tx, now int64) {
-	w.c.add(cExhausted)
-	w.localFinal(tx, w.storedRequest(tx), 503, now)
-	w.endCall(tx, call.Exhausted)
 }

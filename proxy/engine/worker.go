@@ -14,6 +14,8 @@ type worker struct {
 	e *Engine
 	c counters
 
+	events ring // for the log
+
 	v      message.View // the received message
 	stored message.View // a stored request
 	built  message.View // a request as it was forwarded, or a reply as it will be
