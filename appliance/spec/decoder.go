@@ -44,6 +44,7 @@ func (d *decoder) decode(bodies []*hclsyntax.Body) *Spec {
 	d.transaction(root, s)
 	d.state(root, s)
 	d.firewall(root, s)
+	d.waivers(root, s)
 
 	d.checkHardware(s)
 	d.checkListeners(s)

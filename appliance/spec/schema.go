@@ -96,7 +96,8 @@ var rootSchema = blockSchema{
 		}},
 		laterBlock("variable"), laterBlock("locals"), laterBlock("media"), laterBlock("session"),
 		laterBlock("messages"), laterBlock("sockets"), laterBlock("control"), laterBlock("update"),
-		laterBlock("secret"), laterBlock("waiver"),
+		laterBlock("secret"),
+		waiverSchema,
 	},
 }
 

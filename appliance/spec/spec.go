@@ -27,6 +27,7 @@ type Spec struct {
 	Transaction Transaction
 	State       State
 	Firewall    Firewall
+	Waivers     []*Waiver
 }
 
 // Appliance names the machine. Name is a DNS label: it becomes the host name and
