@@ -5,7 +5,8 @@
 // What is promised: results go to standard output, everything that is wrong with
 // them, and progress, to standard error. The exit status is 0 when the command
 // did what was asked, 1 when the input is refused or the work failed, 2 when the
-// command line itself is wrong, and 130 when a signal ended it. Colour and
+// command line itself is wrong, and 130 when a signal ended it. Where a command
+// has further answers (3 of -check), its help names them. Colour and
 // moving bars appear on a terminal alone, and colour never where NO_COLOR is set
 // (no-color.org). Files and directories a command writes appear whole or not at
 // all. Long flags may be written with one dash or two.
@@ -26,6 +27,7 @@ const (
 	exitOK          = 0
 	exitRefused     = 1
 	exitUsage       = 2
+	exitUnformatted = 3   // of -check: a file would be rewritten
 	exitInterrupted = 130 // 128 + SIGINT, what shells expect
 )
 
@@ -35,6 +37,7 @@ var version = "unknown"
 // Env is what commands see of the world besides their arguments and the files
 // these name.
 type Env struct {
+	Stdin          io.Reader // nil: nothing to read
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
 	Executable     string // this program's path: sbcd and init lie beside it; empty: not known
@@ -47,7 +50,7 @@ func Main() int {
 	defer stop()
 	// From the first signal on, a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
-	e := Env{Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}
+	e := Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}
 	if exe, err := os.Executable(); err == nil {
 		e.Executable = exe
 	}
@@ -56,6 +59,12 @@ func Main() int {
 
 // errShown ends a command that has already said what is wrong.
 var errShown = errors.New("refused")
+
+// exitStatus ends a command that has shown its result, and whose answer is the
+// exit status.
+type exitStatus int
+
+func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
 // app is one run of the program.
 type app struct {
@@ -69,11 +78,14 @@ func Run(ctx context.Context, args []string, e Env) int {
 	root := a.root()
 	root.SetArgs(doubleDashes(root, args))
 	err := root.ExecuteContext(ctx)
+	var status exitStatus
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errShown):
 		return exitRefused
+	case errors.As(err, &status):
+		return int(status)
 	case !a.started: // cobra's errors, and our own about arguments
 		fmt.Fprintf(e.Stderr, "trunkline: %v\n", err)
 		return exitUsage

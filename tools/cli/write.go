@@ -152,7 +152,9 @@ func syncDir(name string) error {
 }
 
 // writeFile writes a whole file or none: temporary file, sync, rename.
-func writeFile(name string, b []byte) error {
+func writeFile(name string, b []byte) error { return writeFileMode(name, b, 0o644) }
+
+func writeFileMode(name string, b []byte, mode fs.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".new-*")
 	if err != nil {
 		return err
@@ -160,7 +162,7 @@ func writeFile(name string, b []byte) error {
 	defer os.Remove(f.Name()) // gone already when all went well
 	_, err = f.Write(b)
 	if err == nil {
-		err = f.Chmod(0o644)
+		err = f.Chmod(mode)
 	}
 	if err == nil {
 		err = f.Sync()
