@@ -288,12 +288,18 @@ func (b *builder) assemble(ctx context.Context, base *layer, config []byte) erro
 	if err := os.MkdirAll(b.OutDir, 0o755); err != nil {
 		return err
 	}
+	efi, raw := b.Name+".efi", b.Name+".raw"
+	release, err := ownOutput(ctx, b.OutDir, efi, raw)
+	if err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	defer release()
 	cmdline := DefaultCmdline
 	if b.Cmdline != "" {
 		cmdline += " " + b.Cmdline
 	}
 	var img bytes.Buffer
-	err := uki.Write(&img, uki.Parts{
+	err = uki.Write(&img, uki.Parts{
 		Stub: base.files[baseStub], Kernel: base.files[baseKernel],
 		Initrd:  [][]byte{base.files[baseInitrd], config},
 		Cmdline: cmdline, OSRelease: base.OSRelease, Uname: base.Kernel,
@@ -304,14 +310,14 @@ func (b *builder) assemble(ctx context.Context, base *layer, config []byte) erro
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	name := filepath.Join(b.OutDir, b.Name+".efi")
-	if err := writeWhole(name, img.Bytes()); err != nil {
+	efi = filepath.Join(b.OutDir, efi)
+	if err := writeWhole(efi, img.Bytes()); err != nil {
 		return fmt.Errorf("writing the UKI: %w", err)
 	}
-	b.result.UKI = Output{Path: name, Size: int64(img.Len()), SHA256: sum(img.Bytes())}
+	b.result.UKI = Output{Path: efi, Size: int64(img.Len()), SHA256: sum(img.Bytes())}
 
 	b.step("disk")
-	raw := filepath.Join(b.OutDir, b.Name+".raw")
+	raw = filepath.Join(b.OutDir, raw)
 	if err := disk.Write(raw, disk.Layout{Name: b.Name, UKI: img.Bytes(), BootLoader: base.files[baseLoader]}); err != nil {
 		return err
 	}

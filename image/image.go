@@ -15,9 +15,13 @@ package image
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io/fs"
 	"net/url"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"trunkline/image/debian"
 )
@@ -97,4 +101,15 @@ type Step struct {
 }
 
 // Build builds the image of one appliance.
-func Build(ctx context.Context, r Request) (Result, error) { return build(ctx, r) }
+func Build(ctx context.Context, r Request) (Result, error) {
+	res, err := build(ctx, r)
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		err = fmt.Errorf("no room: %w: a build takes up to %d MB in the output directory and in the cache each; "+
+			"free that, or name other directories with -o and --cache", err, roomMB)
+	}
+	return res, err
+}
+
+// roomMB is what a first build needs, by far: packages, base layer and the copies
+// made of it while it is built; UKI and disk.
+const roomMB = 250

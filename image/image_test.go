@@ -10,8 +10,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"trunkline/image/debian"
 )
@@ -130,6 +132,14 @@ func TestInterrupted(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(r.BaseCacheDir, ".new-killed", "x"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.MkdirAll(r.OutDir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{".edge-test.efi.1", ".edge-test.raw.22"} {
+		if err := os.WriteFile(filepath.Join(r.OutDir, name), []byte("part"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	r.Progress = nil
 	res := mustBuild(t, r)
 	if got := names(t, r.BaseCacheDir); !slices.Equal(got, []string{".lock", filepath.Base(res.BaseDir)}) {
@@ -196,6 +206,52 @@ func TestBuildsAtOnce(t *testing.T) {
 	}
 	if built != 1 || len(digests) != 1 {
 		t.Errorf("%d builds made the base layer, %d different images", built, len(digests))
+	}
+}
+
+// Two builds into one directory take turns: one's disk never lies beside the
+// other's UKI.
+func TestOutputDirectoryIsOneBuilds(t *testing.T) {
+	r := request(t)
+	mustBuild(t, r)
+	release, err := ownOutput(context.Background(), r.OutDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := Build(ctx, r); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "another build") {
+		t.Errorf("error is %v", err)
+	}
+	release()
+	mustBuild(t, r)
+}
+
+func TestFullDisk(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("a file system of its own, to fill it, needs root")
+	}
+	for _, full := range []string{"output", "cache"} {
+		t.Run(full, func(t *testing.T) {
+			r := request(t)
+			dir := t.TempDir()
+			if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=16k"); err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Unmount(dir, unix.MNT_DETACH)
+			if full == "cache" {
+				r.BaseCacheDir = dir
+			} else {
+				r.OutDir = dir
+			}
+			_, err := Build(context.Background(), r)
+			if !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "-o and --cache") {
+				t.Fatalf("error is %v", err)
+			}
+			if left := names(t, dir); len(left) > 0 && !slices.Equal(left, []string{".lock"}) {
+				t.Errorf("left: %v", left)
+			}
+		})
 	}
 }
 
