@@ -30,6 +30,9 @@ func (d *decoder) decode(bodies []*hclsyntax.Body) *Spec {
 	if len(bodies) > 0 {
 		root.def = bodies[0].MissingItemRange()
 	}
+	if d.otherVersion(bodies) {
+		return nil
+	}
 	root.fill(bodies)
 
 	s := &Spec{FormatVersion: d.formatVersion(root)}
@@ -55,9 +58,9 @@ func (d *decoder) decode(bodies []*hclsyntax.Body) *Spec {
 }
 
 func (d *decoder) formatVersion(root *section) int {
-	v := root.integer("format_version", 1, 1<<31-1, FormatVersion)
-	if v != FormatVersion {
-		d.errorf(root.rng("format_version"), "Unknown format version", "This spec is written in format version %d; this version of Trunkline reads %d. Write format_version = %d, or use a newer Trunkline.", v, FormatVersion, FormatVersion)
+	v := root.integer("format_version", 1, maxInt, FormatVersion)
+	if v != FormatVersion { // of a computed version alone: see otherVersion
+		d.wrongVersion(v, root.rng("format_version"))
 	}
 	return v
 }
