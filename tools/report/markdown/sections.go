@@ -1,0 +1,153 @@
+package markdown
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"trunkline/appliance/plan"
+	"trunkline/appliance/sizing"
+)
+
+type section struct{ title, body string }
+
+// glance is what a reviewer compares: the figures that cost money.
+func glance(p *plan.Plan) (string, string) {
+	b, a := p.Budget, p.Appliance
+	used := float64(a.Hardware.MemoryBytes)
+	if n := len(b.Memory); n > 0 {
+		used -= b.Memory[n-1].Bytes.Value
+	}
+	return "At a glance", table([]string{"", ">planned", ">provided"}, [][]string{
+		{"New calls", rate(b), ""},
+		{"Calls held at once", sizing.Count(b.CallsHeld.Value), sizing.Count(b.Calls.Value) + " slots"},
+		{"CPU", sizing.Count(b.CoresNeeded.Value) + " cores of work", plural(a.Hardware.Threads, "hardware thread")},
+		{"Workers", sizing.Count(b.TotalWorkers.Value), ""},
+		{"Memory", sizing.Bytes(used), sizing.Bytes(float64(a.Hardware.MemoryBytes))},
+	})
+}
+
+// rate is the planned call rate, which the offered load was computed from.
+func rate(b *sizing.Budget) string {
+	for _, in := range b.OfferedCalls.Inputs {
+		if in.Unit == "calls/s" {
+			return sizing.Count(in.Value) + " calls/s"
+		}
+	}
+	return ""
+}
+
+// sections are the folded ones, the most asked for first: when the limit bites,
+// the last go.
+func sections(p *plan.Plan) []section {
+	b := p.Budget
+	return []section{
+		{fmt.Sprintf("Ceilings: %d, lowest headroom first", len(b.Ceilings)), ceilings(b)},
+		{"Who may send", reach(p)},
+		{"Listeners", listeners(p)},
+		{"Memory map", memory(p)},
+		{"State of calls", tables(b)},
+		{"Kernel settings", sysctls(b)},
+		{"Files of the config layer", files(p)},
+		{"Firewall rules", rules(p)},
+	}
+}
+
+func ceilings(b *sizing.Budget) string {
+	var rows [][]string
+	for _, c := range b.Ceilings {
+		unit := " calls/s"
+		if c.Axis == sizing.AxisConcurrent {
+			unit = " calls"
+		}
+		rows = append(rows, []string{escape(c.Resource), sizing.Count(c.At.Value) + unit, fmt.Sprintf("%.2fx", c.Headroom), escape(c.Remedy)})
+	}
+	return table([]string{"resource", ">saturates at", ">headroom", "to raise it"}, rows)
+}
+
+func reach(p *plan.Plan) string {
+	if !p.Appliance.Firewall.Enabled {
+		return "The firewall is **off**: anyone may send to the listeners, sbcd alone drops strangers.\n"
+	}
+	var rows [][]string
+	for _, l := range p.Appliance.Listeners {
+		rows = append(rows, []string{escape(l.Name), code(l.Transport + " " + l.Address.String()), prefixes(l.Sources), prefixes(l.Peers)})
+	}
+	return table([]string{"listener", "address", "sources", "peers"}, rows) +
+		fmt.Sprintf("\nEverything else is dropped. One source may send %s packets/s (burst %s).\n",
+			sizing.Count(float64(p.Appliance.Firewall.SourceRate)), sizing.Count(float64(p.Appliance.Firewall.SourceBurst)))
+}
+
+// prefixes lists networks; a list longer than a reader's patience is counted.
+func prefixes(list []netip.Prefix) string {
+	const most = 32
+	if len(list) == 0 {
+		return "none"
+	}
+	var out []string
+	for _, n := range list[:min(len(list), most)] {
+		s := n.String()
+		if n.IsSingleIP() {
+			s = n.Addr().String()
+		}
+		out = append(out, code(s))
+	}
+	if more := len(list) - most; more > 0 {
+		out = append(out, plural(more, "other"))
+	}
+	return strings.Join(out, ", ")
+}
+
+func listeners(p *plan.Plan) string {
+	var rows [][]string
+	for _, l := range p.Budget.Listeners {
+		rows = append(rows, []string{escape(l.Listener), sizing.Count(l.Workers.Value), l.RecvBuffer.Format(), l.SendBuffer.Format()})
+	}
+	return table([]string{"listener", ">workers", ">receive buffer", ">send buffer"}, rows)
+}
+
+func memory(p *plan.Plan) string {
+	var rows [][]string
+	total := float64(p.Appliance.Hardware.MemoryBytes)
+	for _, m := range p.Budget.Memory {
+		share := ""
+		if total > 0 {
+			share = fmt.Sprintf("%.1f %%", 100*m.Bytes.Value/total)
+		}
+		rows = append(rows, []string{escape(m.Name), m.Bytes.Format(), share})
+	}
+	rows = append(rows, []string{"installed", sizing.Bytes(total), ""})
+	return table([]string{"", ">bytes", ">share"}, rows)
+}
+
+func tables(b *sizing.Budget) string {
+	var rows [][]string
+	for _, t := range b.SHM {
+		rows = append(rows, []string{escape(t.Name), sizing.Count(t.Rows.Value), sizing.Count(t.BytesPerRow.Value), t.Bytes.Format()})
+	}
+	rows = append(rows, []string{"total", "", "", b.SHMTotal.Format()})
+	return table([]string{"table", ">rows", ">bytes each", ">bytes"}, rows)
+}
+
+func sysctls(b *sizing.Budget) string {
+	var rows [][]string
+	for _, s := range b.Sysctls {
+		rows = append(rows, []string{code(s.Key), code(s.Value), escape(s.Why)})
+	}
+	return table([]string{"key", "value", "why"}, rows)
+}
+
+func files(p *plan.Plan) string {
+	var rows [][]string
+	for _, f := range p.Files {
+		rows = append(rows, []string{code(f.Path), sizing.Bytes(float64(f.Size)), code(f.SHA256[:min(12, len(f.SHA256))])})
+	}
+	return table([]string{"file", ">size", "sha256"}, rows)
+}
+
+func rules(p *plan.Plan) string {
+	if p.Ruleset == "" {
+		return ""
+	}
+	return block("text", p.Ruleset)
+}
