@@ -5,7 +5,8 @@
 //
 // # Table
 //
-// Slots live in shards with a lock each; no lock is shared by all. A received
+// Slots live in shards with a lock each; no lock is shared by all, except for a
+// moment when a shard runs out of empty buffers or has too many. A received
 // request finds its slot by a keyed hash of what RFC 3261 17.2.3 compares (see
 // ServerKey). A reply finds its slot without a search: the branch we wrote names
 // shard, slot, generation and attempt, and carries a MAC, so that a forged branch
@@ -26,7 +27,9 @@
 // # Memory
 //
 // Slots are of fixed size, refer to each other by index, and hold no pointers;
-// messages are in buffers of fixed classes, counted exactly against the budget.
+// messages are in buffers of fixed classes, counted exactly against the budget. The
+// memory taken for buffers, used or free, exceeds the budget by no more than a few
+// slabs of each shard, whatever sizes messages have had.
 // A table never takes more slots or bytes than it was given: Create and SetRequest
 // say so, and what is in progress goes on.
 package transaction

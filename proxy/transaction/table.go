@@ -84,12 +84,13 @@ func New(cfg Config) (*Table, error) {
 	if cfg.Bytes == 0 || cfg.Bytes > 1<<62 {
 		t.bytes.limit = 1 << 62
 	}
+	t.bytes.ceiling = t.bytes.limit + int64(shards*slackSlabs*slabBytes)
 	for i := range t.shards {
 		sh := &t.shards[i]
 		sh.slots = make([]Slot, per)
 		sh.index = newIndex(per)
 		sh.free = none
-		sh.store.budget = &t.bytes
+		sh.store = newStore(&t.bytes)
 		sh.wheel.init(cfg.Now)
 	}
 	return t, nil
@@ -101,11 +102,17 @@ func (t *Table) Timers() *Timers { return &t.timers }
 // Hash is the keyed hash of the table, for keys of the caller's own.
 func (t *Table) Hash() Hasher { return t.keys }
 
-// Capacity is the number of slots; Live how many are in use.
+// Capacity is the number of slots.
 func (t *Table) Capacity() int { return t.slots }
 
 // Live is the number of transactions.
 func (t *Table) Live() int { return int(t.live.Load()) }
+
+// Bytes is the size of the buffers in use.
+func (t *Table) Bytes() int64 { return t.bytes.used.Load() }
+
+// ByteLimit is the most bytes of stored messages at one time.
+func (t *Table) ByteLimit() int64 { return t.bytes.limit }
 
 // Stats are the figures of a table at one moment.
 type Stats struct {
