@@ -1,6 +1,7 @@
 package bake
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -68,7 +69,7 @@ func Seal(p *plan.Plan, s *spec.Spec) ([]File, error) {
 	}
 	p.Files = make([]plan.FileSum, 0, len(files))
 	for _, f := range files {
-		p.Files = append(p.Files, sum(f))
+		p.Files = append(p.Files, sum(f, p.SpecDigest))
 	}
 	p.Complete = true
 	return files, nil
@@ -84,20 +85,22 @@ func Verify(p *plan.Plan, files []File) error {
 		return fmt.Errorf("plan of %s lists %d files, the spec gives %d: make the plan again", p.Appliance.Name, len(p.Files), len(files))
 	}
 	for i, f := range files {
-		if got := sum(f); got != p.Files[i] {
+		if got := sum(f, p.SpecDigest); got != p.Files[i] {
 			return fmt.Errorf("file %s is not the one the plan lists: make the plan again with this version of Trunkline", f.Path)
 		}
 	}
 	return nil
 }
 
-func sum(f File) plan.FileSum {
+func sum(f File, digest string) plan.FileSum {
 	data, mode := f.Data, fmt.Sprintf("%04o", f.Mode.Perm())
 	if f.Link != "" {
 		data, mode = []byte(f.Link), ""
 	}
 	h := sha256.Sum256(data)
-	return plan.FileSum{Path: f.Path, Mode: mode, Link: f.Link, Size: len(data), SHA256: hex.EncodeToString(h[:])}
+	content := sha256.Sum256(bytes.ReplaceAll(data, []byte(digest), nil))
+	return plan.FileSum{Path: f.Path, Mode: mode, Link: f.Link, Size: len(data),
+		SHA256: hex.EncodeToString(h[:]), Content: hex.EncodeToString(content[:])}
 }
 
 func text(name, body string) File { return File{Path: name, Mode: 0o644, Data: []byte(body)} }

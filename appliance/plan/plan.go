@@ -43,6 +43,9 @@ type FileSum struct {
 	Link   string `json:"link,omitempty"`
 	Size   int    `json:"size"`
 	SHA256 string `json:"sha256"` // hex, of the bytes (of the target for a link)
+	// Content is SHA256 of the bytes without the spec's digest, which most files
+	// name: it tells a file that changed from one that only names another spec.
+	Content string `json:"content,omitempty"`
 }
 
 // Encode renders p as JSON: indented, ending in a newline.

@@ -1,0 +1,140 @@
+package diff
+
+import (
+	"path"
+	"strings"
+)
+
+// Rule is one row of the impact table.
+type Rule struct {
+	Path   string // of a field in appliance.json, objects of a list as []
+	Group  Group
+	Impact Impact // the least that could bring a change of it in
+	OnAdd  Impact // of what is only added; empty: as Impact
+	// Host is what it takes today where sbcd runs on a host from a baked tree
+	// (`trunkline bake`): sbcd reads its configuration at start, `sbcd firewall`
+	// loads the packet filter into the running kernel.
+	Host Impact
+	How  string // what taking it up means
+	Unit string // of the value
+	// Guard: without this (false, 0 or gone) something is unbounded or open. Its
+	// end is a removal.
+	Guard bool
+}
+
+// Rules is the impact table. A field without a row of its own has that of the
+// nearest row above it ("dispatchers[].probe" for "dispatchers[].probe.from").
+var Rules = []Rule{
+	{Path: "name", Group: Machine, Impact: Reboot, Host: Restart, How: "the host name is set at boot"},
+	{Path: "site", Group: Machine, Impact: Live, Host: Restart, How: "a label in status and metrics"},
+	{Path: "format_version", Group: Machine, Impact: Reboot, Host: Restart, How: "sbcd of another version reads it"},
+
+	{Path: "hardware.threads", Group: Machine, Impact: Reboot, Host: Restart, How: "another machine"},
+	{Path: "hardware.memory_bytes", Group: Machine, Impact: Reboot, Host: Restart, How: "another machine", Unit: "B"},
+	{Path: "hardware.nics[]", Group: Machine, Impact: Reboot, Host: Reboot, How: "interfaces get their names at boot"},
+	{Path: "hardware.nics[].addresses", Group: Machine, Impact: Restart, OnAdd: Live, Host: Restart,
+		How: "an address can be added to a running interface; one taken away closes the sockets bound to it"},
+
+	{Path: "listeners[]", Group: Listeners, Impact: Restart, OnAdd: Live, Host: Restart,
+		How: "a new socket can be bound beside the others; one that goes takes the transactions on it along"},
+	{Path: "listeners[].nic", Group: Listeners, Impact: Restart, Host: Restart, How: "the socket is bound anew"},
+	{Path: "listeners[].transport", Group: Listeners, Impact: Restart, Host: Restart, How: "the socket is bound anew"},
+	{Path: "listeners[].address", Group: Listeners, Impact: Restart, Host: Restart, How: "the socket is bound anew; calls in progress know the old one"},
+	{Path: "listeners[].advertise", Group: Listeners, Impact: Restart, Host: Restart, How: "calls in progress carry the old name in their Record-Route"},
+	{Path: "listeners[].sources", Group: Listeners, Impact: Live, Host: Restart, How: "firewall: one transaction; sbcd: a table swapped"},
+	{Path: "listeners[].peers", Group: Listeners, Impact: Live, Host: Restart, How: "firewall: one transaction; sbcd: a table swapped"},
+	{Path: "listeners[].workers", Group: Sizing, Impact: Restart, Host: Restart, How: "a socket is bound for each worker at start"},
+	{Path: "listeners[].socket_count", Group: Sizing, Impact: Restart, Host: Restart, How: "all sockets of a group are bound at start"},
+	{Path: "listeners[].recv_buffer", Group: Sizing, Impact: Restart, Host: Restart, How: "given to a socket when it is bound", Unit: "B"},
+	{Path: "listeners[].send_buffer", Group: Sizing, Impact: Restart, Host: Restart, How: "given to a socket when it is bound", Unit: "B"},
+	{Path: "listeners[].max_message", Group: Listeners, Impact: Restart, Host: Restart, How: "workers take their buffers at start", Unit: "B"},
+
+	{Path: "dispatchers[]", Group: Calls, Impact: Live, Host: Restart, How: "a table swapped; calls in progress keep their destination"},
+	{Path: "dispatchers[].probe", Group: Calls, Impact: Live, Host: Restart, How: "from the next probe on", Guard: true},
+	{Path: "dispatchers[].failover", Group: Calls, Impact: Live, Host: Restart, How: "from the next attempt on"},
+	{Path: "dispatchers[].failover.on_timeout", Group: Calls, Impact: Live, Host: Restart, How: "from the next attempt on", Guard: true},
+	{Path: "routes[]", Group: Calls, Impact: Live, Host: Restart, How: "a table swapped: from the next call on"},
+	{Path: "caches[]", Group: Calls, Impact: Live, Host: Restart, How: "loaded beside the old one, then swapped"},
+
+	{Path: "limits", Group: Calls, Impact: Live, Host: Restart, How: "from the next call on"},
+	{Path: "limits.cps", Group: Calls, Impact: Live, Host: Restart, How: "from the next call on", Unit: "calls/s", Guard: true},
+	{Path: "limits.concurrent_calls", Group: Calls, Impact: Live, Host: Restart, How: "from the next call on", Unit: "calls", Guard: true},
+	{Path: "limits.burst", Group: Calls, Impact: Live, Host: Restart, How: "from the next call on", Unit: "calls"},
+	{Path: "limits.retry_after", Group: Calls, Impact: Live, Host: Restart, How: "from the next call on", Unit: "s"},
+	{Path: "transaction", Group: Calls, Impact: Live, Host: Restart, How: "of new transactions; those in progress keep theirs"},
+
+	{Path: "state.transactions", Group: Sizing, Impact: Restart, Host: Restart, How: "slots are laid out at start", Unit: "slots"},
+	{Path: "state.message_bytes", Group: Sizing, Impact: Restart, Host: Restart, How: "laid out at start", Unit: "B"},
+	{Path: "state.calls", Group: Sizing, Impact: Restart, Host: Restart, How: "slots are laid out at start", Unit: "slots"},
+	{Path: "state.high_water", Group: Sizing, Impact: Live, Host: Restart, How: "from the next call on"},
+	{Path: "state.budget_bytes", Group: Sizing, Impact: Restart, Host: Restart, How: "laid out at start", Unit: "B"},
+	{Path: "state.process_memory", Group: Sizing, Impact: Restart, Host: Restart, How: "in the environment of the service", Unit: "B"},
+
+	{Path: "control", Group: Machine, Impact: Restart, Host: Restart, How: "the control socket is opened at start"},
+	{Path: "firewall", Group: Listeners, Impact: Live, Host: Live, How: "the whole ruleset is replaced in one transaction"},
+	{Path: "firewall.enabled", Group: Listeners, Impact: Live, Host: Live, How: "the whole ruleset is replaced in one transaction", Guard: true},
+	{Path: "firewall.source_rate", Group: Listeners, Impact: Live, Host: Live, How: "the whole ruleset is replaced in one transaction", Unit: "packets/s", Guard: true},
+	{Path: "firewall.source_burst", Group: Listeners, Impact: Live, Host: Live, How: "the whole ruleset is replaced in one transaction", Unit: "packets"},
+	{Path: "firewall.icmp_rate", Group: Listeners, Impact: Live, Host: Live, How: "the whole ruleset is replaced in one transaction", Unit: "packets/s"},
+
+	// Beyond appliance.json: what the budget puts into other files, or tells.
+	{Path: "sysctls[]", Group: Sizing, Impact: Restart, Host: Restart, How: "sockets take their limits when they are bound"},
+	{Path: "budget", Group: Sizing, Impact: None, Host: None, How: "a figure of the plan"},
+	{Path: "budget.open_files", Group: Sizing, Impact: Restart, Host: Restart, How: "a limit of the service"},
+}
+
+// fileRules is the same for files of the config layer, by pattern (path.Match).
+// What the rules above know more exactly is judged by them.
+var fileRules = []Rule{
+	{Path: "etc/trunkline/appliance.json", Impact: None, How: "see the changes above"},
+	{Path: "etc/trunkline/caches/*", Impact: Live, Host: Restart, How: "loaded beside the old table, then swapped"},
+	{Path: "etc/nftables/*", Impact: Live, Host: Live, How: "the whole ruleset is replaced in one transaction"},
+	{Path: "etc/sysctl.d/*", Impact: Restart, Host: Restart, How: "sockets take their limits when they are bound"},
+	{Path: "etc/systemd/system/sbcd.service.d/*", Impact: Restart, Host: Restart, How: "limits and environment of the service"},
+	{Path: "etc/systemd/network/*.network", Impact: Restart, OnAdd: Reboot, Host: Restart, How: "networkd reads it anew; an address taken away closes the sockets bound to it"},
+	{Path: "etc/systemd/network/*.link", Impact: Reboot, Host: Reboot, How: "interfaces get their names at boot"},
+	{Path: "etc/hostname", Impact: Reboot, Host: Restart, How: "the host name is set at boot"},
+}
+
+// unknown is for what no row covers: the safe side.
+var unknown = Rule{Group: Machine, Impact: Reboot, Host: Reboot, How: "not in the impact table"}
+
+// ruleOf finds the row of a field.
+func ruleOf(p string) (Rule, bool) {
+	for p != "" {
+		for _, r := range Rules {
+			if r.Path == p {
+				return r, true
+			}
+		}
+		// One step up: "a[].b" -> "a[]", "a[]" -> "".
+		i := strings.LastIndexByte(p, '.')
+		if i < 0 {
+			break
+		}
+		p = p[:i]
+		// Guards and units are those of the very field.
+		if r, ok := ruleOf(p); ok {
+			r.Guard, r.Unit, r.OnAdd = false, "", ""
+			return r, true
+		}
+	}
+	return unknown, false
+}
+
+func fileRuleOf(name string) Rule {
+	for _, r := range fileRules {
+		if ok, err := path.Match(r.Path, name); ok && err == nil {
+			return r
+		}
+	}
+	return unknown
+}
+
+// on is the impact of an action.
+func (r Rule) on(action string) Impact {
+	if action == Add && r.OnAdd != "" {
+		return r.OnAdd
+	}
+	return r.Impact
+}
