@@ -102,7 +102,10 @@ func testPackages(t *testing.T) []Package {
 			file("usr/lib/systemd/system-generators/systemd-getty-generator", 0o755, "x"),
 			file("usr/lib/sysusers.d/basic.conf", 0o644, "# the base\ng adm 4 -\ng nogroup 65534 -\nu root 0 - /root /bin/bash\nu sync 4:65534 - /bin /bin/sync\ng tty 5 -\n"),
 			file("usr/lib/sysusers.d/systemd-network.conf", 0o644, "u! systemd-network - \"systemd Network Management\"\nm systemd-network adm\n"),
-			file("usr/lib/tmpfiles.d/debian.conf", 0o644, "d /run/lock 1777 root root -   -\nL+ /etc/mtab - - - - ../proc/self/mounts\nd /etc/credstore 0700 root root\n")),
+			file("usr/lib/tmpfiles.d/debian.conf", 0o644, "d /run/lock 1777 root root -   -\nL+ /etc/mtab - - - - ../proc/self/mounts\nd /etc/credstore 0700 root root\nd /etc/open - root root\n"),
+			dir("etc/credstore", 0o755), dir("etc/open", 0o750),
+			symlink("etc/modules-load.d/modules.conf", "../modules"),
+			symlink("usr/lib/systemd/systemd-sysroot-fstab-check", "system-generators/systemd-fstab-generator")),
 		pkg(t, "systemd-boot-efi",
 			file("usr/lib/systemd/boot/efi/linuxx64.efi.stub", 0o644, "stub"), file("usr/lib/systemd/boot/efi/systemd-bootx64.efi", 0o644, "loader")),
 	}

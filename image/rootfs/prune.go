@@ -23,7 +23,7 @@ var programs = []string{
 var dropped = []string{
 	"boot/System.map-*", "boot/config-*",
 	"etc/apt", "etc/cron*", "etc/dpkg", "etc/init.d", "etc/issue", "etc/issue.net", "etc/kernel", "etc/ld.so.conf.d",
-	"etc/logrotate.d", "etc/motd", "etc/pam.d", "etc/profile.d", "etc/rc*.d", "etc/skel", "etc/ssh", "etc/update-motd.d", "etc/xdg",
+	"etc/logrotate.d", "etc/modules-load.d", "etc/motd", "etc/pam.d", "etc/profile.d", "etc/rc*.d", "etc/skel", "etc/ssh", "etc/update-motd.d", "etc/xdg",
 	"etc/ca-certificates*",
 	"home", "media", "mnt", "opt", "srv",
 	"usr/games", "usr/include", "usr/local", "usr/src",
@@ -37,7 +37,7 @@ var dropped = []string{
 	// Generators write units from what they find on the machine: consoles to log in
 	// on, partitions to mount, commands on the kernel command line. An appliance
 	// runs what was reviewed.
-	"usr/lib/systemd/system-generators",
+	"usr/lib/systemd/system-generators", "usr/lib/systemd/systemd-sysroot-fstab-check",
 	"usr/lib/systemd/user", "usr/lib/systemd/user-*", "usr/lib/systemd/user.conf.d",
 	"usr/lib/sysctl.d/README*", "usr/lib/tmpfiles.d/README*", "usr/lib/sysusers.d/README*",
 	"usr/lib/tmpfiles.d/*-shell-extra.conf", "usr/lib/tmpfiles.d/*-ssh-generator.conf",

@@ -42,7 +42,14 @@ func (t *Tree) tmpfilesLine(line string) error {
 		if err != nil {
 			return err
 		}
-		return t.Mkdir(target, fsMode(mode))
+		if err := t.Mkdir(target, fsMode(mode)); err != nil {
+			return err
+		}
+		// One that a package brings gets the mode too, unless '-' or ':' spare it.
+		if f[2] != "-" && !strings.Contains(f[2], ":") {
+			t.nodes[target].Mode = fsMode(mode)
+		}
+		return nil
 	case "f":
 		if there {
 			return nil

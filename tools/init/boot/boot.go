@@ -7,7 +7,8 @@
 //
 // on the console and in the kernel log, waits [rebootAfter] and restarts the
 // machine; it never hangs and never offers a shell. Nothing of the root image is
-// writable afterwards: /etc is an overlay without upper layer, /var a tmpfs.
+// writable afterwards: /etc is an overlay without upper layer; /run, /var and
+// /dev/shm are bounded tmpfs from which nothing can be executed.
 //
 // The initrd must hold what package image/initrd writes: /modules/list,
 // /root.erofs, optionally /config/etc. The rules of the switch are the kernel's
@@ -57,7 +58,7 @@ func Main() {
 		{"loading modules", loadModules},
 		{"mounting the root image", mountRoot},
 		{"laying the config layer over /etc", mountConfig},
-		{"mounting /var", mountVar},
+		{"mounting /run, /var, /dev/shm", mountWritables},
 		{"switching to the root image", switchRoot},
 		{"starting systemd", execSystemd},
 	} {

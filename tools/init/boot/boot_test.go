@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"trunkline/image/initrd"
 )
@@ -33,6 +34,21 @@ func TestModuleFiles(t *testing.T) {
 	write("../../etc/passwd\n")
 	if _, err := moduleFiles(list); err == nil || !strings.Contains(err.Error(), "is not a file name") {
 		t.Errorf("error is %v", err)
+	}
+}
+
+// What can be written cannot be executed, holds no devices, and has a bound.
+func TestWritables(t *testing.T) {
+	const want = unix.MS_NODEV | unix.MS_NOSUID | unix.MS_NOEXEC
+	var dirs []string
+	for _, w := range writables() {
+		dirs = append(dirs, w.dir)
+		if w.flags != want || !strings.Contains(w.options, "size=") {
+			t.Errorf("%s: flags %#x, options %q", w.dir, w.flags, w.options)
+		}
+	}
+	if d := cmp.Diff([]string{"/dev/shm", "/sysroot/run", "/sysroot/var"}, dirs); d != "" {
+		t.Error(d)
 	}
 }
 

@@ -93,10 +93,36 @@ func mountConfig() error {
 		"lowerdir="+configEtc+":"+sysroot+"/etc")
 }
 
-// mountVar gives /var room for what lives until the next boot; systemd-tmpfiles
+// writable is one place of the running system that can be written to.
+type writable struct {
+	dir, options string
+	flags        uintptr
+}
+
+// writables are made here although systemd would make /run and /dev/shm too: its
+// own let programs run from them. Sizes bound what a fault may eat of the calls'
+// memory.
+func writables() []writable {
+	const flags = unix.MS_NODEV | unix.MS_NOSUID | unix.MS_NOEXEC
+	return []writable{
+		{"/dev/shm", "mode=1777,size=10%", flags},
+		{sysroot + "/run", "mode=0755,size=20%", flags},
+		{sysroot + "/var", "mode=0755,size=25%", flags},
+	}
+}
+
+// mountWritables gives room for what lives until the next boot; systemd-tmpfiles
 // fills it.
-func mountVar() error {
-	return mount("tmpfs", sysroot+"/var", "tmpfs", unix.MS_NODEV|unix.MS_NOSUID|unix.MS_NOEXEC, "mode=0755,size=25%")
+func mountWritables() error {
+	for _, w := range writables() {
+		if err := os.MkdirAll(w.dir, 0o755); err != nil {
+			return err
+		}
+		if err := mount("tmpfs", w.dir, "tmpfs", w.flags, w.options); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // switchRoot moves the kernel's file systems below the new root and the new root
