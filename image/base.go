@@ -8,7 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
+	"time"
 )
 
 // BaseFormatVersion is the version of base.json this code reads and writes.
@@ -139,6 +142,51 @@ func newBaseDir(cache string) (string, error) {
 	return tmp, os.Chmod(tmp, 0o755)
 }
 
+// keptBases is how many base layers stay in the cache, those used last: more
+// versions and profiles than a team moves between, and a bound on its size.
+const keptBases = 8
+
+// baseName is the name of a base layer's directory.
+var baseName = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// dropBases removes the base layers that were not used for longest. The caller
+// holds the cache's lock; a build that is just reading one of them finds it
+// damaged and makes it anew.
+func dropBases(cache string) error {
+	entries, err := os.ReadDir(cache)
+	if err != nil {
+		return err
+	}
+	used := map[string]time.Time{}
+	var names []string
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || !e.IsDir() || !baseName.MatchString(e.Name()) {
+			continue
+		}
+		names = append(names, e.Name())
+		used[e.Name()] = info.ModTime()
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return used[b].Compare(used[a]) })
+	for _, name := range names[min(keptBases, len(names)):] {
+		if err := os.RemoveAll(filepath.Join(cache, name)); err != nil {
+			return fmt.Errorf("removing one of long ago: %w", err)
+		}
+	}
+	return nil
+}
+
+// reuse loads a base layer of the cache and marks it as used now. A cache that can
+// only be read serves as well.
+func reuse(dir, digest string) (*layer, error) {
+	l, err := loadBase(dir, digest)
+	if err == nil {
+		now := time.Now()
+		_ = os.Chtimes(dir, now, now)
+	}
+	return l, err
+}
+
 // ensureBase returns the base layer of the request: from the cache, or built.
 func (b *builder) ensureBase(ctx context.Context, in inputs) (l *layer, reused bool, err error) {
 	b.step("base")
@@ -147,7 +195,7 @@ func (b *builder) ensureBase(ctx context.Context, in inputs) (l *layer, reused b
 	}
 	digest := in.digest()
 	dir := baseDir(b.BaseCacheDir, digest)
-	if l, err := loadBase(dir, digest); !errors.Is(err, errNoBase) {
+	if l, err := reuse(dir, digest); !errors.Is(err, errNoBase) {
 		return l, true, err
 	}
 	unlock, err := lockDir(ctx, b.BaseCacheDir)
@@ -156,9 +204,14 @@ func (b *builder) ensureBase(ctx context.Context, in inputs) (l *layer, reused b
 	}
 	defer unlock()
 	// Another build may have made it while this one waited.
-	if l, err := loadBase(dir, digest); !errors.Is(err, errNoBase) {
+	if l, err := reuse(dir, digest); !errors.Is(err, errNoBase) {
 		return l, true, err
 	}
-	l, err = b.buildBase(ctx, in)
-	return l, false, err
+	if l, err = b.buildBase(ctx, in); err != nil {
+		return nil, false, err
+	}
+	if err := dropBases(b.BaseCacheDir); err != nil {
+		return nil, false, fmt.Errorf("base layer: %w", err)
+	}
+	return l, false, nil
 }

@@ -179,6 +179,40 @@ func (*stopAt) Begin(debian.Package)          {}
 func (*stopAt) Advance(debian.Package, int64) {}
 func (*stopAt) End(debian.Package, error)     {}
 
+// The cache keeps the base layers used last, and nothing that is not one goes.
+func TestOldBasesGo(t *testing.T) {
+	r := request(t)
+	mine := filepath.Base(mustBuild(t, r).BaseDir)
+	if err := os.Mkdir(filepath.Join(r.BaseCacheDir, "notes"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	age := func(name string, hours int) {
+		when := time.Now().Add(-time.Duration(hours) * time.Hour)
+		if err := os.Chtimes(filepath.Join(r.BaseCacheDir, name), when, when); err != nil {
+			t.Fatal(err)
+		}
+	}
+	age(mine, 100)
+	want := []string{".lock", "notes", mine}
+	for i := range keptBases {
+		name := strings.Repeat(string(rune('0'+i)), 64)
+		if err := os.Mkdir(filepath.Join(r.BaseCacheDir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		age(name, i+1)
+		if i < keptBases-2 {
+			want = append(want, name)
+		}
+	}
+	mustBuild(t, r) // uses mine: it counts as new
+	r.SbcdPath = testProgram(t, t.TempDir(), "sbcd2")
+	want = append(want, filepath.Base(mustBuild(t, r).BaseDir))
+	slices.Sort(want)
+	if got := names(t, r.BaseCacheDir); !slices.Equal(got, want) {
+		t.Errorf("in the cache: %v\nwant %v", got, want)
+	}
+}
+
 func TestBuildsAtOnce(t *testing.T) {
 	r := request(t)
 	results := make(chan Result, 3)

@@ -40,9 +40,16 @@ func tool(t *testing.T, name string, args ...string) string {
 }
 
 func TestToolsReadTheDisk(t *testing.T) {
+	for name, esp := range map[string]int64{"smallest clusters": minESP, "clusters of 4 KiB": 300 * mib} {
+		t.Run(name, func(t *testing.T) { toolsReadTheDisk(t, esp) })
+	}
+}
+
+func toolsReadTheDisk(t *testing.T, size int64) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "edge.raw")
 	l := testLayout()
+	l.ESPBytes = size
 	if err := Write(path, l); err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +60,7 @@ func TestToolsReadTheDisk(t *testing.T) {
 		t.Errorf("partition 1:\n%s", out)
 	}
 	esp := filepath.Join(dir, "esp.img")
-	extract(t, path, esp, ESPSize(int64(len(l.UKI))))
+	extract(t, path, esp, size)
 	if out := tool(t, "fsck.vfat", "-n", "-v", esp); strings.Contains(out, "differences") {
 		t.Errorf("fsck.vfat:\n%s", out)
 	}
