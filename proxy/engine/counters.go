@@ -54,6 +54,7 @@ const (
 	cRefusedConcurrent
 	cRefusedHighWater
 	cRefusedState
+	cWithoutState
 	cNotStored
 	cSendErrors
 	cEventsLost
@@ -103,6 +104,7 @@ var counterNames = [numCounters]string{
 	cRefusedConcurrent:       "refused_concurrent_calls",
 	cRefusedHighWater:        "refused_high_water",
 	cRefusedState:            "refused_state_full",
+	cWithoutState:            "dialog_requests_without_state",
 	cNotStored:               "replies_not_stored",
 	cSendErrors:              "send_errors",
 	cEventsLost:              "log_events_lost",

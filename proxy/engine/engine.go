@@ -24,8 +24,10 @@
 //
 // A packet from a source its listener does not admit leaves no state and gets no
 // answer. A call ends exactly once (package call). Past the high-water mark of the
-// transaction table new calls get 503 with Retry-After, while dialogs go on; with
-// the table full, requests within dialogs are forwarded without state.
+// transaction table, in slots or in bytes of messages, new calls get 503 with
+// Retry-After, while dialogs go on. Half of what lies above the mark in bytes is for
+// the replies of what is in progress; requests within dialogs that find no slot or
+// no room below that are forwarded without state.
 //
 // Times are those of runtime.Transaction. InviteTimeout runs from an INVITE's
 // admission; a destination that has said no more than 100 by then is left for the
@@ -37,7 +39,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -68,7 +69,7 @@ type Engine struct {
 
 	table      *transaction.Table
 	slots      []slotData // beside the table's slots, guarded by their shards
-	highWater  int
+	marks      marks
 	calls      *call.Table
 	rate       *limit.Rate
 	concurrent *limit.Concurrent
@@ -117,10 +118,7 @@ func New(cfg *runtime.Appliance, router *route.Router, sets *dispatch.Sets, log 
 		return nil, err
 	}
 	e.slots = make([]slotData, e.table.Capacity())
-	e.highWater = e.table.Capacity()
-	if hw := cfg.State.HighWater; hw > 0 && hw < 1 {
-		e.highWater = int(math.Ceil(hw * float64(e.table.Capacity())))
-	}
+	e.marks = newMarks(cfg.State.HighWater, e.table)
 	e.rate = limit.NewRate(cfg.Limits.CPS, cfg.Limits.Burst)
 	e.concurrent = limit.NewConcurrent(cfg.Limits.ConcurrentCalls)
 	e.calls = call.New(call.Config{Calls: cfg.State.Calls, Lifetime: tr.CallLifetime.D(), Release: e.releaseCall})

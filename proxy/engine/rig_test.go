@@ -172,8 +172,16 @@ func nonZero(m map[string]uint64) map[string]uint64 {
 	return out
 }
 
-// count waits until a counter has reached n.
+// count waits until a counter has reached n, and sees that it is no more.
 func (r *rig) count(name string, n uint64) {
+	r.t.Helper()
+	if got := r.atLeast(name, n); got > n {
+		r.t.Errorf("counter %s is %d, want %d", name, got, n)
+	}
+}
+
+// atLeast waits until a counter has reached n.
+func (r *rig) atLeast(name string, n uint64) uint64 {
 	r.t.Helper()
 	until := time.Now().Add(patience)
 	for {
@@ -182,10 +190,7 @@ func (r *rig) count(name string, n uint64) {
 			r.t.Fatalf("no counter %q", name)
 		}
 		if got >= n {
-			if got > n {
-				r.t.Errorf("counter %s is %d, want %d", name, got, n)
-			}
-			return
+			return got
 		}
 		if time.Now().After(until) {
 			r.t.Fatalf("counter %s is %d, want %d; all: %v", name, got, n, nonZero(r.e.Stats().Counters))

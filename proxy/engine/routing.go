@@ -84,8 +84,8 @@ func (w *worker) inDialog(tx *transaction.Tx, f *face, upstream transaction.Endp
 	if method == message.BYE {
 		id = w.findCall(v)
 	}
-	if !w.open(tx, method, upstream) {
-		w.c.add(cRefusedState)
+	if e.table.Bytes() >= e.marks.dialogBytes || !w.open(tx, method, upstream) {
+		w.c.add(cWithoutState)
 		e.calls.Release(id, call.Bye)
 		w.forwardStateless(f, upstream, ro, hop)
 		return
@@ -128,7 +128,7 @@ func (w *worker) open(tx *transaction.Tx, method message.Method, upstream transa
 // through a dispatcher set. Refusals come cheapest first.
 func (w *worker) initial(tx *transaction.Tx, f *face, upstream transaction.Endpoint, ro routing) {
 	e, v := w.e, &w.v
-	if e.table.Live() >= e.highWater {
+	if e.crowded() {
 		w.refuse(upstream, 503, cRefusedHighWater)
 		return
 	}

@@ -50,7 +50,7 @@ func (e *Engine) Stats() Stats {
 		Counters:     sum(e.allWorkers()),
 		Transactions: e.table.Stats(),
 		Probes:       e.prober.Stats(),
-		HighWater:    e.highWater,
+		HighWater:    e.marks.slots,
 		Calls:        e.calls.Stats(),
 		Concurrent:   ConcurrentStats{Live: e.concurrent.Live(), Peak: e.concurrent.Peak(), Refused: e.concurrent.Refused()},
 	}
