@@ -86,7 +86,8 @@ type slot struct {
 	key      uint64
 	expires  int64
 	gen      uint32
-	same     uint32 // next call of the same key
+	same     uint32 // next call of the same key, each older than the one before
+	before   uint32 // the one that has this as its same
 	older    uint32 // list by age, for the lifetime
 	newer    uint32
 	dest     int32
@@ -116,6 +117,9 @@ type Table struct {
 	peak     atomic.Int64
 	ended    [NumCauses]atomic.Uint64
 }
+
+// endingLook bounds how many calls of one key Ending looks at.
+const endingLook = 16
 
 // maxShards bounds the shards of a table; the ID has room for this many.
 const maxShards = 64
@@ -166,9 +170,10 @@ func (t *Table) Register(key uint64, now int64) (ID, bool) {
 	s.free = c.same
 	c.key, c.dest, c.live, c.answered, c.ending = key, NoDestination, true, false, false
 	c.expires = now + t.lifetime
-	c.same = none
+	c.same, c.before = none, none
 	if first, ok := s.byKey[key]; ok {
 		c.same = first
+		s.slots[first].before = i
 	}
 	s.byKey[key] = i
 	c.older, c.newer = s.newest, none
@@ -240,7 +245,8 @@ func (t *Table) Answered(id ID) bool {
 
 // Ending finds the call of a key that a BYE is about to end, the youngest first.
 // Of several with one key it names each once before it names one again, so that as
-// many BYEs end as many calls, also when they are under way at the same time.
+// many BYEs end as many calls, also when they are under way at the same time. It
+// looks at endingLook calls at most: one sender may make any number with one key.
 func (t *Table) Ending(key uint64) (ID, bool) {
 	n := uint32(key & t.mask)
 	s := &t.shards[n]
@@ -251,8 +257,10 @@ func (t *Table) Ending(key uint64) (ID, bool) {
 		return 0, false
 	}
 	i := first
-	for i != none && s.slots[i].ending {
-		i = s.slots[i].same
+	for look := 0; i != none && s.slots[i].ending; look++ {
+		if i = s.slots[i].same; look == endingLook {
+			i = none
+		}
 	}
 	if i == none {
 		i = first
@@ -311,19 +319,16 @@ func (t *Table) ReleaseAll() int {
 // holds. The shard is locked.
 func (t *Table) end(s *shard, i uint32, cause Cause) {
 	c := &s.slots[i]
-	if first := s.byKey[c.key]; first == i {
-		if c.same == none {
-			delete(s.byKey, c.key)
-		} else {
-			s.byKey[c.key] = c.same
-		}
-	} else {
-		for j := first; j != none; j = s.slots[j].same {
-			if s.slots[j].same == i {
-				s.slots[j].same = c.same
-				break
-			}
-		}
+	switch {
+	case c.before != none:
+		s.slots[c.before].same = c.same
+	case c.same != none:
+		s.byKey[c.key] = c.same
+	default:
+		delete(s.byKey, c.key)
+	}
+	if c.same != none {
+		s.slots[c.same].before = c.before
 	}
 	if c.older != none {
 		s.slots[c.older].newer = c.newer
