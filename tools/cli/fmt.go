@@ -121,7 +121,7 @@ func (a *app) format(name string, src []byte) ([]byte, error) {
 	if !diags.HasErrors() {
 		return hclwrite.Format(src), nil
 	}
-	if err := spec.WriteDiagnostics(a.Stderr, map[string]*hcl.File{name: f}, diags, uint(width(a.Stderr)), a.color(a.Stderr)); err != nil {
+	if err := a.show(diags, map[string]*hcl.File{name: f}); err != nil {
 		return nil, err
 	}
 	return nil, errShown
@@ -166,6 +166,18 @@ func specFiles(p string, recursive bool) ([]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// mustBeDir refuses what is no directory.
+func mustBeDir(p string) error {
+	info, err := os.Stat(p)
+	if err != nil {
+		return fmt.Errorf("%s: %w", p, cause(err))
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s is a file, and a spec is a directory: name the directory (%s)", p, filepath.Dir(p))
+	}
+	return nil
 }
 
 // cause is a file error without the operation and the path.

@@ -29,7 +29,8 @@ func (a *app) root() *cobra.Command {
 	}
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
-	root.AddCommand(a.validate(), a.plan(), a.bake(), a.lock(), a.build(), a.boot(), a.fmt(), a.version())
+	root.AddCommand(a.validate(), a.plan(), a.bake(), a.lock(), a.build(), a.boot(), a.version())
+	root.AddCommand(a.fmt(), a.upgrade())
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return seeHelp(c, err) })
 	return root
 }
