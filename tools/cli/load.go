@@ -68,6 +68,11 @@ func (a *app) makePlan(dir string) (*planned, error) {
 	if err != nil {
 		return nil, err
 	}
+	return planSpec(s)
+}
+
+// planSpec sizes and plans a loaded spec and renders its files.
+func planSpec(s *spec.Spec) (*planned, error) {
 	p, err := plan.Make(s, sizing.Size(s, sizing.DefaultCoefficients()), plan.Options{Version: version})
 	if err != nil {
 		return nil, err

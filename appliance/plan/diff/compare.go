@@ -43,6 +43,7 @@ func Compare(a, b Input) (*Diff, error) {
 		FormatVersion: FormatVersion,
 		Before:        side(a), After: side(b),
 		Impact: None, Today: None,
+		Calls:    atRisk(a.Plan.Budget),
 		Changes:  append([]Change{}, w.out...),
 		Reach:    reach(a.Plan.Appliance, b.Plan.Appliance),
 		Ceilings: ceilings(a.Plan.Budget, b.Plan.Budget),
@@ -66,6 +67,11 @@ func (d *Diff) judge() {
 		d.Today = Reboot // every file is part of the image
 	}
 	d.Changed = len(d.Changes) > 0 || len(d.Reach) > 0 || len(d.Ceilings) > 0 || d.Today != None
+}
+
+func atRisk(b *sizing.Budget) CallsAtRisk {
+	up := math.Max(b.CallsHeld.Value-b.OfferedCalls.Value, 0)
+	return CallsAtRisk{SettingUp: up, Answered: b.CallsHeld.Value - up}
 }
 
 func side(in Input) Side {

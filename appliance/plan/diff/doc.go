@@ -45,6 +45,9 @@ type Diff struct {
 	Impact Impact `json:"impact"`
 	// Today is what today's appliance needs to take the changes up.
 	Today Impact `json:"today"`
+	// Calls is how many calls there are at any moment at the planned load before
+	// the change: what a restart or a reboot meets.
+	Calls CallsAtRisk `json:"calls"`
 
 	Changes  []Change        `json:"changes"` // by group in the order of Groups, removals first
 	Reach    []Reach         `json:"reach"`
@@ -61,6 +64,12 @@ type Side struct {
 	Trunkline  string `json:"trunkline"`
 	Errored    bool   `json:"errored"`
 	Verdict    string `json:"verdict"`
+}
+
+// CallsAtRisk are calls at the planned load.
+type CallsAtRisk struct {
+	SettingUp float64 `json:"setting_up"` // not answered yet: lost by a restart or a reboot
+	Answered  float64 `json:"answered"`   // go on; their next request is answered once sbcd is ready again
 }
 
 // Actions.

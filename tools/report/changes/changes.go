@@ -1,0 +1,313 @@
+// Package changes renders a diff of two plans as plain text for people.
+//
+// The first line says how much changes and what it takes. Then come the changes
+// by decision, what is removed first and never cut short; each with its impact in
+// the first column. Text is a pure function of the diff and the options; it is
+// ASCII apart from what the specs bring, wraps at the width given and uses colour
+// only when asked to. Errors are those of the writer.
+package changes
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"trunkline/appliance/plan/diff"
+	"trunkline/appliance/sizing"
+)
+
+// Options choose how a diff is shown.
+type Options struct {
+	Width int  // columns; below 60: 80
+	Full  bool // everything: every figure, how a change is taken up, files line by line
+	Color bool // ANSI colours
+}
+
+// What the short view shows of one group at most, and of the ceilings. Removals
+// and who can reach what are never cut.
+const (
+	shortGroup    = 20
+	shortCeilings = 5
+)
+
+// Text writes d for people.
+func Text(w io.Writer, d *diff.Diff, o Options) error {
+	if o.Width < 60 {
+		o.Width = 80
+	}
+	v := &view{o: o, d: d}
+	v.head()
+	if d.Changed {
+		v.verdicts()
+		for _, g := range diff.Groups {
+			v.group(g)
+		}
+		v.ceilings()
+	}
+	v.findings()
+	v.files()
+	_, err := io.WriteString(w, v.b.String())
+	return err
+}
+
+type view struct {
+	o Options
+	d *diff.Diff
+	b strings.Builder
+}
+
+// enough says what an impact asks for.
+var enough = map[diff.Impact]string{
+	diff.None:    "nothing runs differently",
+	diff.Live:    "a reload would be enough, no call notices",
+	diff.Restart: "a restart of sbcd would be enough",
+	diff.Reboot:  "they need a reboot",
+}
+
+func (v *view) head() {
+	d := v.d
+	name := d.After.Appliance
+	if d.Before.Appliance != name {
+		name = d.Before.Appliance + " -> " + name
+	}
+	switch {
+	case !d.Changed && d.Before.SpecDigest == d.After.SpecDigest:
+		v.wrap(name+": no changes.", "", "  ", green)
+	case !d.Changed:
+		v.wrap(name+": no changes. The specs differ in their text alone, such as comments.", "", "  ", green)
+	default:
+		n := len(d.Changes)
+		for _, r := range d.Reach {
+			n += min(len(r.Lost), 1) // shown among the removals
+		}
+		v.wrap(fmt.Sprintf("%s: %s, %d of them removals; %s.", name, plural(n, "change"), v.removals(), enough[d.Impact]), "", "  ", bold)
+	}
+	rows := [][]string{}
+	for i, s := range []diff.Side{d.Before, d.After} {
+		state := "spec " + short(s.SpecDigest) + ", Trunkline " + s.Trunkline
+		if s.Errored {
+			state += ", cannot be built"
+		}
+		rows = append(rows, []string{[]string{"before", "after"}[i], s.Label, state})
+	}
+	v.table(rows)
+	if d.Today == diff.Reboot {
+		c := d.Calls
+		v.wrap(fmt.Sprintf("Today's appliance reads its configuration at boot alone: build a new image and reboot into it. At the planned load that meets %s being set up, which fail, and %s answered: those go on, but their next request waits until the appliance is ready.",
+			plural(int(c.SettingUp), "call"), sizing.Count(c.Answered)), "", "", "")
+	}
+	if d.After.Errored {
+		v.wrap("The plan after the change has errors: build refuses it.", "", "", red)
+	}
+}
+
+func (v *view) removals() int {
+	n := 0
+	for _, c := range v.d.Changes {
+		if c.Group == diff.Removals {
+			n++
+		}
+	}
+	for _, r := range v.d.Reach {
+		n += min(len(r.Lost), 1)
+	}
+	return n
+}
+
+func (v *view) verdicts() {
+	if v.d.Before.Verdict == v.d.After.Verdict {
+		return
+	}
+	v.title("What saturates first")
+	v.wrap("before: "+v.d.Before.Verdict, "  ", "    ", "")
+	v.wrap("after:  "+v.d.After.Verdict, "  ", "    ", "")
+}
+
+var titles = map[diff.Group]string{
+	diff.Removals:  "Removals",
+	diff.Sizing:    "Sizing",
+	diff.Machine:   "Machine",
+	diff.Listeners: "Listeners and firewall",
+	diff.Calls:     "Dispatchers, routes, limits and timers",
+}
+
+func (v *view) group(g diff.Group) {
+	var list []diff.Change
+	for _, c := range v.d.Changes {
+		if c.Group == g && (v.o.Full || c.Path != "budget.memory") {
+			list = append(list, c)
+		}
+	}
+	var lost, gained []diff.Reach
+	for _, r := range v.d.Reach {
+		if g == diff.Removals && len(r.Lost) > 0 {
+			lost = append(lost, r)
+		}
+		if g == diff.Listeners {
+			gained = append(gained, r)
+		}
+	}
+	if len(list)+len(lost)+len(gained) == 0 {
+		return
+	}
+	v.title(titles[g])
+	more := 0
+	if g != diff.Removals && !v.o.Full && len(list) > shortGroup {
+		more = len(list) - shortGroup
+		list = list[:shortGroup]
+	}
+	for _, c := range list {
+		v.change(c)
+	}
+	for _, r := range lost {
+		v.line(diff.Live, "-", fmt.Sprintf("way to %s: closed to %s", socket(r), strings.Join(r.Lost, ", ")), "")
+	}
+	if more > 0 {
+		v.wrap(fmt.Sprintf("and %d more: the full view shows them", more), "  ", "  ", dim)
+	}
+	if len(gained) > 0 {
+		v.wrap("Who can now reach what:", "  ", "  ", bold)
+		for _, r := range gained {
+			v.wrap(socket(r), "    ", "      ", "")
+			if len(r.Gained) > 0 {
+				v.wrap("+ "+strings.Join(r.Gained, ", "), "      ", "        ", yellow)
+			}
+			if len(r.Lost) > 0 {
+				v.wrap("- "+strings.Join(r.Lost, ", "), "      ", "        ", red)
+			}
+		}
+	}
+}
+
+func socket(r diff.Reach) string { return r.Listener + " " + r.Socket }
+
+var marks = map[string]string{diff.Add: "+", diff.Remove: "-", diff.Modify: "~"}
+
+func (v *view) change(c diff.Change) {
+	what := c.Object
+	switch {
+	case c.Field == "":
+		if c.Summary != "" {
+			what += ": " + c.Summary
+		}
+	default:
+		if what != "" {
+			what += " "
+		}
+		what += c.Field + ": " + step(c, v.o.Full)
+	}
+	mark := marks[c.Action]
+	if c.Group == diff.Removals {
+		mark = "-"
+	}
+	v.line(c.Impact, mark, what, c.How)
+}
+
+// line is one change: impact, mark, text; in the full view with how it is taken up.
+func (v *view) line(i diff.Impact, mark, text, how string) {
+	word := string(i)
+	if i == diff.None {
+		word = ""
+	}
+	code := map[string]string{"+": green, "-": red}[mark]
+	v.wrap(text, fmt.Sprintf("  %-7s  %s ", word, mark), strings.Repeat(" ", 13), code)
+	if v.o.Full && how != "" && i != diff.None {
+		v.wrap(how, strings.Repeat(" ", 13), strings.Repeat(" ", 13), dim)
+	}
+}
+
+func (v *view) ceilings() {
+	list := v.d.Ceilings
+	if len(list) == 0 {
+		return
+	}
+	v.title("Ceilings")
+	more := 0
+	if !v.o.Full && len(list) > shortCeilings {
+		more = len(list) - shortCeilings
+		list = list[:shortCeilings]
+	}
+	rows := [][]string{{"resource", "before", "after"}}
+	at := func(value, head float64, axis string) string {
+		if value == 0 && head == 0 {
+			return "none"
+		}
+		unit := " calls/s"
+		if axis == sizing.AxisConcurrent {
+			unit = " calls"
+		}
+		return fmt.Sprintf("%s%s (%.2fx)", sizing.Count(value), unit, head)
+	}
+	for _, c := range list {
+		rows = append(rows, []string{c.Resource, at(c.Before, c.HeadroomBefore, c.Axis), at(c.After, c.HeadroomAfter, c.Axis)})
+	}
+	v.table(rows)
+	if more > 0 {
+		v.wrap(fmt.Sprintf("and %d more with more headroom", more), "  ", "  ", dim)
+	}
+}
+
+func (v *view) findings() {
+	f := v.d.Findings
+	if len(f.New)+len(f.Resolved) == 0 {
+		return
+	}
+	v.title("Findings")
+	show := func(mark string, list []diff.Finding, detail bool) {
+		for _, x := range list {
+			at := ""
+			if x.At != "" && detail {
+				at = " (" + x.At + ")"
+			}
+			v.wrap(fmt.Sprintf("%s %s: %s%s", mark, x.Severity, x.Summary, at), "  ", "    ", severity(x.Severity, detail))
+			if detail {
+				v.wrap(x.Detail, "    ", "    ", "")
+			}
+		}
+	}
+	show("+", f.New, true)
+	show("- no longer,", f.Resolved, false)
+}
+
+func (v *view) files() {
+	var shown []diff.FileChange
+	same := 0
+	for _, f := range v.d.Files {
+		if f.DigestOnly {
+			same++
+			continue
+		}
+		shown = append(shown, f)
+	}
+	if len(v.d.Files) == 0 {
+		return
+	}
+	v.title("Files of the config layer")
+	for _, f := range shown {
+		text := "/" + f.Path
+		if v.o.Full {
+			text += "  " + digests(f)
+		}
+		v.line(f.Impact, marks[f.Action], text, f.How)
+		if v.o.Full {
+			for l := range strings.Lines(f.Lines) {
+				code := map[byte]string{'+': green, '-': red, '@': dim}[l[0]]
+				v.b.WriteString("      " + v.paint(strings.TrimRight(l, "\n"), code) + "\n")
+			}
+		}
+	}
+	if same > 0 {
+		v.wrap(plural(same, "file")+" more: only the spec digest in the head", "  ", "  ", dim)
+	}
+}
+
+func digests(f diff.FileChange) string {
+	before, after := "none", "none"
+	if f.Before != "" {
+		before = short(f.Before)
+	}
+	if f.After != "" {
+		after = short(f.After)
+	}
+	return before + " -> " + after
+}
