@@ -76,7 +76,9 @@ func (w *worker) forwardStateless(f *face, upstream transaction.Endpoint, ro rou
 	w.key = append(w.key, v.Get(v.CallID)...)
 	w.key = append(w.key, 0)
 	w.key = append(w.key, v.Get(v.From.Tag)...)
-	w.key = append(w.key, byte(v.Method))
+	// CANCEL and the ACK of a non-2xx must get the branch their INVITE got (16.11);
+	// the ACK of a 2xx differs from it in the branch it came with.
+	w.key = append(w.key, byte(transactionMethod(v.Method)))
 	w.via = append(w.via[:0], e.dir.faces[hop.Listener].viaHead...)
 	w.via = e.table.AppendStatelessBranch(w.via, e.table.Hash().Sum(w.key), f.index)
 	w.via = append(w.via, "\r\n"...)
@@ -127,12 +129,17 @@ func (w *worker) writeCancel(tx transaction.Tx, attempt int) {
 	w.sendTo(tx.Attempts[attempt].To, w.out)
 }
 
+// transactionMethod is the method of the transaction a request belongs to.
+func transactionMethod(m message.Method) message.Method {
+	if m == message.ACK || m == message.CANCEL {
+		return message.INVITE
+	}
+	return m
+}
+
 // serverKey is the key of the server transaction a request belongs to (17.2.3).
 func (w *worker) serverKey(v *message.View) uint64 {
-	m := v.Method
-	if m == message.ACK || m == message.CANCEL {
-		m = message.INVITE
-	}
+	m := transactionMethod(v.Method)
 	name := m.String()
 	branch := v.Get(v.Via.Branch)
 	if m == message.MethodOther {

@@ -248,6 +248,36 @@ func TestHighWater(t *testing.T) {
 	c.reply(200, "BYE")
 }
 
+// What belongs to an INVITE that left no state follows it under the same branch
+// (16.10, 16.11), and its replies come back.
+func TestInviteWithoutState(t *testing.T) {
+	r := newRig(t, 1, func(a *runtime.Appliance) { a.State.Transactions = 1 })
+	c, uas, _ := r.answerCall()
+	r.settle(1)
+	held := r.alice.newCall(r.out)
+	held.invite("")
+	waiting := uas.request("INVITE")
+	defer uas.respond(waiting, 486, "Busy Here")
+	c.inDialog("INVITE", "", sdp)
+	inv := uas.request("INVITE")
+	r.count("dialog_requests_without_state", 1)
+	uas.respond(inv, 180, "Ringing")
+	c.reply(180, "INVITE")
+	c.hop("CANCEL")
+	cancel := uas.request("CANCEL")
+	if cancel.all("Via")[0] != inv.all("Via")[0] || len(cancel.all("Route")) != 0 {
+		t.Errorf("CANCEL has Via %q, its INVITE had %q", cancel.all("Via")[0], inv.all("Via")[0])
+	}
+	uas.respond(cancel, 200, "OK")
+	c.reply(200, "CANCEL")
+	uas.respond(inv, 487, "Request Terminated")
+	c.reply(487, "INVITE")
+	c.hop("ACK")
+	if ack := uas.request("ACK"); ack.all("Via")[0] != inv.all("Via")[0] {
+		t.Errorf("ACK has Via %q, its INVITE had %q", ack.all("Via")[0], inv.all("Via")[0])
+	}
+}
+
 func TestNoRoute(t *testing.T) {
 	r := newRig(t, 1, func(a *runtime.Appliance) { a.Routes[0].Prefix = "+1" })
 	c := r.alice.newCall(r.out)

@@ -16,7 +16,7 @@ func (w *worker) request(f *face, src netip.AddrPort) {
 		w.ack(f, upstream)
 		return
 	case message.CANCEL:
-		w.cancel(upstream)
+		w.cancel(f, upstream)
 		return
 	}
 	tx := w.e.table.Lock(w.serverKey(v))
@@ -172,12 +172,19 @@ func (w *worker) ack(f *face, upstream transaction.Endpoint) {
 }
 
 // cancel handles a CANCEL: it is answered here, and the attempt under way is
-// cancelled as soon as that is allowed (16.10).
-func (w *worker) cancel(upstream transaction.Endpoint) {
+// cancelled as soon as that is allowed (16.10). One within a dialog whose INVITE
+// left no state follows it.
+func (w *worker) cancel(f *face, upstream transaction.Endpoint) {
 	tx := w.e.table.Lock(w.serverKey(&w.v))
 	defer tx.Unlock()
-	if !tx.Found() || !tx.Invite {
-		w.refuse(upstream, 481, cRefusedNoDialog)
+	if !tx.Found() {
+		ro := w.routing(f)
+		hop, code, _ := w.nextHop(f, ro)
+		if !ro.inDialog || code != 0 || w.v.MaxForwards == 0 {
+			w.refuse(upstream, 481, cRefusedNoDialog)
+			return
+		}
+		w.forwardStateless(f, upstream, ro, hop)
 		return
 	}
 	w.reject(upstream, 200, nil)
