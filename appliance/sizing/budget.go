@@ -59,6 +59,7 @@ const (
 	SeverityError   = "error" // the spec cannot be carried by the hardware; build refuses
 	SeverityWarning = "warning"
 	SeverityNote    = "note"
+	SeverityWaived  = "waived" // accepted by a waiver of the spec: shown, not counted
 )
 
 // Finding is something the reader of a plan must know, with the line it is about.
@@ -69,6 +70,10 @@ type Finding struct {
 	Detail   string    `json:"detail"` // ends with what to do
 	Subject  hcl.Range `json:"-"`
 	At       string    `json:"at,omitempty"` // "file.hcl:12"
+
+	Item   string `json:"item,omitempty"`   // name of the block it is about; a waiver's scope
+	Source string `json:"source,omitempty"` // where the rule comes from, for findings of policies
+	Waiver string `json:"waiver,omitempty"` // until when, and why, it is waived
 }
 
 // Budget is a sized appliance.
