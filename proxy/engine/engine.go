@@ -11,6 +11,10 @@
 // record-routes every dialog it creates (twice when it leaves by another listener
 // than it came in by: outgoing on top).
 //
+// A request come back unchanged is refused as a loop (16.3 step 4). A merged one
+// (8.2.2.2), which forked before it came here, is for its server to refuse: a proxy
+// takes each branch for a request of its own.
+//
 // # Promises
 //
 // No goroutine is started, no lock shared by all workers is taken, nothing is

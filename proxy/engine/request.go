@@ -19,6 +19,10 @@ func (w *worker) request(f *face, src netip.AddrPort) {
 		w.cancel(f, upstream)
 		return
 	}
+	if w.looped(v) {
+		w.refuse(upstream, 482, cRefusedLoop)
+		return
+	}
 	tx := w.e.table.Lock(w.serverKey(v))
 	defer tx.Unlock()
 	if tx.Found() {
