@@ -7,8 +7,10 @@
 // same request gives the same bytes whatever the directory, time, umask, locale
 // or number of CPUs. A base layer is kept in a cache directory under the digest
 // of its inputs and used again, checked, by every build with the same inputs; a
-// damaged one is built anew. Outputs and cache entries appear whole, by rename,
-// or not at all.
+// damaged one is built anew, and the layers used last stay. The inputs include the
+// code: our sources, and the versions of Go and of the modules that shape bytes.
+// Outputs and cache entries appear whole, by rename, or not at all; what a killed
+// build leaves beside them goes with the next one.
 //
 // Sizes are bytes, digests lower-case hexadecimal SHA-256.
 package image
