@@ -77,9 +77,9 @@ func compile(s *spec.Spec, b *sizing.Budget) (*runtime.Appliance, error) {
 	}
 
 	var errs []error
-	peers := map[string][]netip.Prefix{}
+	paths, peers := sizing.NewPaths(s), map[string][]netip.Prefix{}
 	for _, d := range s.Dispatchers {
-		rd, err := dispatcher(s, d, peers)
+		rd, err := dispatcher(paths, d, peers)
 		errs = append(errs, err)
 		a.Dispatchers = append(a.Dispatchers, rd)
 	}
@@ -140,7 +140,7 @@ func prefixes(in []netip.Prefix) []netip.Prefix {
 
 // dispatcher compiles one set and adds its destinations to the peers of the
 // listeners that reach them.
-func dispatcher(s *spec.Spec, d *spec.Dispatcher, peers map[string][]netip.Prefix) (runtime.Dispatcher, error) {
+func dispatcher(paths *sizing.Paths, d *spec.Dispatcher, peers map[string][]netip.Prefix) (runtime.Dispatcher, error) {
 	out := runtime.Dispatcher{
 		Name: d.Name, ID: d.ID, Algorithm: d.Algorithm,
 		Failover: runtime.Failover{On: spans(d.Failover.On), OnTimeout: d.Failover.OnTimeout, Never: append([]int{}, d.Failover.Never...)},
@@ -154,7 +154,7 @@ func dispatcher(s *spec.Spec, d *spec.Dispatcher, peers map[string][]netip.Prefi
 	}
 	var errs []error
 	for _, x := range d.Destinations {
-		l := sizing.ListenerOf(s, x)
+		l := paths.Listener(x)
 		if l == nil {
 			errs = append(errs, fmt.Errorf("%sdestination %q of dispatcher %q: no listener speaks the address family of %s: add a listener on such an address", position(x), x.Name, d.Name, x.Address.Addr()))
 			continue

@@ -107,10 +107,12 @@ func (z *sizer) cpuCeilings() {
 			continue
 		}
 		w := z.b.Listeners[i].Workers
-		remedy := fmt.Sprintf("raise hardware.cpu.cores from %d to %d", h.Cores, z.coresForWorker(i, w.Value, cost/util.Value)) + where(h.CPURange)
+		var remedy string
 		if f.l.Workers > 0 {
 			remedy = fmt.Sprintf("raise workers of listener %q from %d to %d", f.l.Name, f.l.Workers, max(f.l.Workers+1, int(whole(z.t.cps.Value*cost/util.Value))))
 			remedy += where(f.l.WorkersRange)
+		} else {
+			remedy = fmt.Sprintf("raise hardware.cpu.cores from %d to %d", h.Cores, z.coresForWorker(i, w.Value, cost/util.Value)) + where(h.CPURange)
 		}
 		// Fixed workers are a choice of the spec: workerFindings judges them.
 		z.add(rung{resource: "workers of listener " + f.l.Name, axis: AxisCPS, hardware: f.l.Workers == 0, told: f.l.Workers > 0,
@@ -133,10 +135,7 @@ func (z *sizer) coresFor(cores int) int {
 func (z *sizer) coresForWorker(i int, has, cost float64) int {
 	h := z.s.Hardware
 	need := math.Max(has+1, whole(z.t.cps.Value*cost))
-	threads := 0
-	for _, n := range z.shareOut(1<<16, func(n []int) bool { return float64(n[i]) >= need }) {
-		threads += n
-	}
+	threads := z.threadsFor(i, need)
 	tpc := max(h.ThreadsPerCore, 1)
 	return max(h.Cores+1, (threads+tpc-1)/tpc)
 }

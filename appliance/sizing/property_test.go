@@ -100,6 +100,31 @@ func TestMoreHardwareNeverCarriesLess(t *testing.T) {
 	}
 }
 
+// threadsFor counts what shareOut would give out step by step.
+func TestThreadsFor(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for range rounds {
+		z := &sizer{s: random(r), c: DefaultCoefficients(), b: &Budget{}}
+		z.traffic()
+		for i, f := range z.t.listeners {
+			if f.l.Workers > 0 || f.l.Address.IsLoopback() {
+				continue
+			}
+			want, threads := 2+r.IntN(8), 0
+			for n := []int{}; len(n) == 0 || n[i] < want; threads++ {
+				n = z.shareOut(threads)
+			}
+			sum := 0
+			for _, n := range z.shareOut(threads - 1) {
+				sum += n
+			}
+			if got := z.threadsFor(i, float64(want)); got != sum {
+				t.Fatalf("%d workers for %s: %d threads, step by step %d", want, f.l.Name, got, sum)
+			}
+		}
+	}
+}
+
 // A thread more costs the memory of its worker, and no more than that.
 func TestThreadsCostTheirWorkersOnly(t *testing.T) {
 	s := edge()

@@ -97,7 +97,7 @@ func TestState(t *testing.T) {
 	}
 }
 
-func TestListenerOf(t *testing.T) {
+func TestPaths(t *testing.T) {
 	s := edge()
 	s.Hardware.NICs = append(s.Hardware.NICs, &spec.NIC{Name: "lan", Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24"), netip.MustParsePrefix("10.0.1.1/24")}})
 	s.Listeners = append(s.Listeners,
@@ -113,13 +113,13 @@ func TestListenerOf(t *testing.T) {
 		{"[2001:db8:f::1]:5060", "", "six"},
 		{"127.0.0.9:5060", "", "loop"},
 	} {
-		l := ListenerOf(s, &spec.Destination{Address: netip.MustParseAddrPort(c.addr), Listener: c.named})
+		l := NewPaths(s).Listener(&spec.Destination{Address: netip.MustParseAddrPort(c.addr), Listener: c.named})
 		if l == nil || l.Name != c.want {
 			t.Errorf("%s via %q: %v, want %s", c.addr, c.named, l, c.want)
 		}
 	}
 	s.Listeners = s.Listeners[:2]
-	if l := ListenerOf(s, &spec.Destination{Address: netip.MustParseAddrPort("[2001:db8::9]:5060")}); l != nil {
+	if l := NewPaths(s).Listener(&spec.Destination{Address: netip.MustParseAddrPort("[2001:db8::9]:5060")}); l != nil {
 		t.Errorf("an IPv4 listener reaches IPv6: %v", l)
 	}
 }

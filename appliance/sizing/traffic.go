@@ -26,44 +26,6 @@ type flow struct {
 	out    Figure  // datagrams sent here per call of the whole appliance
 }
 
-// ListenerOf returns the listener that reaches d: the one the spec names, else
-// the one whose interface has d's network, else the first of d's address family.
-// It returns nil when no listener speaks the family.
-func ListenerOf(s *spec.Spec, d *spec.Destination) *spec.Listener {
-	if d.Listener != "" {
-		for _, l := range s.Listeners {
-			if l.Name == d.Listener {
-				return l
-			}
-		}
-	}
-	addr := d.Address.Addr().Unmap()
-	for _, l := range s.Listeners {
-		for _, n := range s.Hardware.NICs {
-			if n.Name != l.NIC {
-				continue
-			}
-			for _, p := range n.Addresses {
-				// The very address of the listener decides between two networks on one NIC.
-				if p.Addr() == l.Address && p.Contains(addr) {
-					return l
-				}
-			}
-		}
-	}
-	for _, l := range s.Listeners {
-		if l.Address.Is4() == addr.Is4() && l.Address.IsLoopback() == addr.IsLoopback() {
-			return l
-		}
-	}
-	for _, l := range s.Listeners {
-		if l.Address.Is4() == addr.Is4() {
-			return l
-		}
-	}
-	return nil
-}
-
 func (z *sizer) traffic() {
 	w, c := z.s.Workload, z.c
 	cps := stated("workload.cps", float64(w.CPS), "calls/s", w.Range)
@@ -88,8 +50,9 @@ func (z *sizer) traffic() {
 	t.perCallOut = figure("load.datagrams_out", "Datagrams sent per call", "datagrams", req.Value+repOut.Value,
 		"requests_in_per_call + replies_out_per_call", req, repOut)
 
+	egress := z.egress()
 	for _, l := range z.s.Listeners {
-		f := flow{l: l, share: l.Share, egress: z.egress(l)}
+		f := flow{l: l, share: l.Share, egress: egress[l]}
 		sh := stated("listener."+l.Name+".share", f.share, "1", l.ShareRange)
 		eg := Input{Name: "listener." + l.Name + ".egress", Value: f.egress, Unit: "1",
 			Source: "largest part of one dispatcher set reached through this listener"}
@@ -101,19 +64,17 @@ func (z *sizer) traffic() {
 	}
 }
 
-// egress is the largest part of any dispatcher set that l reaches: which set a
-// call takes is not known beforehand, so the worst one counts.
-func (z *sizer) egress(l *spec.Listener) float64 {
-	worst := 0.0
+// egress is, by listener, the largest part of any dispatcher set that it reaches:
+// which set a call takes is not known beforehand, so the worst one counts.
+func (z *sizer) egress() map[*spec.Listener]float64 {
+	paths, worst := NewPaths(z.s), map[*spec.Listener]float64{}
 	for _, d := range z.s.Dispatchers {
-		n := 0
+		n := map[*spec.Listener]int{}
 		for _, dst := range d.Destinations {
-			if ListenerOf(z.s, dst) == l {
-				n++
-			}
+			n[paths.Listener(dst)]++
 		}
-		if n > 0 {
-			worst = math.Max(worst, float64(n)/float64(len(d.Destinations)))
+		for l, n := range n {
+			worst[l] = math.Max(worst[l], float64(n)/float64(len(d.Destinations)))
 		}
 	}
 	return worst

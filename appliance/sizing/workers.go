@@ -2,6 +2,9 @@ package sizing
 
 import "math"
 
+// maxThreads bounds what the model hands out one by one.
+const maxThreads = 1 << 16
+
 // cpu computes what the workload needs and what the machine has.
 func (z *sizer) cpu() {
 	h, c := z.s.Hardware, z.c
@@ -21,11 +24,9 @@ func (z *sizer) cpu() {
 // single worker of a loopback listener (K3) are set first; every other listener
 // gets one and the rest goes, one at a time, to whoever has the most datagrams
 // per worker (highest averages: adding a thread never takes a worker away).
-//
-// It stops when the threads are used up or done says so.
-func (z *sizer) shareOut(threads int, done func(n []int) bool) []int {
+func (z *sizer) shareOut(threads int) []int {
 	n := make([]int, len(z.t.listeners))
-	left := min(threads, 1<<16)
+	left := threads
 	var auto []int
 	for i, f := range z.t.listeners {
 		switch {
@@ -39,7 +40,7 @@ func (z *sizer) shareOut(threads int, done func(n []int) bool) []int {
 		}
 		left -= n[i]
 	}
-	for ; left > 0 && len(auto) > 0 && !done(n); left-- {
+	for ; left > 0 && len(auto) > 0; left-- {
 		best, most := auto[0], -1.0
 		for _, i := range auto {
 			if avg := z.t.listeners[i].in.Value / float64(n[i]); avg > most {
@@ -51,8 +52,32 @@ func (z *sizer) shareOut(threads int, done func(n []int) bool) []int {
 	return n
 }
 
+// threadsFor is how many threads shareOut needs before listener i, one it gives
+// workers to, has want of them (at least two).
+func (z *sizer) threadsFor(i int, want float64) int {
+	flows, total := z.t.listeners, want
+	least := flows[i].in.Value / (want - 1) // datagrams per worker at which the last one is given
+	for j, f := range flows {
+		switch {
+		case j == i:
+		case f.l.Workers > 0:
+			total += float64(f.l.Workers)
+		case f.l.Address.IsLoopback():
+			total++
+		default:
+			// As many as are given at a higher figure; at the same one the first goes first.
+			k := math.Floor(f.in.Value/least) + 1
+			for k > 0 && !(f.in.Value/k > least || f.in.Value/k == least && j < i) {
+				k--
+			}
+			total += 1 + k
+		}
+	}
+	return int(math.Min(total, maxThreads))
+}
+
 func (z *sizer) workers() {
-	n := z.shareOut(int(math.Min(z.threads.Value, 1<<16)), func([]int) bool { return false })
+	n := z.shareOut(int(math.Min(z.threads.Value, maxThreads)))
 	total, inputs := 0.0, []Input{}
 	for i, f := range z.t.listeners {
 		w := z.workerFigure(f, n[i])
