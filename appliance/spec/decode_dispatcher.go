@@ -75,6 +75,7 @@ func (d *decoder) probe(sec *section) *Probe {
 		Range:            sec.def,
 		FailRange:        sec.rng("fail_threshold"),
 		IntervalRange:    sec.rng("interval"),
+		RecoverRange:     sec.rng("recover_threshold"),
 	}
 	if p.Timeout >= p.Interval {
 		d.errorf(sec.rng("timeout"), "Probe timeout too long", "A probe is given up after %s, but the next leaves after %s already. Write a timeout below the interval.", shortDuration(p.Timeout), shortDuration(p.Interval))

@@ -66,6 +66,9 @@ func (d *decoder) nic(sec *section) *NIC {
 		Queues:    sec.integer("queues", 1, 256, 1),
 		MTU:       sec.integer("mtu", 576, 65535, 1500),
 		Range:     sec.def,
+		MTURange:  sec.rng("mtu"),
+
+		QueuesRange: sec.rng("queues"),
 	}
 	switch {
 	case n.Name == "":

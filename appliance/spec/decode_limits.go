@@ -57,8 +57,8 @@ func (d *decoder) transaction(root *section, s *Spec) {
 		t.Wait = sec.duration("wait", 500*time.Millisecond, 32*time.Second, t.Wait)
 		t.CallLifetime = sec.duration("call_lifetime", time.Minute, 24*time.Hour, t.CallLifetime)
 		t.Range = sec.def
-		t.InviteRange = sec.rng("invite_timeout")
-		invite, lifetime = t.InviteRange, sec.rng("call_lifetime")
+		t.InviteRange, t.ReplyRange, t.LifetimeRange = sec.rng("invite_timeout"), sec.rng("reply_timeout"), sec.rng("call_lifetime")
+		invite, lifetime = t.InviteRange, t.LifetimeRange
 		if t.ReplyTimeout >= t.InviteTimeout {
 			d.errorf(sec.rng("reply_timeout"), "Reply timeout too long", "After %s without a final reply the call is given up (invite_timeout), so a destination that is silent for %s is never left for the next. Write a reply_timeout below the invite_timeout.", shortDuration(t.InviteTimeout), shortDuration(t.ReplyTimeout))
 		}
@@ -81,7 +81,7 @@ func (d *decoder) state(root *section, s *Spec) {
 	if sec == nil {
 		return
 	}
-	s.State = State{HighWater: sec.ratio("high_water", 0.9), Range: sec.def, MemoryRange: sec.rng("memory")}
+	s.State = State{HighWater: sec.ratio("high_water", 0.9), Range: sec.def, MemoryRange: sec.rng("memory"), HighWaterRange: sec.rng("high_water")}
 	v, ok := sec.value("memory")
 	if !ok || isText(v) && v.AsString() == "auto" {
 		return

@@ -60,6 +60,8 @@ func (d *decoder) caches(root *section, s *Spec) {
 			Rows:      sec.integer("rows", 1, maxInt, 0),
 			Range:     sec.def,
 			FileRange: sec.rng("file"),
+
+			WarmupRange: sec.rng("warmup"),
 		}
 		s.Caches = append(s.Caches, c)
 		switch {

@@ -73,6 +73,7 @@ type NIC struct {
 
 	AddressRanges, GatewayRanges []hcl.Range // one per entry
 	MatchRange                   hcl.Range
+	MTURange, QueuesRange        hcl.Range
 }
 
 // Workload is what the appliance must carry, on two axes.
@@ -123,6 +124,7 @@ type Probe struct {
 	From                            string
 	Accept                          []CodeSpan
 	Range, FailRange, IntervalRange hcl.Range
+	RecoverRange                    hcl.Range
 }
 
 // CodeSpan is an inclusive span of status codes; "5xx" is 500-599, "404" is 404-404.
@@ -175,7 +177,7 @@ type Cache struct {
 	Within time.Duration // bound on a load; default 60s
 	Range  hcl.Range
 
-	FileRange hcl.Range
+	FileRange, WarmupRange hcl.Range
 }
 
 // Limits are global admission limits. Zero: none.
@@ -196,6 +198,8 @@ type Transaction struct {
 	CallLifetime  time.Duration // default 30m (B14)
 	Range         hcl.Range
 	InviteRange   hcl.Range
+
+	ReplyRange, LifetimeRange hcl.Range
 }
 
 // State is the memory for per-call state.
@@ -204,6 +208,8 @@ type State struct {
 	HighWater   float64
 	Range       hcl.Range
 	MemoryRange hcl.Range
+
+	HighWaterRange hcl.Range
 }
 
 // Firewall tunes the computed ruleset.
