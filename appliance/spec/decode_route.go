@@ -87,7 +87,7 @@ func (d *decoder) bakeCache(sec *section, s *Spec, c *Cache) {
 		d.errorf(c.FileRange, "File outside the spec", "%q does not lie in the spec directory, so a review of the spec would not show it. Move it beside the *.hcl files.", c.File)
 		return
 	}
-	data, err := d.src.readFile(name, maxBakedSize)
+	data, err := d.readFile(name, maxBakedSize)
 	if err != nil {
 		d.errorf(c.FileRange, "Cache file not readable", "%s cannot be read: %s. The path counts from the spec directory; a file that will be on the appliance has an absolute path.", d.src.display(name), reason(err))
 		return

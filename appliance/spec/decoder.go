@@ -10,16 +10,32 @@ import (
 // decoder turns checked sections into a Spec, collecting diagnostics.
 type decoder struct {
 	src   *source
-	ctx   *hcl.EvalContext
+	opts  Options
+	base  *hcl.EvalContext // functions alone
+	ctx   *hcl.EvalContext // with variables and locals
 	diags hcl.Diagnostics
+
+	name  string // of the appliance; empty: not known yet
+	pick  *block // its block
+	fleet bool   // it is one of several
+
+	own           []named     // values its block gives
+	settled       []*variable // variables with their values
+	variableNames []string
+	localNames    []string
+	used          map[string]bool // files read for it; the digest covers these
+	shown         map[hcl.Range]*evaluated
+	checking      bool // all blocks are decoded
+	spent         bool // that the budget is spent has been reported
 	// hurt names blocks that exist but were written under a misspelt type, so
 	// that references to them are not reported as well.
 	hurt map[[2]string]bool
 }
 
-func newDecoder(src *source) *decoder {
-	d := &decoder{src: src, hurt: map[[2]string]bool{}}
-	d.ctx = &hcl.EvalContext{Functions: d.functions()}
+func newDecoder(src *source, o Options) *decoder {
+	d := &decoder{src: src, opts: o, hurt: map[[2]string]bool{}, used: map[string]bool{}, shown: map[hcl.Range]*evaluated{}}
+	d.base = &hcl.EvalContext{Functions: d.functions()}
+	d.ctx = d.base
 	return d
 }
 
@@ -33,7 +49,8 @@ func (d *decoder) decode(bodies []*hclsyntax.Body) *Spec {
 	if d.otherVersion(bodies) {
 		return nil
 	}
-	root.fill(bodies)
+	d.scope(bodies)
+	root.fill(bodies, d.ctx)
 
 	s := &Spec{FormatVersion: d.formatVersion(root)}
 	d.appliance(root, s)
@@ -49,11 +66,13 @@ func (d *decoder) decode(bodies []*hclsyntax.Body) *Spec {
 	d.firewall(root, s)
 	d.waivers(root, s)
 
+	d.checking = true
 	d.checkHardware(s)
 	d.checkListeners(s)
 	d.shareOut(s)
 	d.checkDispatchers(s)
 	d.checkRoutes(s)
+	d.checkBounds(s)
 	return s
 }
 
@@ -74,7 +93,11 @@ func (d *decoder) warnf(subject hcl.Range, summary, detail string, args ...any) 
 }
 
 func (d *decoder) report(sev hcl.DiagnosticSeverity, subject hcl.Range, summary, detail string) {
-	d.diags = append(d.diags, &hcl.Diagnostic{Severity: sev, Summary: summary, Detail: detail, Subject: &subject})
+	diag := &hcl.Diagnostic{Severity: sev, Subject: &subject, Summary: summary, Detail: detail}
+	if e := d.shown[subject]; e != nil && !(d.checking && e.several) {
+		diag.Expression, diag.EvalContext = e.expr, e.ctx // their values are shown
+	}
+	d.diags = append(d.diags, diag)
 }
 
 // notBuilt reports a part of the language that a later version will build.
@@ -85,4 +108,9 @@ func (d *decoder) notBuilt(subject hcl.Range, what string) {
 // broken remembers a block that could not be read although it was written.
 func (d *decoder) broken(typ, name string) { d.hurt[[2]string{typ, name}] = true }
 
-func (d *decoder) isBroken(typ, name string) bool { return d.hurt[[2]string{typ, name}] }
+// anyName stands for the names of blocks that could not be made.
+const anyName = "*"
+
+func (d *decoder) isBroken(typ, name string) bool {
+	return d.hurt[[2]string{typ, name}] || d.hurt[[2]string{typ, anyName}]
+}

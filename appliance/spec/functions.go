@@ -68,7 +68,7 @@ func (d *decoder) fileFunc() function.Function {
 			if !ok {
 				return cty.NilVal, function.NewArgErrorf(0, "%q does not lie in the spec directory; name a file in it", args[0].AsString())
 			}
-			b, err := d.src.readFile(name, maxFunctionFile)
+			b, err := d.readFile(name, maxFunctionFile)
 			if err != nil {
 				return cty.NilVal, function.NewArgErrorf(0, "%q cannot be read: %s", name, reason(err))
 			}

@@ -1,8 +1,6 @@
 package spec
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -25,45 +23,52 @@ const (
 	maxBakedSize  = 256 << 20 // one baked file, bytes
 )
 
-// Options tune a load. The zero value is what `trunkline validate` uses.
-type Options struct{}
+// Options tune a load. The zero value reads a spec of one appliance by itself.
+type Options struct {
+	// Appliance is the one that is meant in a directory of several.
+	Appliance string
+	// Variables are values and files of values. Where a variable has several
+	// values the last of these counts, then what the appliance's own block says,
+	// then the environment, then the variable's default.
+	Variables []Input
+	// Getenv looks up VariablePrefix + name for each variable; nil: nothing there.
+	Getenv func(key string) string
+}
 
 // Load reads the spec in the directory dir. The Spec is nil when the
 // diagnostics hold an error. The files, keyed as the diagnostics name them (dir
 // as given, then the name), are what a diagnostic writer needs for snippets.
 func Load(dir string, o Options) (*Spec, hcl.Diagnostics, map[string]*hcl.File) {
+	if diags := directory(dir); diags != nil {
+		return nil, diags, nil
+	}
+	return LoadFS(os.DirFS(dir), dir, o)
+}
+
+// directory says what is wrong with the path of a spec.
+func directory(dir string) hcl.Diagnostics {
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, noSpec("No such directory", "There is no directory %q. Name the directory that holds the *.hcl files of the spec.", dir), nil
+		return noSpec("No such directory", "There is no directory %q. Name the directory that holds the *.hcl files of the spec.", dir)
 	case err != nil:
-		return nil, noSpec("Spec not readable", "The spec directory %q cannot be read: %s.", dir, reason(err)), nil
+		return noSpec("Spec not readable", "The spec directory %q cannot be read: %s.", dir, reason(err))
 	case !info.IsDir():
-		return nil, noSpec("Not a directory", "%q is a file. A spec is a directory of *.hcl files: name the directory (%q).", dir, filepath.Dir(dir)), nil
+		return noSpec("Not a directory", "%q is a file. A spec is a directory of *.hcl files: name the directory (%q).", dir, filepath.Dir(dir))
 	}
-	return LoadFS(os.DirFS(dir), dir, o)
+	return nil
 }
 
 // LoadFS is Load for the spec at the root of fsys: a Git revision, an archive,
 // an embedded example. dir is put before the names in diagnostics and becomes
 // Spec.Dir; it may be empty.
-func LoadFS(fsys fs.FS, dir string, _ Options) (*Spec, hcl.Diagnostics, map[string]*hcl.File) {
-	src := &source{fsys: fsys, dir: dir, files: map[string]*hcl.File{}, read: map[string][]byte{}}
-	bodies, diags := src.parse()
-	if diags.HasErrors() {
-		// A file that does not parse gives half a body; checks on it would
-		// report mistakes nobody made.
-		return nil, firstDiagnostics(diags), src.files
-	}
-	d := newDecoder(src)
-	s := d.decode(bodies)
-	diags = firstDiagnostics(append(diags, d.diags...))
-	if diags.HasErrors() {
+func LoadFS(fsys fs.FS, dir string, o Options) (*Spec, hcl.Diagnostics, map[string]*hcl.File) {
+	src := newSource(fsys, dir)
+	specs, diags := src.load(o, false)
+	if len(specs) == 0 {
 		return nil, diags, src.files
 	}
-	s.Dir = dir
-	s.Digest = src.digest()
-	return s, diags, src.files
+	return specs[0], diags, src.files
 }
 
 // source is the directory a spec comes from, and what was read of it.
@@ -71,7 +76,19 @@ type source struct {
 	fsys  fs.FS
 	dir   string
 	files map[string]*hcl.File // by display name
-	read  map[string][]byte    // by name below the directory; the digest covers these
+	read  map[string][]byte    // by name below the directory
+
+	names  []string // the *.hcl files
+	budget *budget  // of the appliance being decoded
+	inputs [][]named
+	sums   map[string]string   // of files read, made once for a fleet
+	tables map[string]int      // rows of baked tables already found right
+	sets   map[string][]string // dispatcher sets baked tables name
+}
+
+func newSource(fsys fs.FS, dir string) *source {
+	return &source{fsys: fsys, dir: dir, files: map[string]*hcl.File{}, read: map[string][]byte{}, budget: &budget{},
+		sums: map[string]string{}, tables: map[string]int{}, sets: map[string][]string{}}
 }
 
 // display is the name a file has in diagnostics.
@@ -103,6 +120,7 @@ func (s *source) parse() ([]*hclsyntax.Body, hcl.Diagnostics) {
 		return nil, noSpec("Too many files", "The directory %q holds %d *.hcl files; a spec has at most %d. Name the directory of one spec.", s.dir, len(names), maxSources)
 	}
 
+	s.names = names
 	var bodies []*hclsyntax.Body
 	var diags hcl.Diagnostics
 	for _, name := range names {
@@ -118,7 +136,7 @@ func (s *source) parse() ([]*hclsyntax.Body, hcl.Diagnostics) {
 			continue
 		}
 		f, more := hclsyntax.ParseConfig(b, display, hcl.InitialPos)
-		diags = append(diags, more...)
+		diags = append(diags, firstOfLines(more)...)
 		if f == nil {
 			s.files[display] = &hcl.File{Bytes: b}
 			continue
@@ -131,11 +149,27 @@ func (s *source) parse() ([]*hclsyntax.Body, hcl.Diagnostics) {
 	return bodies, diags
 }
 
+// firstOfLines keeps the first syntax error of each line: what the parser says of
+// the rest of a line it has lost is no second mistake.
+func firstOfLines(diags hcl.Diagnostics) hcl.Diagnostics {
+	var out hcl.Diagnostics
+	seen := map[int]bool{}
+	for _, d := range diags {
+		if d.Subject != nil {
+			if seen[d.Subject.Start.Line] {
+				continue
+			}
+			seen[d.Subject.Start.Line] = true
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
 // errTooLarge is returned by readFile for a file beyond its bound.
 var errTooLarge = errors.New("file is too large")
 
-// readFile reads a regular file below the directory and remembers it for the
-// digest.
+// readFile reads a regular file below the directory, once.
 func (s *source) readFile(name string, limit int64) ([]byte, error) {
 	if b, ok := s.read[name]; ok {
 		return b, nil
@@ -161,22 +195,6 @@ func (s *source) readFile(name string, limit int64) ([]byte, error) {
 	}
 	s.read[name] = b
 	return b, nil
-}
-
-// digest covers the name and the bytes of everything that was read. Lengths go
-// in as well, so that no two different sets of files share the hashed text.
-func (s *source) digest() string {
-	names := make([]string, 0, len(s.read))
-	for n := range s.read {
-		names = append(names, n)
-	}
-	sort.Strings(names)
-	h := sha256.New()
-	for _, n := range names {
-		fmt.Fprintf(h, "%d %s %d\n", len(n), n, len(s.read[n]))
-		h.Write(s.read[n])
-	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }
 
 // localName turns a relative path of the spec into a name below its directory.

@@ -18,6 +18,7 @@ type blockSchema struct {
 	required bool // at least one
 	many     bool // more than one
 	later    bool // part of the language, not built in this version
+	open     bool // attributes of any name
 	attrs    []attrSchema
 	blocks   []blockSchema
 }
@@ -36,6 +37,7 @@ var rootSchema = blockSchema{
 	blocks: []blockSchema{
 		{typ: "appliance", labelled: true, required: true, attrs: []attrSchema{
 			may("site", `"fra1"`),
+			may("variables", `{ address = "203.0.113.10" }`),
 		}},
 		hardwareSchema,
 		{typ: "workload", required: true, attrs: []attrSchema{
@@ -94,7 +96,7 @@ var rootSchema = blockSchema{
 			may("source_rate", "2000"),
 			may("source_burst", "4000"),
 		}},
-		laterBlock("variable"), laterBlock("locals"), laterBlock("media"), laterBlock("session"),
+		variableSchema, {typ: "locals", many: true, open: true}, laterBlock("media"), laterBlock("session"),
 		laterBlock("messages"), laterBlock("sockets"), laterBlock("control"), laterBlock("update"),
 		laterBlock("secret"),
 		waiverSchema,

@@ -17,13 +17,14 @@ type section struct {
 	name   string // its label
 	def    hcl.Range
 	attrs  map[string]*hclsyntax.Attribute
-	blocks map[string][]*hclsyntax.Block
-	typos  map[string]bool // what unknown attributes and blocks were meant to be
+	blocks map[string][]*block
+	ctx    *hcl.EvalContext // its expressions are evaluated in
+	typos  map[string]bool  // what unknown attributes and blocks were meant to be
 }
 
 // section checks the shape of a block: labels, attributes and blocks known,
 // the required ones there, the single ones single.
-func (d *decoder) section(b *hclsyntax.Block, schema *blockSchema) *section {
+func (d *decoder) section(b *block, schema *blockSchema) *section {
 	s := &section{d: d, schema: schema, what: b.Type, def: b.DefRange()}
 	switch {
 	case schema.labelled && len(b.Labels) == 0:
@@ -40,7 +41,11 @@ func (d *decoder) section(b *hclsyntax.Block, schema *blockSchema) *section {
 			d.checkName(s.name, b.LabelRanges[0])
 		}
 	}
-	s.fill([]*hclsyntax.Body{b.Body})
+	ctx := b.ctx
+	if ctx == nil {
+		ctx = d.ctx
+	}
+	s.fill([]*hclsyntax.Body{b.Body}, ctx)
 	return s
 }
 
@@ -55,10 +60,14 @@ func (d *decoder) checkName(name string, at hcl.Range) {
 
 // fill sorts the content of one or several bodies (the root is one per file)
 // into s.
-func (s *section) fill(bodies []*hclsyntax.Body) {
+func (s *section) fill(bodies []*hclsyntax.Body, ctx *hcl.EvalContext) {
+	s.ctx = ctx
 	s.attrs = map[string]*hclsyntax.Attribute{}
-	s.blocks = map[string][]*hclsyntax.Block{}
+	s.blocks = map[string][]*block{}
 	s.typos = map[string]bool{}
+	if s.schema == &rootSchema && s.d.pick != nil {
+		s.blocks["appliance"] = []*block{s.d.pick}
+	}
 	for _, body := range bodies {
 		for name, a := range body.Attributes {
 			switch known := s.schema.attr(name); {
@@ -73,22 +82,7 @@ func (s *section) fill(bodies []*hclsyntax.Body) {
 			}
 		}
 		for _, b := range body.Blocks {
-			switch known := s.schema.block(b.Type); {
-			case b.Type == "dynamic":
-				s.d.notBuilt(b.DefRange(), `block "dynamic"`)
-			case known == nil:
-				meant := s.unknownBlock(b)
-				s.typos[meant] = true
-				if len(b.Labels) > 0 {
-					s.d.broken(meant, b.Labels[0])
-				}
-			case known.later:
-				s.d.notBuilt(b.DefRange(), fmt.Sprintf("block %q", b.Type))
-			case len(s.blocks[b.Type]) > 0 && !known.many:
-				s.duplicateBlock(b, s.blocks[b.Type][0])
-			default:
-				s.blocks[b.Type] = append(s.blocks[b.Type], b)
-			}
+			s.take(b)
 		}
 	}
 	for _, a := range s.schema.attrs {
@@ -107,6 +101,48 @@ func (s *section) fill(bodies []*hclsyntax.Body) {
 			s.d.errorf(s.def, fmt.Sprintf("Missing %s", b.typ), "The %s needs a %s block: %s", s.what, b.typ, form)
 		}
 	}
+}
+
+// take puts one block where it belongs.
+func (s *section) take(b *hclsyntax.Block) {
+	root := s.schema == &rootSchema
+	switch known := s.schema.block(b.Type); {
+	case b.Type == "dynamic" && s.schema != &dynamicSchema:
+		if root && isDynamic(b, "appliance") {
+			return // see members
+		}
+		made, schema, ok := s.expand(b, s.ctx)
+		for _, m := range made {
+			s.put(m, schema)
+		}
+		if !ok && schema != nil {
+			s.typos[schema.typ] = true
+			s.d.broken(schema.typ, anyName)
+		}
+	case known == nil:
+		meant := s.unknownBlock(b)
+		s.typos[meant] = true
+		if len(b.Labels) > 0 {
+			s.d.broken(meant, b.Labels[0])
+		}
+	case known.later:
+		s.d.notBuilt(b.DefRange(), fmt.Sprintf("block %q", b.Type))
+	case root && b.Type == "appliance":
+		// One of them was picked; see fill.
+	case root && (b.Type == "variable" || b.Type == "locals"):
+		// Read before all others; see scope.
+	default:
+		s.put(&block{b, s.ctx, b.DefRange()}, known)
+	}
+}
+
+// put adds a block that is known.
+func (s *section) put(b *block, schema *blockSchema) {
+	if len(s.blocks[b.Type]) > 0 && !schema.many {
+		s.duplicateBlock(b, s.blocks[b.Type][0])
+		return
+	}
+	s.blocks[b.Type] = append(s.blocks[b.Type], b)
 }
 
 // unknownAttr reports an attribute outside the schema and says what was meant.
@@ -167,11 +203,7 @@ func (s *section) duplicateAttr(name string, a *hclsyntax.Attribute) {
 	s.d.errorf(a.NameRange, fmt.Sprintf("%s given twice", name), "%s stands at %s already. Remove one of the two.", name, at(s.attrs[name].NameRange))
 }
 
-func (s *section) duplicateBlock(b, first *hclsyntax.Block) {
-	if b.Type == "appliance" {
-		s.d.errorf(b.DefRange(), "More than one appliance", "An appliance block stands at %s already. A spec describes one appliance; fleets are not built yet in this version: give each appliance a directory of its own.", at(first.DefRange()))
-		return
-	}
+func (s *section) duplicateBlock(b, first *block) {
 	s.d.errorf(b.DefRange(), fmt.Sprintf("More than one %s block", b.Type), "A %s block stands at %s already. Move what is in this one there.", b.Type, at(first.DefRange()))
 }
 

@@ -20,7 +20,7 @@ func (s *section) value(name string) (cty.Value, bool) {
 	if a == nil {
 		return cty.NilVal, false
 	}
-	v, ok := s.d.eval(a.Expr)
+	v, ok := s.d.eval(a.Expr, s.ctx)
 	if !ok {
 		return cty.NilVal, false
 	}
@@ -30,28 +30,6 @@ func (s *section) value(name string) (cty.Value, bool) {
 		}
 		return cty.NilVal, false
 	}
-	return v, true
-}
-
-// eval evaluates an expression without variables.
-func (d *decoder) eval(e hclsyntax.Expression) (cty.Value, bool) {
-	if names := e.Variables(); len(names) > 0 {
-		for _, t := range names {
-			name, at := t.RootName(), t.SourceRange()
-			if name == "var" || name == "local" {
-				d.notBuilt(at, "reference to "+name+"...")
-			} else {
-				d.errorf(at, "Quotes missing", "%s stands for a variable, and there are none. If the text is meant, write it in quotes: %q.", name, name)
-			}
-		}
-		return cty.NilVal, false
-	}
-	v, diags := e.Value(d.ctx)
-	d.diags = append(d.diags, diags...)
-	if diags.HasErrors() || !v.IsWhollyKnown() {
-		return cty.NilVal, false
-	}
-	v, _ = v.UnmarkDeep()
 	return v, true
 }
 
@@ -251,6 +229,7 @@ func (s *section) itemsOrNone(name string) ([]item, bool) {
 		rng := s.rng(name)
 		if i := len(out); i < len(places) {
 			rng = places[i].Range()
+			s.d.show(places[i], s.ctx)
 		}
 		out = append(out, item{value: e, rng: rng})
 	}

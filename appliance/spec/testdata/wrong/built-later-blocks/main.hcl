@@ -40,8 +40,6 @@ dispatcher "core" {
   }
 }
 
-variable "site" {}
-
 media {
   instances = ["10.0.0.31:22222"]
 }

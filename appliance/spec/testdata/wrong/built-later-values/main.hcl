@@ -23,7 +23,7 @@ workload {
 
 listener "carrier" {
   nic     = "wan"
-  address = var.address
+  address = "203.0.113.10"
   sources = ["198.51.100.0/24"]
 }
 

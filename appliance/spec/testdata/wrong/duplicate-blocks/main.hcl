@@ -45,5 +45,3 @@ workload {
   concurrent_calls = 1
   call_duration    = "1s"
 }
-
-appliance "edge-2" {}
