@@ -44,15 +44,17 @@ func probeFrom(listeners []*Listener) string {
 }
 
 func (d *decoder) checkDestination(s *Spec, set *Dispatcher, dst *Destination) {
-	var names []string
 	var via *Listener
 	for _, l := range s.Listeners {
-		names = append(names, l.Name)
 		if l.Name == dst.Listener {
 			via = l
 		}
 	}
 	if dst.Listener != "" && via == nil && !d.isBroken("listener", dst.Listener) {
+		var names []string // not for each of thousands of destinations
+		for _, l := range s.Listeners {
+			names = append(names, l.Name)
+		}
 		d.errorf(dst.ListenerRange, "Unknown listener", "Destination %q of dispatcher %q names listener %q. %s", dst.Name, set.Name, dst.Listener, didYouMean(dst.Listener, names, "listener"))
 	}
 	to := dst.Address.Addr()
