@@ -30,6 +30,7 @@ const (
 	cTimerC
 	cKeepAlives
 	cProbeReplies
+	cStrictRoutes
 
 	cDroppedSource
 	cDroppedParse
@@ -81,6 +82,7 @@ var counterNames = [numCounters]string{
 	cCancelled:               "cancelled",
 	cTimerC:                  "invite_timeouts",
 	cKeepAlives:              "keepalives",
+	cStrictRoutes:            "strict_routes_repaired",
 	cProbeReplies:            "probe_replies",
 	cDroppedSource:           "dropped_source",
 	cDroppedParse:            "dropped_malformed",

@@ -111,6 +111,47 @@ func TestReInvite(t *testing.T) {
 	r.settle(0)
 }
 
+// A caller that routes strictly (RFC 2543) sends our Record-Route value as the
+// Request-URI and the remote target as the last Route (16.4).
+func TestStrictRouter(t *testing.T) {
+	for name, join := range map[string]string{"lines": "", "one line": ", "} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 1, nil)
+			c, uas, _ := r.answerCall()
+			target := c.uri
+			c.uri = strings.Trim(c.routes[0], "<>")
+			c.routes = append(c.routes[1:], "<"+target+">")
+			if join != "" {
+				c.routes = []string{strings.Join(c.routes, join)}
+			}
+			for _, method := range []string{"ACK", "INFO", "BYE"} {
+				c.inDialog(method, "", "")
+				m := uas.request(method)
+				if m.start != method+" "+target+" SIP/2.0" || len(m.all("Route")) != 0 || m.from != r.in {
+					t.Errorf("%s with Route %q from %s", m.start, m.all("Route"), m.from)
+				}
+				if method != "ACK" {
+					uas.respond(m, 200, "OK")
+					c.reply(200, method)
+				}
+			}
+			r.settle(0)
+			r.count("strict_routes_repaired", 3)
+		})
+	}
+}
+
+// What stands in Route need not fit a request line.
+func TestStrictRouterSendsNonsense(t *testing.T) {
+	r := newRig(t, 1, nil)
+	c, uas, _ := r.answerCall()
+	c.uri = strings.Trim(c.routes[0], "<>")
+	c.routes = []string{"<sip:a\tb@" + uas.addr.String() + ">", "<sip:a b@" + uas.addr.String() + ">"}
+	c.inDialog("INFO", "", "")
+	r.alice.expect("400 or 416", func(m *sipMsg) bool { return m.code() == 400 || m.code() == 416 })
+	r.settle(1)
+}
+
 func TestRetransmissionsAreAbsorbed(t *testing.T) {
 	r := newRig(t, 1, nil)
 	c := r.alice.newCall(r.out)

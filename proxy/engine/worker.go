@@ -22,9 +22,11 @@ type worker struct {
 
 	out  []byte // the message being written
 	out2 []byte // a second one, where one is built from the other
-	key  []byte
-	via  []byte
-	tmp  []byte
+	// repaired is the request being handled where it had to be put right first.
+	repaired []byte
+	key      []byte
+	via      []byte
+	tmp      []byte
 }
 
 func newWorker(e *Engine) *worker {
@@ -58,6 +60,10 @@ func (w *worker) handle(f *face, pkt []byte, src netip.AddrPort) {
 		w.malformed(f, src)
 	case w.v.IsRequest():
 		w.c.add(cRequests)
+		if !w.strictRouted() {
+			w.malformed(f, src)
+			return
+		}
 		w.request(f, src)
 	default:
 		w.c.add(cReplies)

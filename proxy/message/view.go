@@ -97,6 +97,10 @@ func (v *View) Replyable() bool {
 // without angle brackets. i must be below RouteCount.
 func (v *View) Route(i int) (value, uri Span) { return v.routes[i].value, v.routes[i].uri }
 
+// RouteLine is the header line that value i of all Route values is on, with its line
+// end.
+func (v *View) RouteLine(i int) Span { return v.routes[i].line }
+
 // ViaAt parses the Via value at s, such as SecondVia.
 func (v *View) ViaAt(s Span) (Via, bool) {
 	if s.Empty() {
