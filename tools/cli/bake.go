@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -21,12 +22,15 @@ files; a tree of its own is for reading, for diff, and for running sbcd on any h
 DIR must be missing, empty, or an earlier output of bake, which is then replaced
 in one step.`,
 		Args: oneArg("the spec directory"),
+		PreRunE: func(c *cobra.Command, _ []string) error {
+			if dir == "" {
+				return seeHelp(c, errors.New("the directory to write is missing: name it with -o DIR"))
+			}
+			return nil
+		},
 		RunE: a.does(func(_ context.Context, args []string) error { return a.runBake(args[0], dir) }),
 	}
 	c.Flags().StringVarP(&dir, "out", "o", "", "directory to write (required)")
-	if err := c.MarkFlagRequired("out"); err != nil {
-		panic(err) // the flag is in the line above
-	}
 	return c
 }
 

@@ -24,6 +24,10 @@ import (
 // figure is for the load it plans, which a try-out does not carry.
 const bootMemory = 4096
 
+// leastMemory is the smallest machine, MiB, in which firmware, kernel and initrd
+// find room side by side at boot.
+const leastMemory = 512
+
 type bootOptions struct {
 	call, headless bool
 	memory, port   int
@@ -67,6 +71,9 @@ func (a *app) runBoot(ctx context.Context, dir string, o bootOptions) error {
 		options.Console = a.Stderr
 	}
 	_, err = boot.Run(ctx, options)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%s was not ready within %s: give it longer with --timeout, or read on its console why: %w", p.Appliance.Name, o.timeout, err)
+	}
 	return err
 }
 
@@ -91,6 +98,9 @@ func readPlan(dir string) (*plan.Plan, error) {
 func bootPlan(ap *runtime.Appliance, o bootOptions) (boot.Options, error) {
 	if o.timeout <= 0 || o.memory < 0 {
 		return boot.Options{}, errors.New("--timeout and --memory must be more than 0")
+	}
+	if o.memory > 0 && o.memory < leastMemory {
+		return boot.Options{}, fmt.Errorf("--memory %d: unpacking the root image alone needs more, give it at least %d MiB", o.memory, leastMemory)
 	}
 	if o.port < 0 || o.port+len(ap.Listeners)-1 > 65535 {
 		return boot.Options{}, fmt.Errorf("--port %d: there must be room for %s below 65536", o.port, count(len(ap.Listeners), "port"))

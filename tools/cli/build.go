@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -59,6 +60,9 @@ func (a *app) runBuild(ctx context.Context, dir string, o buildOptions) error {
 	}
 	// Everything that may be wrong is looked at before the long work starts.
 	l, err := debian.ReadLock(filepath.Join(dir, debian.LockName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no lock file %s: run `trunkline lock %s` and commit what it writes", filepath.Join(dir, debian.LockName), dir)
+	}
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,9 @@ func (a *app) root() *cobra.Command {
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
+	// Asked for by habit; the command says more.
+	root.Version = version
+	root.SetVersionTemplate("trunkline {{.Version}}\n")
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
 	root.AddCommand(a.validate(), a.plan(), a.bake(), a.lock(), a.build(), a.boot(), a.version())
@@ -73,7 +76,7 @@ func noArgs(c *cobra.Command, args []string) error {
 // doubleDashes gives long flags written with one dash, as Go programs and
 // Terraform have them, their second one: pflag would read -json as -j -s -o -n.
 func doubleDashes(root *cobra.Command, args []string) []string {
-	long := []string{"help"}
+	long := []string{"help", "version"}
 	for _, c := range root.Commands() {
 		c.Flags().VisitAll(func(f *pflag.Flag) { long = append(long, f.Name) })
 	}
