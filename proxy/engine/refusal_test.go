@@ -194,6 +194,9 @@ func TestRateLimit(t *testing.T) {
 		c.hop("ACK")
 	}
 	r.count("refused_rate", 1)
+	if n := r.e.Stats().Calls.Ended["refused"]; n != 0 {
+		t.Errorf("%d calls registered that the rate refused", n)
+	}
 	r.settle(0)
 	r.uas[0].quiet(20*time.Millisecond, "the ACK of a refusal", func(m *sipMsg) bool {
 		return m.method() == "ACK" && !strings.Contains(m.get("To"), r.uas[0].toTag())

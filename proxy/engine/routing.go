@@ -169,14 +169,14 @@ func (w *worker) admit(v *message.View) (call.ID, counter) {
 		return 0, cRefusedConcurrent
 	}
 	clock := int64(e.clock())
+	if !e.rate.Allow(clock) {
+		e.concurrent.Release()
+		return 0, cRefusedRate
+	}
 	id, ok := e.calls.Register(w.callKey(v, v.Get(v.From.Tag)), clock)
 	if !ok {
 		e.concurrent.Release()
 		return 0, cRefusedState
-	}
-	if !e.rate.Allow(clock) {
-		e.calls.Release(id, call.Refused)
-		return 0, cRefusedRate
 	}
 	w.c.add(cCalls)
 	return id, 0
