@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -80,9 +81,9 @@ func (v *view) summary() {
 		plural(len(v.p.Files), "file"), sizing.Bytes(float64(size))), "", "  ", "")
 }
 
-// term renders an input so that the formula can be checked by hand: exact where
+// Term renders an input so that the formula can be checked by hand: exact where
 // the other tables round.
-func term(in sizing.Input) string {
+func Term(in sizing.Input) string {
 	n := sizing.Count(in.Value)
 	if in.Value != math.Trunc(in.Value) && math.Abs(in.Value) < 1000 {
 		n = strconv.FormatFloat(in.Value, 'g', 6, 64)
@@ -99,10 +100,8 @@ func term(in sizing.Input) string {
 	}
 }
 
-// figures prints how every number came about, each once.
-func (v *view) figures() {
-	v.title("Figures")
-	b := v.p.Budget
+// Figures lists every figure of a budget once, in the order of the report.
+func Figures(b *sizing.Budget) []sizing.Figure {
 	list := []sizing.Figure{b.OfferedCalls, b.CallsHeld, b.CoresNeeded, b.TotalWorkers}
 	for _, l := range b.Listeners {
 		list = append(list, l.Workers, l.RecvBuffer, l.SendBuffer)
@@ -120,15 +119,21 @@ func (v *view) figures() {
 		list = append(list, c.At)
 	}
 	seen := map[string]bool{}
-	for _, f := range list {
-		if seen[f.ID] {
-			continue
-		}
+	return slices.DeleteFunc(list, func(f sizing.Figure) bool {
+		twice := seen[f.ID]
 		seen[f.ID] = true
+		return twice
+	})
+}
+
+// figures prints how every number came about, each once.
+func (v *view) figures() {
+	v.title("Figures")
+	for _, f := range Figures(v.p.Budget) {
 		v.wrap(fmt.Sprintf("%s = %s", f.ID, f.Format()), "  ", "    ", bold)
 		v.wrap("= "+f.Formula, "    ", "      ", "")
 		for _, in := range f.Inputs {
-			s := in.Name + " = " + term(in)
+			s := in.Name + " = " + Term(in)
 			if in.Source != "" {
 				s += "; " + in.Source
 			}

@@ -139,8 +139,8 @@ func free(b *sizing.Budget) float64 {
 	return b.Memory[len(b.Memory)-1].Bytes.Value
 }
 
-// rate is the planned call rate, which the offered load was computed from.
-func rate(b *sizing.Budget) string {
+// Rate is the planned call rate, which the offered load was computed from.
+func Rate(b *sizing.Budget) string {
 	for _, in := range b.OfferedCalls.Inputs {
 		if in.Unit == "calls/s" {
 			return sizing.Count(in.Value) + " calls/s"

@@ -81,7 +81,7 @@ func (v *view) head() {
 	}
 	v.b.WriteString("\n")
 	v.wrap(fmt.Sprintf("%s: %s planned, %s calls held at once, %s offered. Spec %s, Trunkline %s.",
-		name, rate(b), sizing.Count(b.CallsHeld.Value), b.OfferedCalls.Format(), short(v.p.SpecDigest), v.p.Trunkline), "", "  ", "")
+		name, Rate(b), sizing.Count(b.CallsHeld.Value), b.OfferedCalls.Format(), short(v.p.SpecDigest), v.p.Trunkline), "", "  ", "")
 }
 
 func (v *view) sizing() {

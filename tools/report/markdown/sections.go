@@ -7,6 +7,7 @@ import (
 
 	"trunkline/appliance/plan"
 	"trunkline/appliance/sizing"
+	"trunkline/tools/report"
 )
 
 type section struct{ title, body string }
@@ -19,22 +20,12 @@ func glance(p *plan.Plan) (string, string) {
 		used -= b.Memory[n-1].Bytes.Value
 	}
 	return "At a glance", table([]string{"", ">planned", ">provided"}, [][]string{
-		{"New calls", rate(b), ""},
+		{"New calls", report.Rate(b), ""},
 		{"Calls held at once", sizing.Count(b.CallsHeld.Value), sizing.Count(b.Calls.Value) + " slots"},
 		{"CPU", sizing.Count(b.CoresNeeded.Value) + " cores of work", plural(a.Hardware.Threads, "hardware thread")},
 		{"Workers", sizing.Count(b.TotalWorkers.Value), ""},
 		{"Memory", sizing.Bytes(used), sizing.Bytes(float64(a.Hardware.MemoryBytes))},
 	})
-}
-
-// rate is the planned call rate, which the offered load was computed from.
-func rate(b *sizing.Budget) string {
-	for _, in := range b.OfferedCalls.Inputs {
-		if in.Unit == "calls/s" {
-			return sizing.Count(in.Value) + " calls/s"
-		}
-	}
-	return ""
 }
 
 // sections are the folded ones, the most asked for first: when the limit bites,
