@@ -91,7 +91,6 @@ func (w *worker) inDialog(tx *transaction.Tx, f *face, upstream transaction.Endp
 		return
 	}
 	tx.Call = uint64(id)
-	tx.InDialog = true
 	*e.slot(*tx) = slotData{strip: ro.strip}
 	now := e.now()
 	if tx.Invite {

@@ -92,7 +92,6 @@ type Slot struct {
 
 	State     State
 	Invite    bool
-	InDialog  bool
 	Cancelled bool // the caller sent CANCEL
 	extended  bool // Extend was used
 	attempts  uint8
