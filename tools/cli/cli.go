@@ -20,6 +20,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/hashicorp/hcl/v2"
 )
 
 // Exit statuses.
@@ -27,6 +29,7 @@ const (
 	exitOK          = 0
 	exitRefused     = 1
 	exitUsage       = 2
+	exitChanges     = 2   // of -detailed-exitcode: something differs
 	exitUnformatted = 3   // of -check: a file would be rewritten
 	exitInterrupted = 130 // 128 + SIGINT, what shells expect
 )
@@ -69,7 +72,8 @@ func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)
 // app is one run of the program.
 type app struct {
 	Env
-	started bool // a command's own work has begun: errors are no longer about usage
+	started bool            // a command's own work has begun: errors are no longer about usage
+	diags   hcl.Diagnostics // of the spec loaded last
 }
 
 // Run runs one command and returns its exit status.
@@ -88,6 +92,9 @@ func Run(ctx context.Context, args []string, e Env) int {
 		return int(status)
 	case !a.started: // cobra's errors, and our own about arguments
 		fmt.Fprintf(e.Stderr, "trunkline: %v\n", err)
+		if asksForChanges(args) { // 2 would read as "there are changes"
+			return exitRefused
+		}
 		return exitUsage
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		fmt.Fprintln(e.Stderr, "trunkline: interrupted. Nothing half-written is left; run the command again.")

@@ -15,6 +15,7 @@ SIP session border controller.
 
   trunkline validate SPEC    is it right?
   trunkline plan SPEC        what does it need, and what saturates first?
+  trunkline diff A B         what does a change do?
   trunkline build SPEC       the image, in out/NAME
   trunkline boot out/NAME    the image in a virtual machine, with calls through it`
 
@@ -34,6 +35,7 @@ func (a *app) root() *cobra.Command {
 	root.SetErr(a.Stderr)
 	root.AddCommand(a.validate(), a.plan(), a.bake(), a.lock(), a.build(), a.boot(), a.version())
 	root.AddCommand(a.fmt(), a.upgrade())
+	root.AddCommand(a.diff())
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return seeHelp(c, err) })
 	return root
 }

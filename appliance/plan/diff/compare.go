@@ -33,8 +33,9 @@ func Compare(a, b Input) (*Diff, error) {
 		}
 	}
 	w := &walker{}
+	w.budget(a.Plan.Budget, b.Plan.Budget) // first what the rest follows from
 	w.fields("", "", reflect.ValueOf(a.Plan.Appliance).Elem(), reflect.ValueOf(b.Plan.Appliance).Elem())
-	w.budget(a.Plan.Budget, b.Plan.Budget)
+	w.sysctls(a.Plan.Budget.Sysctls, b.Plan.Budget.Sysctls)
 	// Within a group, what goes comes first; the rest keeps the order of the appliance.
 	slices.SortStableFunc(w.out, func(x, y Change) int {
 		return slices.Index(Groups, x.Group) - slices.Index(Groups, y.Group)
@@ -58,6 +59,9 @@ func Compare(a, b Input) (*Diff, error) {
 func (d *Diff) judge() {
 	for _, c := range d.Changes {
 		d.Impact = higher(d.Impact, c.Impact)
+	}
+	for _, r := range d.Reach {
+		d.Impact = higher(d.Impact, r.Impact)
 	}
 	for _, f := range d.Files {
 		if f.DigestOnly {
@@ -105,7 +109,6 @@ func (w *walker) budget(a, b *sizing.Budget) {
 			figure("budget.memory", "memory map", m.Name, x, sizing.Figure{Unit: x.Unit})
 		}
 	}
-	w.sysctls(a.Sysctls, b.Sysctls)
 }
 
 // sysctls compares the kernel's settings; both lists are sorted by key.
@@ -147,6 +150,7 @@ func reach(a, b *runtime.Appliance) []Reach {
 		listener string
 		before   []netip.Prefix
 		after    []netip.Prefix
+		closed   bool // no listener has it any more
 	}
 	all := map[string]*socket{}
 	var order []string
@@ -160,15 +164,18 @@ func reach(a, b *runtime.Appliance) []Reach {
 		return all[key]
 	}
 	for _, l := range a.Listeners {
-		at(l).before = slices.Concat(l.Sources, l.Peers)
+		at(l).before, at(l).closed = slices.Concat(l.Sources, l.Peers), true
 	}
 	for _, l := range b.Listeners {
-		at(l).after = slices.Concat(l.Sources, l.Peers)
+		at(l).after, at(l).closed = slices.Concat(l.Sources, l.Peers), false
 	}
 	out := []Reach{}
 	for _, key := range order {
 		s := all[key]
-		r := Reach{Socket: key, Listener: s.listener, Gained: without(s.after, s.before), Lost: without(s.before, s.after)}
+		r := Reach{Socket: key, Listener: s.listener, Gained: without(s.after, s.before), Lost: without(s.before, s.after), Impact: Live}
+		if s.closed {
+			r.Impact = Restart // the socket goes, not only the way to it
+		}
 		if len(r.Gained)+len(r.Lost) > 0 {
 			out = append(out, r)
 		}

@@ -116,6 +116,7 @@ type Reach struct {
 	Listener string   `json:"listener"` // its name; after the change, where it still has one
 	Gained   []string `json:"gained"`   // prefixes that can reach it now and could not before
 	Lost     []string `json:"lost"`
+	Impact   Impact   `json:"impact"`
 }
 
 // CeilingChange is a ceiling that moved. At is 0 and Headroom too on the side

@@ -61,7 +61,7 @@ var enough = map[diff.Impact]string{
 	diff.None:    "nothing runs differently",
 	diff.Live:    "a reload would be enough, no call notices",
 	diff.Restart: "a restart of sbcd would be enough",
-	diff.Reboot:  "they need a reboot",
+	diff.Reboot:  "a reboot is needed",
 }
 
 func (v *view) head() {
@@ -80,7 +80,15 @@ func (v *view) head() {
 		for _, r := range d.Reach {
 			n += min(len(r.Lost), 1) // shown among the removals
 		}
-		v.wrap(fmt.Sprintf("%s: %s, %d of them removals; %s.", name, plural(n, "change"), v.removals(), enough[d.Impact]), "", "  ", bold)
+		// One line, however long: `head -1` must give all of it.
+		line := name + ": " + plural(n, "change")
+		switch r := v.removals(); {
+		case r == n && n == 1:
+			line += ", a removal"
+		case r > 0:
+			line += fmt.Sprintf(", %d of them %s", r, map[bool]string{true: "a removal", false: "removals"}[r == 1])
+		}
+		v.b.WriteString(v.paint(line+"; "+enough[d.Impact]+".", bold) + "\n")
 	}
 	rows := [][]string{}
 	for i, s := range []diff.Side{d.Before, d.After} {
@@ -119,8 +127,8 @@ func (v *view) verdicts() {
 		return
 	}
 	v.title("What saturates first")
-	v.wrap("before: "+v.d.Before.Verdict, "  ", "    ", "")
-	v.wrap("after:  "+v.d.After.Verdict, "  ", "    ", "")
+	v.wrap("before: "+strings.TrimPrefix(v.d.Before.Verdict, "Saturates first: "), "  ", "    ", "")
+	v.wrap("after: "+strings.TrimPrefix(v.d.After.Verdict, "Saturates first: "), "  ", "    ", "")
 }
 
 var titles = map[diff.Group]string{
@@ -160,7 +168,7 @@ func (v *view) group(g diff.Group) {
 		v.change(c)
 	}
 	for _, r := range lost {
-		v.line(diff.Live, "-", fmt.Sprintf("way to %s: closed to %s", socket(r), strings.Join(r.Lost, ", ")), "")
+		v.line(r.Impact, "-", fmt.Sprintf("way to %s: closed to %s", socket(r), strings.Join(r.Lost, ", ")), "")
 	}
 	if more > 0 {
 		v.wrap(fmt.Sprintf("and %d more: the full view shows them", more), "  ", "  ", dim)
