@@ -1,0 +1,285 @@
+package spec
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/hashicorp/hcl/v2/hclwrite"
+)
+
+// Everything in the schema is described, and nothing else is.
+func TestEverythingIsDescribed(t *testing.T) {
+	seen := map[string]bool{}
+	var walk func(b *blockSchema, path string)
+	walk = func(b *blockSchema, path string) {
+		for _, a := range b.attrs {
+			p := join(path, a.name)
+			d, ok := descriptions[p]
+			seen[p] = true
+			switch {
+			case a.later:
+			case !ok || d.text == "" || d.kind == "":
+				t.Errorf("attribute %s is not described: say in descriptions.go what it is, its kind, its default and its bounds", p)
+			case a.required && (d.def != "" || d.without != ""):
+				t.Errorf("%s is required and has a default", p)
+			case !a.required && (d.def == "") == (d.without == ""):
+				t.Errorf("%s: either a default or what holds without it", p)
+			}
+		}
+		for i := range b.blocks {
+			p := join(path, b.blocks[i].typ)
+			if !b.blocks[i].later && descriptions[p].text == "" {
+				t.Errorf("block %s is not described: say in descriptions.go what it is for", p)
+			}
+			seen[p] = true
+			walk(&b.blocks[i], p)
+		}
+	}
+	walk(&rootSchema, "")
+	for p := range descriptions {
+		if !seen[p] {
+			t.Errorf("%s is described and not in the schema", p)
+		}
+	}
+}
+
+// described is a spec with every block, to try values of attributes in.
+const described = `format_version = 1
+appliance "edge" {
+}
+hardware {
+  platform = "vm"
+  memory   = "64GiB"
+  cpu {
+    cores = 4
+  }
+  nic "wan" {
+    addresses = ["203.0.113.10/27", "203.0.113.11/27"]
+    gateway   = "203.0.113.1"
+  }
+}
+workload {
+  cps              = 10
+  concurrent_calls = 600
+  call_duration    = "50s"
+}
+listener "carrier-a" {
+  address = "203.0.113.10"
+  sources = ["198.51.100.0/24"]
+}
+listener "core" {
+  address = "203.0.113.11"
+  sources = ["10.0.0.0/24"]
+}
+dispatcher "core" {
+  id = 1
+  probe {
+  }
+  failover {
+  }
+  destination "fs1" {
+    uri = "sip:10.0.0.11:5060"
+  }
+}
+route "all" {
+  from = ["carrier-a"]
+  to   = ["core"]
+}
+route "table" {
+  from  = ["core"]
+  cache = "carriers"
+}
+cache "carriers" {
+  source = "file"
+  file   = "carriers.csv"
+}
+limits {
+  cps              = 100
+  concurrent_calls = 1000
+}
+transaction {
+}
+state {
+}
+firewall {
+}
+waiver "a-rule" {
+  reason  = "why"
+  expires = "2027-01-31"
+}
+`
+
+// with is described with one attribute set, or left out where value is empty.
+func with(t *testing.T, path, value string) []byte {
+	t.Helper()
+	f, diags := hclwrite.ParseConfig([]byte(described), "main.hcl", hcl.InitialPos)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	body, steps := f.Body(), strings.Split(path, ".")
+	for _, typ := range steps[:len(steps)-1] {
+		i := slices.IndexFunc(body.Blocks(), func(b *hclwrite.Block) bool { return b.Type() == typ })
+		if i < 0 {
+			body = body.AppendNewBlock(typ, nil).Body()
+			continue
+		}
+		body = body.Blocks()[i].Body()
+	}
+	if path == "hardware.nic.gateways" { // one form or the other
+		body.RemoveAttribute("gateway")
+	}
+	body.RemoveAttribute(steps[len(steps)-1])
+	if value != "" {
+		body.SetAttributeRaw(steps[len(steps)-1], hclwrite.Tokens{{Type: hclsyntax.TokenIdent, Bytes: []byte(value)}})
+	}
+	return f.Bytes()
+}
+
+func loadWith(t *testing.T, path, value string) (*Spec, hcl.Diagnostics) {
+	t.Helper()
+	s, diags, _ := LoadFS(fstest.MapFS{
+		"main.hcl":     {Data: with(t, path, value)},
+		"carriers.csv": {Data: []byte("+49,core\n")},
+	}, "", Options{})
+	return s, diags
+}
+
+// complaint is what is said about the value of an attribute itself.
+func complaint(diags hcl.Diagnostics, name string) string {
+	for _, d := range diags {
+		if d.Summary == "Invalid "+name || d.Summary == "Not built yet" || strings.HasPrefix(d.Summary, "Unknown ") && d.Summary != "Unknown format version" && d.Summary != "Unknown listener" {
+			return d.Summary + ": " + d.Detail
+		}
+	}
+	return ""
+}
+
+// beyond gives values just outside a bound.
+func beyond(t *testing.T, k Kind, bound string, by int64) string {
+	t.Helper()
+	text := strings.Trim(bound, `"`)
+	var n int64
+	switch k {
+	case KindDuration:
+		d, err := parseDuration(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("%q", (d + time.Duration(by)*time.Millisecond).String())
+	case KindSize, KindSizeAuto, KindRate:
+		parse, unit := parseSize, "B"
+		if k == KindRate {
+			parse, unit = parseRate, "bps"
+		}
+		u, err := parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf(`"%d%s"`, int64(u)+by, unit)
+	}
+	if _, err := fmt.Sscan(text, &n); err != nil {
+		t.Fatalf("%s: %v", bound, err)
+	}
+	return fmt.Sprint(n + by)
+}
+
+// What the reference says of values is what the decoder does.
+func TestDescriptionsAreTrue(t *testing.T) {
+	if _, diags := loadWith(t, "firewall.enabled", "true"); diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	var walk func(b *blockSchema, path string)
+	walk = func(b *blockSchema, path string) {
+		for _, a := range b.attrs {
+			if p := join(path, a.name); !a.later && p != "format_version" {
+				checkDescription(t, p, a, descriptions[p])
+			}
+		}
+		for i := range b.blocks {
+			walk(&b.blocks[i], join(path, b.blocks[i].typ))
+		}
+	}
+	walk(&rootSchema, "")
+}
+
+func checkDescription(t *testing.T, path string, a attrSchema, d description) {
+	t.Helper()
+	good := append([]string{a.example}, quoted(d.choices)...)
+	var bad []string
+	if d.low != "" {
+		good = append(good, d.low)
+		bad = append(bad, beyond(t, d.kind, d.low, -1))
+	}
+	if d.high != "" {
+		good = append(good, d.high)
+		bad = append(bad, beyond(t, d.kind, d.high, 1))
+	}
+	switch d.kind {
+	case KindRatio:
+		bad = append(bad, "0", "1.01")
+	case KindBoolean:
+		bad = append(bad, `"perhaps"`)
+	case KindTexts, KindCodes:
+		bad = append(bad, `"text"`)
+	case KindText:
+		bad = append(bad, "12", `""`)
+	case KindWholeAuto, KindSizeAuto:
+		good = append(good, `"auto"`)
+		bad = append(bad, `"automatic"`)
+	case KindObject:
+		bad = append(bad, "1")
+	}
+	if len(d.choices) > 0 {
+		bad = append(bad, `"of-no-such-kind"`)
+	}
+	for _, v := range good {
+		if _, diags := loadWith(t, path, v); complaint(diags, a.name) != "" {
+			t.Errorf("%s = %s: %s", path, v, complaint(diags, a.name))
+		}
+	}
+	for _, v := range bad {
+		if _, diags := loadWith(t, path, v); complaint(diags, a.name) == "" {
+			t.Errorf("%s = %s is taken, %v", path, v, diags)
+		}
+	}
+	if d.def == "" {
+		return
+	}
+	without, diags := loadWith(t, path, "")
+	if diags.HasErrors() {
+		t.Errorf("without %s: %v", path, diags)
+		return
+	}
+	stated, diags := loadWith(t, path, d.def)
+	if diags.HasErrors() {
+		t.Errorf("%s = %s, its default: %v", path, d.def, diags)
+		return
+	}
+	without.Digest, stated.Digest = "", ""
+	if x, y := dump(t, without), dump(t, stated); !bytes.Equal(x, y) {
+		t.Errorf("%s: stating the default %s changes the spec\n%s\n%s", path, d.def, x, y)
+	}
+}
+
+func quoted(in []string) []string {
+	var out []string
+	for _, s := range in {
+		out = append(out, fmt.Sprintf("%q", s))
+	}
+	return out
+}
+
+func TestFunctionsAreListed(t *testing.T) {
+	all := Functions()
+	i := slices.IndexFunc(all, func(f Function) bool { return f.Name == "cidrsubnet" })
+	if i < 0 || !slices.Equal(all[i].Params, []string{"prefix", "newbits", "netnum"}) {
+		t.Errorf("%v", all)
+	}
+}
