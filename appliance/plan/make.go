@@ -3,16 +3,20 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"trunkline/appliance/runtime"
 	"trunkline/appliance/sizing"
 	"trunkline/appliance/spec"
+	"trunkline/policies/checks"
 	"trunkline/policies/firewall"
 )
 
 // Options are the inputs of a plan beyond spec and budget.
 type Options struct {
-	Version string // of Trunkline, recorded in the plan; empty: "unknown"
+	Version  string         // of Trunkline, recorded in the plan; empty: "unknown"
+	Policies []*checks.Pack // guard rails besides the built-in ones
+	Today    time.Time      // what the last day of a waiver is compared with; zero: no waiver is expired
 }
 
 // Make compiles a checked spec and its budget into a plan. Its error tells of
@@ -33,17 +37,20 @@ func Make(s *spec.Spec, b *sizing.Budget, o Options) (*Plan, error) {
 	if o.Version == "" {
 		o.Version = "unknown"
 	}
-	return &Plan{
+	p := &Plan{
 		FormatVersion: FormatVersion,
 		Trunkline:     o.Version,
 		SpecDigest:    s.Digest,
-		Errored:       b.Errored(),
 		Verdict:       verdict(b),
 		Appliance:     a,
 		Budget:        b,
 		Ruleset:       rules,
 		Files:         []FileSum{},
-	}, nil
+	}
+	if err := p.judge(s, o); err != nil {
+		return nil, fmt.Errorf("plan of %s: %w", s.Appliance.Name, err)
+	}
+	return p, nil
 }
 
 // ruleset is the text of the packet filter; nothing when the spec turns it off.

@@ -15,6 +15,7 @@ import (
 
 	"trunkline/appliance/runtime"
 	"trunkline/appliance/sizing"
+	"trunkline/policies/checks"
 )
 
 // FormatVersion is the version of the plan's JSON. A plan of another version is
@@ -32,8 +33,9 @@ type Plan struct {
 
 	Appliance *runtime.Appliance `json:"appliance"`
 	Budget    *sizing.Budget     `json:"budget"`
-	Ruleset   string             `json:"ruleset"` // nft text; empty when the spec turns the firewall off
-	Files     []FileSum          `json:"files"`   // of the config layer, sorted by path
+	Ruleset   string             `json:"ruleset"`           // nft text; empty when the spec turns the firewall off
+	Files     []FileSum          `json:"files"`             // of the config layer, sorted by path
+	Waivers   []checks.Waiver    `json:"waivers,omitempty"` // of the spec, in its order: findings accepted for a while
 }
 
 // FileSum is one file of the config layer by its digest.

@@ -43,11 +43,11 @@ func document(s *spec.Spec) cty.Value {
 		"transaction": obj{
 			"reply_timeout": seconds(t.ReplyTimeout), "invite_timeout": seconds(t.InviteTimeout),
 			"wait": seconds(t.Wait), "call_lifetime": seconds(t.CallLifetime),
-			"at": places(or(t.Range, w.Range), at{"invite_timeout": t.InviteRange}),
+			"at": places(or(t.Range, w.Range), at{"invite_timeout": t.InviteRange, "reply_timeout": t.ReplyRange, "call_lifetime": t.LifetimeRange}),
 		}.val(),
 		"state": obj{
 			"memory": num(s.State.Memory), "high_water": cty.NumberFloatVal(s.State.HighWater),
-			"at": places(or(s.State.Range, h.Range), at{"memory": s.State.MemoryRange}),
+			"at": places(or(s.State.Range, h.Range), at{"memory": s.State.MemoryRange, "high_water": s.State.HighWaterRange}),
 		}.val(),
 		"firewall": obj{
 			"enabled": cty.BoolVal(s.Firewall.Enabled), "source_rate": num(s.Firewall.SourceRate), "source_burst": num(s.Firewall.SourceBurst),
@@ -68,7 +68,7 @@ func nic(n *spec.NIC) cty.Value {
 	return obj{
 		"name": text(n.Name), "speed": num(n.SpeedBits), "queues": num(n.Queues), "mtu": num(n.MTU),
 		"addresses": cty.TupleVal(addresses), "gateways": cty.TupleVal(gateways),
-		"at": places(n.Range, at{"match": n.MatchRange}),
+		"at": places(n.Range, at{"match": n.MatchRange, "mtu": n.MTURange, "queues": n.QueuesRange}),
 	}.val()
 }
 
@@ -89,7 +89,7 @@ func dispatcher(d *spec.Dispatcher) cty.Value {
 			"interval": seconds(p.Interval), "timeout": seconds(p.Timeout),
 			"fail_threshold": num(p.FailThreshold), "recover_threshold": num(p.RecoverThreshold),
 			"from": text(p.From), "accept": spans(p.Accept),
-			"at": places(p.Range, at{"fail_threshold": p.FailRange, "interval": p.IntervalRange}),
+			"at": places(p.Range, at{"fail_threshold": p.FailRange, "recover_threshold": p.RecoverRange, "interval": p.IntervalRange}),
 		}.val()
 	}
 	never := make([]cty.Value, len(d.Failover.Never))
@@ -126,7 +126,7 @@ func cache(c *spec.Cache) cty.Value {
 	return obj{
 		"name": text(c.Name), "source": text(c.Source), "file": text(c.File), "baked": cty.BoolVal(c.Baked), "rows": num(c.Rows),
 		"warmup": text(c.Warmup), "on_fail": text(c.OnFail), "timeout": seconds(c.Within), "bytes": num(len(bytes.TrimSpace(c.Data))),
-		"at": places(c.Range, at{"file": c.FileRange}),
+		"at": places(c.Range, at{"file": c.FileRange, "warmup": c.WarmupRange}),
 	}.val()
 }
 

@@ -163,7 +163,7 @@ func (r *Rule) broken(err error, item string) sizing.Finding {
 		about = fmt.Sprintf(", at %q", item)
 	}
 	return sizing.Finding{ID: r.ID, Severity: sizing.SeverityError, Source: r.Source, Item: item,
-		Summary: "Rule cannot be evaluated",
+		Summary: brokenSummary,
 		Detail: fmt.Sprintf("Rule %q (%s)%s: %s. Correct the rule; `trunkline policy test` tries it on its fixtures.",
 			r.ID, sizing.Location(r.Range), about, err)}
 }

@@ -25,6 +25,12 @@ workload {
   call_duration    = "60s"
 }
 
+# Beyond these a new call gets 503; 50 x (60 s + 8 s of ringing) are 3,400 at full load.
+limits {
+  cps              = 60
+  concurrent_calls = 3500
+}
+
 listener "local" {
   address = "127.0.0.1"
   port    = 5060

@@ -1,0 +1,157 @@
+# What kept a platform below 1,000 calls/s and 60,000 calls held: the thirteen
+# bottlenecks of "Scaling Kamailio to 1,000 CPS and 60,000 concurrent calls", as
+# far as a plan can see them. Numbers are those of the article.
+
+# 1: state that outlives its call.
+rule "call-lifetime" {
+  severity  = "warning"
+  source    = "Scaling Kamailio to 1,000 CPS, bottleneck 1 and the 60,000 concurrent number: expiry and dialog timeout at 1,800 s"
+  condition = spec.transaction.call_lifetime <= 1800
+  at        = spec.transaction.at.call_lifetime
+  summary   = "Calls that never end are kept for long"
+  message   = "A call whose BYE is lost holds its slot for ${duration(spec.transaction.call_lifetime)} (call_lifetime); slots are sized for calls of ${duration(spec.workload.call_duration)}."
+  remedy    = "Write call_lifetime = \"30m\" or less in the transaction block."
+}
+
+rule "state-high-water" {
+  severity  = "warning"
+  source    = "Scaling Kamailio to 1,000 CPS, bottleneck 1: shared memory must not run out under calls in progress"
+  condition = spec.state.high_water <= 0.95
+  at        = spec.state.at.high_water
+  summary   = "No room left for calls in progress"
+  message   = "New calls are taken until ${spec.state.high_water * 100} % of the transaction slots are in use. What is left must do for the ACK, BYE and retransmissions of the calls in progress."
+  remedy    = "Write high_water = 0.9 in the state block."
+}
+
+# 2: probes that take healthy destinations out.
+rule "probe-missing" {
+  severity  = "warning"
+  source    = "Scaling Kamailio to 1,000 CPS, bottleneck 2: dispatcher probes"
+  for_each  = spec.dispatchers
+  when      = length(each.destinations) > 1
+  condition = each.probe != null
+  at        = each.at.block
+  summary   = "Destinations are not probed"
+  message   = "Nothing finds out that a destination of dispatcher \"${each.name}\" is down: every call it is chosen for waits ${duration(spec.transaction.reply_timeout)} before the next is tried."
+  remedy    = "Add an empty block, probe {}, to dispatcher \"${each.name}\"."
+}
+
+rule "probe-fail-threshold" {
+  severity  = "warning"
+  source    = "Scaling Kamailio to 1,000 CPS, bottleneck 2: ds_probing_threshold 1 -> 5"
+  for_each  = [for d in spec.dispatchers : d if d.probe != null]
+  condition = each.probe.fail_threshold >= 3
+  at        = each.probe.at.fail_threshold
+  summary   = "A lost probe takes a destination out"
+  message   = "${each.probe.fail_threshold} missed OPTIONS in a row make a destination of dispatcher \"${each.name}\" inactive. Under load a healthy one misses that many, and its calls fall on the others."
+  remedy    = "Write fail_threshold = 5."
+}
+
+rule "probe-recover-threshold" {
+  severity  = "warning"
+  source    = "Scaling Kamailio to 1,000 CPS, bottleneck 2: ds_inactive_threshold 1 -> 5"
+  for_each  = [for d in spec.dispatchers : d if d.probe != null]
+  condition = each.probe.recover_threshold >= 3
+  at        = each.probe.at.recover_threshold
+  summary   = "A single answer brings a destination back"
+  message   = "${each.probe.recover_threshold} answered OPTIONS in a row make a destination of dispatcher \"${each.name}\" active again. One that is half up then flaps, and each time takes calls with it."
+  remedy    = "Write recover_threshold = 5."
+}
+
+rule "probe-interval" {
+  severity  = "warning"
+  source    = "Scaling Kamailio to 1,000 CPS, bottleneck 2: ping interval 60 s -> 30 s"
+  for_each  = [for d in spec.dispatchers : d if d.probe != null]
+  condition = each.probe.interval <= 30
+  at        = each.probe.at.interval
+  summary   = "Probes are far apart"
+  message   = "With an interval of ${duration(each.probe.interval)} and ${each.probe.fail_threshold} failures to count, dispatcher \"${each.name}\" sends calls to a dead destination for up to ${duration(each.probe.interval * each.probe.fail_threshold)}."
+  remedy    = "Write interval = \"30s\"."
+}
+
+# 3: workers that starve once requests are sent again. Worker counts that contradict
+# the model are findings of the sizing (workers.too-few, workers.above-threads).
+rule "worker-headroom" {
+  severity  = "warning"
+  source    = "Scaling Kamailio to 1,000 CPS, bottleneck 3: workers sized for INVITEs starve under retransmissions"
+  for_each  = [for c in plan.budget.ceilings : c if startswith(c.at.id, "ceiling.cpu") || endswith(c.at.id, ".cpu")]
+  name      = each.resource
+  when      = each.headroom >= 1 # below, it is an error of the sizing
+  condition = each.headroom >= 1.25
+  at        = spec.hardware.at.cpu
+  summary   = "No CPU left for retransmissions: ${each.resource}"
+  message   = "It saturates at ${count(each.at.value)} calls/s, ${each.headroom} times the plan. Once replies come late, requests are sent again, and that load comes on top."
+  remedy    = "To raise it: ${each.remedy}."
+}
+
+# 4: transactions that pile up.
+rule "invite-timeout" {
+  severity  = "warning"
+  source    = "Scaling Kamailio to 1,000 CPS, bottleneck 4: INVITE lifetime 120-180 s -> 30 s"
+  condition = spec.transaction.invite_timeout <= 60
+  at        = spec.transaction.at.invite_timeout
+  summary   = "Unanswered calls pile up"
+  message   = "An INVITE nobody answers is kept for ${duration(spec.transaction.invite_timeout)}: at ${count(spec.workload.cps)} calls/s up to ${count(spec.workload.cps * spec.transaction.invite_timeout)} of them at once."
+  remedy    = "Write invite_timeout = \"30s\" in the transaction block."
+}
+
+# 6: limits of the backends. That they are too low is a finding of the sizing.
+rule "backend-limits-unstated" {
+  severity  = "note"
+  source    = "Scaling Kamailio to 1,000 CPS, bottleneck 6: UAS limits of 30 sessions per second and 1,000 sessions"
+  for_each  = spec.dispatchers
+  when      = spec.workload.cps >= 100
+  condition = any([for x in each.destinations : x.max_cps > 0]) && any([for x in each.destinations : x.max_calls > 0])
+  at        = each.at.block
+  summary   = "Limits of the destinations are not stated"
+  message   = "Dispatcher \"${each.name}\" does not say how many calls/s and calls its destinations take, so the plan cannot tell whether they carry ${count(spec.workload.cps)} calls/s and ${count(spec.workload.concurrent_calls)} calls."
+  remedy    = "State max_cps and max_calls of its destinations."
+}
+
+# 8: what is there and does nothing. Dispatchers and caches no route leads to are
+# diagnostics of the spec.
+rule "unused-listener" {
+  severity = "warning"
+  source   = "Scaling Kamailio to 1,000 CPS, bottleneck 8: what is not used still costs"
+  for_each = spec.listeners
+  condition = any([for r in plan.appliance.routes : length(try(r.from, [])) == 0 || contains(try(r.from, []), each.name)]) || any([for l in plan.appliance.listeners : l.name == each.name && length(try(l.peers, [])) > 0])
+  at       = each.at.block
+  summary  = "A listener no call comes through"
+  message  = "No route takes calls from listener \"${each.name}\" and no destination is reached through it. It holds workers and buffers all the same."
+  remedy   = "Name it in the from of a route, or remove it."
+}
+
+# 11: work per call that grows with the table.
+rule "prefix-routes" {
+  severity  = "warning"
+  source    = "Scaling Kamailio to 1,000 CPS, bottleneck 11: prefixes belong into a longest-match table in memory"
+  condition = length([for r in spec.routes : r if r.prefix != ""]) <= 50
+  at        = try([for r in spec.routes : r if r.prefix != ""][50].at.block, "")
+  summary   = "A long list of prefix routes"
+  message   = "${length([for r in spec.routes : r if r.prefix != ""])} routes have a prefix. They are tried one after the other for every call; a cache finds the longest match in one step."
+  remedy    = "Put the prefixes into a cache and one route with cache = \"...\"."
+}
+
+# 12: caches that are cold after a start.
+rule "cache-warmup" {
+  severity  = "warning"
+  source    = "Scaling Kamailio to 1,000 CPS, bottleneck 12: synchronous warm-up before the listener accepts traffic"
+  for_each  = spec.caches
+  condition = each.warmup == "sync"
+  at        = each.at.warmup
+  summary   = "A cache is cold when calls come in"
+  message   = "Cache \"${each.name}\" loads in the background: until it has, calls match nothing in it and take the next route."
+  remedy    = "Write warmup = \"sync\"."
+}
+
+# 13: one socket for everybody.
+rule "listener-spread" {
+  severity  = "warning"
+  source    = "Scaling Kamailio to 1,000 CPS, bottleneck 13: past about 600 CPS one listener IP was the limit; each carrier got its own"
+  for_each  = [for l in spec.listeners : l if !l.loopback]
+  condition = spec.workload.cps * each.share <= 600
+  at        = each.at.block
+  summary   = "Many calls through one address"
+  message   = "Listener \"${each.name}\" takes ${count(spec.workload.cps * each.share)} calls/s. A trunk is one flow and meets one socket: its neighbours on the same address cannot be told apart in the queue."
+  remedy    = "Give each large carrier a listener with an address of its own."
+}

@@ -1,0 +1,43 @@
+# Who may reach the appliance, and with how much.
+
+rule "sources-open" {
+  severity  = "warning"
+  source    = "Trunkline: every listener names who may talk to it; firewall and proxy both enforce it"
+  for_each  = [for l in spec.listeners : l if !l.loopback]
+  condition = !any([for p in each.sources : prefix_length(p) == 0])
+  at        = each.at.sources
+  summary   = "Open to everybody"
+  message   = "Listener \"${each.name}\" answers every address there is: scanners find it within hours, and each of their requests takes a worker's time."
+  remedy    = "Write the prefixes of the carriers in sources."
+}
+
+rule "sources-wide" {
+  severity  = "warning"
+  source    = "Trunkline: every listener names who may talk to it; firewall and proxy both enforce it"
+  for_each  = [for l in spec.listeners : l if !l.loopback]
+  condition = !any([for p in each.sources : prefix_length(p) > 0 && prefix_length(p) < (is_ipv6(p) ? 32 : 16) && !is_private(p)])
+  at        = each.at.sources
+  summary   = "Open to far more than a carrier"
+  message   = "Listener \"${each.name}\" lets ${join(", ", [for p in each.sources : p if prefix_length(p) > 0 && prefix_length(p) < (is_ipv6(p) ? 32 : 16) && !is_private(p)])} in. No carrier signals from so many addresses (a /16 of IPv4 or a /32 of IPv6 is a provider's whole network)."
+  remedy    = "Write the prefixes the carrier signals from."
+}
+
+rule "firewall-off" {
+  severity  = "warning"
+  source    = "Trunkline: deny by default; nothing reaches a socket that the spec does not let in"
+  condition = spec.firewall.enabled
+  at        = spec.firewall.at.block
+  summary   = "No packet filter"
+  message   = "The firewall is turned off: floods reach the proxy's sockets, and only the proxy itself looks at who sends."
+  remedy    = "Write enabled = true in the firewall block, or remove it."
+}
+
+rule "limits-missing" {
+  severity  = "warning"
+  source    = "Scaling Kamailio to 1,000 CPS, bottlenecks 6 and 9: admission limits, kept in memory"
+  condition = spec.limits.cps > 0 || spec.limits.concurrent_calls > 0 # one without the other is a diagnostic of the spec
+  at        = spec.limits.at.block
+  summary   = "Nothing limits new calls"
+  message   = "Without limits a flood fills the memory sized for ${count(spec.workload.concurrent_calls)} calls, and then also the calls in progress suffer."
+  remedy    = "Add a limits block with cps and concurrent_calls a little above the workload."
+}
