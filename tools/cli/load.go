@@ -16,6 +16,7 @@ import (
 // command ends.
 func (a *app) load(dir string) (*spec.Spec, error) {
 	s, diags, files := spec.Load(dir, spec.Options{})
+	a.diags = diags
 	if len(diags) > 0 {
 		if err := spec.WriteDiagnostics(a.Stderr, files, diags, uint(width(a.Stderr)), a.color(a.Stderr)); err != nil {
 			return nil, err

@@ -2,45 +2,77 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
-
-	"trunkline/appliance/plan"
-	"trunkline/tools/report"
 )
 
 func (a *app) plan() *cobra.Command {
-	var asJSON, full bool
+	var o viewOptions
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "plan SPEC",
 		Short: "Size a spec: workers, memory, sockets, and what saturates first",
 		Long: `Print what a spec needs and what it can carry. The first line says what saturates
 first, at how much, and the one change that raises it. A plan with an error among
-its findings is shown all the same; the exit status is then 1.`,
+its findings is shown all the same; the exit status is then 1.
+
+Formats, besides text and json:
+  markdown  a comment on a pull request, at most 60 kB: verdict and risks first
+  html      one page with charts that needs nothing else
+  junit     the spec's mistakes, the plan's findings and its ceilings as tests
+  sarif     mistakes and findings for code scanning (SARIF 2.1.0)
+  github    mistakes and findings as annotations of a GitHub workflow
+Of a wrong spec, markdown, junit, sarif and github show the mistakes. Files are
+named relative to the working directory: run in the root of the repository.`,
 		Args: oneArg("the spec directory"),
-		RunE: a.does(func(_ context.Context, args []string) error { return a.runPlan(args[0], asJSON, full) }),
+		PreRunE: func(c *cobra.Command, _ []string) error {
+			switch {
+			case asJSON && o.full:
+				return seeHelp(c, errors.New("--json holds all that --full shows: give one of the two"))
+			case asJSON && c.Flags().Changed("format") && o.format != formatJSON:
+				return seeHelp(c, fmt.Errorf("--json and --format %s: give one of the two", o.format))
+			case asJSON:
+				o.format = formatJSON
+			}
+			if err := o.check(); err != nil {
+				return seeHelp(c, err)
+			}
+			return nil
+		},
+		RunE: a.does(func(_ context.Context, args []string) error { return a.runPlan(args[0], o) }),
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
-	c.Flags().BoolVar(&full, "full", false, "print everything, every figure with its formula")
-	c.MarkFlagsMutuallyExclusive("json", "full")
+	c.Flags().StringVar(&o.format, "format", formatText, "how to show the plan: "+strings.Join(planFormats, ", "))
+	c.Flags().StringVarP(&o.file, "output", "o", "", "file to write instead of standard output")
+	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON, short for --format json")
+	c.Flags().BoolVar(&o.full, "full", false, "print everything, every figure with its formula")
+	if err := c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(planFormats, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // the flag is in the lines above
+	}
 	return c
 }
 
-func (a *app) runPlan(dir string, asJSON, full bool) error {
+func (a *app) runPlan(dir string, o viewOptions) error {
 	p, err := a.makePlan(dir)
+	if errors.Is(err, errShown) && o.tellsMistakes() {
+		v, e := a.view(dir, nil)
+		if e == nil {
+			e = a.showView(v, o)
+		}
+		if e != nil {
+			return e
+		}
+	}
 	if err != nil {
 		return err
 	}
-	if asJSON {
-		var b []byte
-		if b, err = plan.Encode(p.plan); err == nil {
-			_, err = a.Stdout.Write(b)
-		}
-	} else {
-		err = report.Text(a.Stdout, p.plan, report.Options{Width: width(a.Stdout), Full: full, Color: a.color(a.Stdout)})
-	}
+	v, err := a.view(dir, p.plan)
 	if err != nil {
+		return err
+	}
+	if err := a.showView(v, o); err != nil {
 		return err
 	}
 	if p.plan.Errored { // the plan itself has said why

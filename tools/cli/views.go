@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"trunkline/appliance/plan"
+	"trunkline/tools/report"
+	"trunkline/tools/report/html"
+	"trunkline/tools/report/issues"
+	"trunkline/tools/report/markdown"
+)
+
+// Formats of a plan.
+const (
+	formatText     = "text"
+	formatJSON     = "json"
+	formatMarkdown = "markdown"
+	formatHTML     = "html"
+	formatJUnit    = "junit"
+	formatSARIF    = "sarif"
+	formatGitHub   = "github"
+)
+
+var planFormats = []string{formatText, formatJSON, formatMarkdown, formatHTML, formatJUnit, formatSARIF, formatGitHub}
+
+// viewed is what a view shows: a plan, or why a spec has none.
+type viewed struct {
+	name   string
+	plan   *plan.Plan // nil: the spec is wrong
+	issues []issues.Issue
+}
+
+// viewOptions choose a view and where it goes.
+type viewOptions struct {
+	format string
+	file   string // empty: standard output
+	full   bool
+}
+
+func (o viewOptions) check() error {
+	if !slices.Contains(planFormats, o.format) {
+		return fmt.Errorf("there is no format %q: choose one of %s", o.format, strings.Join(planFormats, ", "))
+	}
+	if o.full && o.format != formatText {
+		return fmt.Errorf("--full is for text, %s has a form of its own: give one of the two", o.format)
+	}
+	return nil
+}
+
+// tellsMistakes reports whether the format has a form for a spec without a plan.
+func (o viewOptions) tellsMistakes() bool {
+	switch o.format {
+	case formatMarkdown, formatJUnit, formatSARIF, formatGitHub:
+		return true
+	}
+	return false
+}
+
+// view makes what the views show of the spec loaded last; p is nil when it has
+// no plan.
+func (a *app) view(dir string, p *plan.Plan) (viewed, error) {
+	base, err := os.Getwd()
+	if err != nil {
+		return viewed{}, err
+	}
+	v := viewed{plan: p, issues: issues.Below(base, issues.Of(dir, a.diags, p))}
+	if p != nil {
+		v.name = p.Appliance.Name
+	} else if abs, err := filepath.Abs(dir); err == nil {
+		v.name = filepath.Base(abs)
+	}
+	return v, nil
+}
+
+// showView writes a view to standard output, or to a file that appears whole.
+func (a *app) showView(v viewed, o viewOptions) error {
+	if o.file == "" {
+		return writeView(a.Stdout, v, o, report.Options{Width: width(a.Stdout), Full: o.full, Color: a.color(a.Stdout)})
+	}
+	var b bytes.Buffer
+	if err := writeView(&b, v, o, report.Options{Width: plainWidth, Full: o.full}); err != nil {
+		return err
+	}
+	if err := writeFile(o.file, b.Bytes()); err != nil {
+		return fmt.Errorf("output %s: %w", o.file, err)
+	}
+	return nil
+}
+
+func writeView(w io.Writer, v viewed, o viewOptions, text report.Options) error {
+	switch o.format {
+	case formatMarkdown:
+		if v.plan == nil {
+			return markdown.Refused(w, v.name, v.issues, markdown.Options{})
+		}
+		return markdown.Plan(w, v.plan, v.issues, markdown.Options{})
+	case formatJUnit:
+		return issues.JUnit(w, v.name, v.plan, v.issues)
+	case formatSARIF:
+		return issues.SARIF(w, v.name, version, v.issues)
+	case formatGitHub:
+		verdict := ""
+		if v.plan != nil {
+			verdict = v.plan.Verdict
+		}
+		return issues.GitHub(w, v.name, verdict, v.issues)
+	case formatHTML:
+		return html.Write(w, v.plan, v.issues)
+	case formatJSON:
+		b, err := plan.Encode(v.plan)
+		if err == nil {
+			_, err = w.Write(b)
+		}
+		return err
+	}
+	return report.Text(w, v.plan, text)
+}
