@@ -20,7 +20,7 @@ network, kernel settings and firewall, below DIR/etc. The image carries the same
 files; a tree of its own is for reading, for diff, and for running sbcd on any host.
 
 DIR must be missing, empty, or an earlier output of bake, which is then replaced
-in one step.`,
+in one step.` + inputsHelp,
 		Args: oneArg("the spec directory"),
 		PreRunE: func(c *cobra.Command, _ []string) error {
 			if dir == "" {
@@ -30,6 +30,7 @@ in one step.`,
 		},
 		RunE: a.does(func(_ context.Context, args []string) error { return a.runBake(args[0], dir) }),
 	}
+	a.specFlags(c)
 	c.Flags().StringVarP(&dir, "out", "o", "", "directory to write (required)")
 	return c
 }

@@ -32,10 +32,11 @@ func (a *app) build() *cobra.Command {
 		Short: "Build the image of a spec: NAME.efi, NAME.raw, plan.json, plan.txt",
 		Long: `Build the image of a spec from the packages in its lock file. OUT/NAME/ then holds
 NAME.efi (to boot over the network), NAME.raw (a disk), plan.json and plan.txt.
-Nothing is asked of this machine but a directory: no root, no containers.`,
+Nothing is asked of this machine but a directory: no root, no containers.` + inputsHelp,
 		Args: oneArg("the spec directory"),
 		RunE: a.does(func(ctx context.Context, args []string) error { return a.runBuild(ctx, args[0], o) }),
 	}
+	a.specFlags(c)
 	c.Flags().StringVarP(&o.out, "out", "o", "out", "directory to write OUT/NAME into")
 	c.Flags().BoolVar(&o.offline, "offline", false, "use the package cache alone")
 	c.Flags().StringVar(&o.mirror, "mirror", "", mirrorHelp)

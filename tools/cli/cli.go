@@ -72,6 +72,7 @@ func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)
 // app is one run of the program.
 type app struct {
 	Env
+	inputs  specInputs      // what the flags of specFlags said
 	started bool            // a command's own work has begun: errors are no longer about usage
 	diags   hcl.Diagnostics // of the spec loaded last
 }

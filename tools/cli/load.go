@@ -15,18 +15,30 @@ import (
 // load reads a spec and shows its diagnostics. With an error among them the
 // command ends.
 func (a *app) load(dir string) (*spec.Spec, error) {
-	s, diags, files := spec.Load(dir, spec.Options{})
+	o, err := a.specOptions()
+	if err != nil {
+		return nil, err
+	}
+	s, diags, files := spec.Load(dir, o)
+	if err := a.tell(dir, diags, files); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// tell shows diagnostics, and fails when there is an error among them.
+func (a *app) tell(dir string, diags hcl.Diagnostics, files map[string]*hcl.File) error {
 	a.diags = diags
 	if len(diags) > 0 {
 		if err := spec.WriteDiagnostics(a.Stderr, files, diags, uint(width(a.Stderr)), a.color(a.Stderr)); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if diags.HasErrors() {
 		fmt.Fprintf(a.Stderr, "%s: %s.\n", dir, tally(diags))
-		return nil, errShown
+		return errShown
 	}
-	return s, nil
+	return nil
 }
 
 // tally counts diagnostics: "2 errors, 1 warning".

@@ -26,7 +26,9 @@ Formats, besides text and json:
   sarif     mistakes and findings for code scanning (SARIF 2.1.0)
   github    mistakes and findings as annotations of a GitHub workflow
 Of a wrong spec, markdown, junit, sarif and github show the mistakes. Files are
-named relative to the working directory: run in the root of the repository.`,
+named relative to the working directory: run in the root of the repository.
+
+Of a spec of several appliances one line each is shown; with --full all of each.` + inputsHelp,
 		Args: oneArg("the spec directory"),
 		PreRunE: func(c *cobra.Command, _ []string) error {
 			switch {
@@ -44,6 +46,7 @@ named relative to the working directory: run in the root of the repository.`,
 		},
 		RunE: a.does(func(_ context.Context, args []string) error { return a.runPlan(args[0], o) }),
 	}
+	a.specFlags(c)
 	c.Flags().StringVar(&o.format, "format", formatText, "how to show the plan: "+strings.Join(planFormats, ", "))
 	c.Flags().StringVarP(&o.file, "output", "o", "", "file to write instead of standard output")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON, short for --format json")
@@ -55,7 +58,14 @@ named relative to the working directory: run in the root of the repository.`,
 }
 
 func (a *app) runPlan(dir string, o viewOptions) error {
-	p, err := a.makePlan(dir)
+	specs, err := a.loadAll(dir)
+	if err == nil && len(specs) > 1 {
+		return a.planFleet(specs, o)
+	}
+	var p *planned
+	if err == nil {
+		p, err = planSpec(specs[0])
+	}
 	if errors.Is(err, errShown) && o.tellsMistakes() {
 		v, e := a.view(dir, nil)
 		if e == nil {

@@ -15,17 +15,22 @@ func (a *app) validate() *cobra.Command {
 		Use:   "validate SPEC",
 		Short: "Check a spec: every mistake with its line and what to write instead",
 		Long: `Check the spec in the directory SPEC, offline. Every mistake is shown with its file,
-its line and what to write instead.`,
+its line and what to write instead. Of a spec of several appliances all are checked.` + inputsHelp,
 		Args: oneArg("the spec directory"),
 		RunE: a.does(func(_ context.Context, args []string) error { return a.runValidate(args[0], asJSON) }),
 	}
+	a.specFlags(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print the diagnostics as JSON")
 	return c
 }
 
 func (a *app) runValidate(dir string, asJSON bool) error {
 	if asJSON {
-		_, diags, files := spec.Load(dir, spec.Options{})
+		o, err := a.specOptions()
+		if err != nil {
+			return err
+		}
+		_, diags, files := spec.LoadFleet(dir, o)
 		if err := spec.WriteDiagnosticsJSON(a.Stdout, files, diags); err != nil {
 			return err
 		}
@@ -34,10 +39,13 @@ func (a *app) runValidate(dir string, asJSON bool) error {
 		}
 		return nil
 	}
-	s, err := a.load(dir)
+	specs, err := a.loadAll(dir)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.Stdout, "%s: the spec of %s is valid.\n", dir, s.Appliance.Name)
+	if len(specs) > 1 {
+		return a.validFleet(dir, specs)
+	}
+	_, err = fmt.Fprintf(a.Stdout, "%s: the spec of %s is valid.\n", dir, specs[0].Appliance.Name)
 	return err
 }

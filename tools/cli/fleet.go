@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"trunkline/appliance/plan"
+	"trunkline/appliance/sizing"
+	"trunkline/appliance/spec"
+	"trunkline/tools/report"
+)
+
+// loadAll is load for every appliance of a spec.
+func (a *app) loadAll(dir string) ([]*spec.Spec, error) {
+	o, err := a.specOptions()
+	if err != nil {
+		return nil, err
+	}
+	specs, diags, files := spec.LoadFleet(dir, o)
+	if err := a.tell(dir, diags, files); err != nil {
+		return nil, err
+	}
+	return specs, nil
+}
+
+// validFleet is what validate says of several appliances: one line each.
+func (a *app) validFleet(dir string, specs []*spec.Spec) error {
+	w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
+	for _, s := range specs {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d CPS, %d calls\n", s.Appliance.Name, s.Appliance.Site,
+			count(len(s.Listeners), "listener"), count(len(s.Dispatchers), "dispatcher"), s.Workload.CPS, s.Workload.ConcurrentCalls)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(a.Stdout, "%s: the specs of %s are valid.\n", dir, count(len(specs), "appliance"))
+	return err
+}
+
+// fleetPlan is the plans of a fleet as one JSON document.
+type fleetPlan struct {
+	FormatVersion int          `json:"format_version"`
+	Errored       bool         `json:"errored"` // one of the plans is
+	Plans         []*plan.Plan `json:"plans"`
+}
+
+// planFleet plans every appliance and shows one line of each; with --full all of
+// each.
+func (a *app) planFleet(specs []*spec.Spec, o viewOptions) error {
+	if o.format != formatText && o.format != formatJSON {
+		return fmt.Errorf("--format %s shows one appliance, and the spec describes %d: say which with -appliance NAME, or take text or json", o.format, len(specs))
+	}
+	out := fleetPlan{FormatVersion: plan.FormatVersion}
+	step, done := a.fleetProgress(len(specs))
+	for _, s := range specs {
+		p, err := planSpec(s)
+		if err != nil {
+			done(false)
+			return fmt.Errorf("%s: %w", s.Appliance.Name, err)
+		}
+		out.Plans = append(out.Plans, p.plan)
+		out.Errored = out.Errored || p.plan.Errored
+		step()
+	}
+	done(true)
+
+	var b bytes.Buffer
+	text := report.Options{Width: width(a.Stdout), Full: true, Color: a.color(a.Stdout)}
+	if o.file != "" {
+		text = report.Options{Width: plainWidth, Full: true}
+	}
+	if err := writeFleet(&b, out, specs, o, text); err != nil {
+		return err
+	}
+	if o.file != "" {
+		if err := writeFile(o.file, b.Bytes()); err != nil {
+			return fmt.Errorf("output %s: %w", o.file, err)
+		}
+	} else if _, err := a.Stdout.Write(b.Bytes()); err != nil {
+		return err
+	}
+	refused := 0
+	for _, p := range out.Plans {
+		if p.Errored {
+			fmt.Fprintln(a.Stderr, refusal(p))
+			refused++
+		}
+	}
+	if refused > 0 {
+		return errShown
+	}
+	return nil
+}
+
+func writeFleet(w io.Writer, f fleetPlan, specs []*spec.Spec, o viewOptions, text report.Options) error {
+	if o.format == formatJSON {
+		enc := json.NewEncoder(w)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		return enc.Encode(f)
+	}
+	if o.full {
+		for i, p := range f.Plans {
+			if i > 0 {
+				fmt.Fprintln(w)
+			}
+			fmt.Fprintf(w, "== %s ==\n\n", p.Appliance.Name)
+			if err := report.Text(w, p, text); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	errored := 0
+	for i, p := range f.Plans {
+		state := "ok"
+		errs, warnings := p.Findings(sizing.SeverityError), p.Findings(sizing.SeverityWarning)
+		switch {
+		case p.Errored:
+			state = count(errs, "error")
+			errored++
+		case warnings > 0:
+			state = count(warnings, "warning")
+		}
+		fmt.Fprintf(t, "%s\t%s\t%d CPS, %d calls\t%s\t%s\n", p.Appliance.Name, state,
+			specs[i].Workload.CPS, specs[i].Workload.ConcurrentCalls, sizing.Bytes(float64(specs[i].Hardware.Memory)), firstSentence(p.Verdict))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\n%s, %s with an error. One of them in full: -appliance NAME; all of them: --full\n", count(len(f.Plans), "appliance"), fmt.Sprint(errored))
+	return err
+}
+
+// firstSentence cuts a verdict to what fits into a line.
+func firstSentence(text string) string {
+	for i := 0; i+1 < len(text); i++ {
+		if text[i] == '.' && text[i+1] == ' ' {
+			return text[:i]
+		}
+	}
+	return text
+}
+
+// fleetProgress shows a bar on a terminal, and nothing elsewhere.
+func (a *app) fleetProgress(n int) (step func(), done func(ok bool)) {
+	if !a.terminal(a.Stderr) {
+		return func() {}, func(bool) {}
+	}
+	p := mpb.New(mpb.WithOutput(a.Stderr), mpb.WithAutoRefresh())
+	bar := p.AddBar(int64(n), mpb.BarRemoveOnComplete(),
+		mpb.PrependDecorators(decor.Name("planning  "), decor.CountersNoUnit("%d / %d")),
+		mpb.AppendDecorators(decor.Elapsed(decor.ET_STYLE_MMSS)))
+	return bar.Increment, func(ok bool) {
+		if !ok {
+			bar.Abort(true)
+		}
+		p.Wait()
+	}
+}
