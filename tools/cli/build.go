@@ -18,6 +18,8 @@ import (
 	"trunkline/image"
 	"trunkline/image/debian"
 	"trunkline/tools/report"
+	"trunkline/tools/report/html"
+	"trunkline/tools/report/issues"
 )
 
 type buildOptions struct {
@@ -29,9 +31,9 @@ func (a *app) build() *cobra.Command {
 	var o buildOptions
 	c := &cobra.Command{
 		Use:   "build SPEC",
-		Short: "Build the image of a spec: NAME.efi, NAME.raw, plan.json, plan.txt",
+		Short: "Build the image of a spec: NAME.efi, NAME.raw, and its plan",
 		Long: `Build the image of a spec from the packages in its lock file. OUT/NAME/ then holds
-NAME.efi (to boot over the network), NAME.raw (a disk), plan.json and plan.txt.
+NAME.efi (to boot over the network), NAME.raw (a disk), plan.json, plan.txt and plan.html.
 Nothing is asked of this machine but a directory: no root, no containers.` + inputsHelp,
 		Args: oneArg("the spec directory"),
 		RunE: a.does(func(ctx context.Context, args []string) error { return a.runBuild(ctx, args[0], o) }),
@@ -104,7 +106,7 @@ func (a *app) runBuild(ctx context.Context, dir string, o buildOptions) error {
 		}
 		return err
 	}
-	if err := writePlan(out, p.plan); err != nil {
+	if err := a.writePlan(out, p.plan); err != nil {
 		return err
 	}
 	a.summary(name, r, time.Since(begin))
@@ -153,7 +155,7 @@ func imageFiles(files []bake.File) []image.File {
 }
 
 // writePlan puts the plan beside the image it describes.
-func writePlan(dir string, p *plan.Plan) error {
+func (a *app) writePlan(dir string, p *plan.Plan) error {
 	b, err := plan.Encode(p)
 	if err != nil {
 		return err
@@ -166,6 +168,13 @@ func writePlan(dir string, p *plan.Plan) error {
 		return err
 	}
 	if err := writeFile(filepath.Join(dir, "plan.txt"), text.Bytes()); err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	var page bytes.Buffer
+	if err := html.Write(&page, p, issues.Bare(issues.Of("", a.diags, p))); err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(dir, "plan.html"), page.Bytes()); err != nil {
 		return fmt.Errorf("output: %w", err)
 	}
 	return nil

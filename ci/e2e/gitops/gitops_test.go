@@ -102,7 +102,7 @@ func TestPushBuildsAnImage(t *testing.T) {
 	if err != nil {
 		t.Fatalf("a right spec was refused: %v\n%s", err, out)
 	}
-	for _, name := range []string{"edge-fra1.efi", "edge-fra1.raw", "plan.json", "plan.txt"} {
+	for _, name := range []string{"edge-fra1.efi", "edge-fra1.raw", "plan.json", "plan.txt", "plan.html"} {
 		info, err := os.Stat(filepath.Join(r.images, "edge-fra1", name))
 		if err != nil {
 			t.Errorf("no image came out: %v\n%s", err, out)

@@ -84,6 +84,18 @@ func Below(base string, list []Issue) []Issue {
 	return out
 }
 
+// Bare takes the directories off file names: outputs kept with an image must not
+// depend on where its spec lay.
+func Bare(list []Issue) []Issue {
+	out := slices.Clone(list)
+	for n, i := range out {
+		if i.File != "" {
+			out[n].File = path.Base(i.File)
+		}
+	}
+	return out
+}
+
 // Count returns how many issues have the severity.
 func Count(list []Issue, severity string) int {
 	n := 0

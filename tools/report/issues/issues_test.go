@@ -201,6 +201,9 @@ func TestBelow(t *testing.T) {
 	if d := cmp.Diff([]string{"sites/a.hcl", "a.hcl", "/elsewhere/a.hcl", ""}, got); d != "" {
 		t.Error(d)
 	}
+	if d := cmp.Diff([]Issue{{File: "a.hcl"}, {File: "a.hcl"}, {File: "a.hcl"}, {}}, Bare(list)); d != "" {
+		t.Error(d)
+	}
 	if list[0].File == "sites/a.hcl" {
 		t.Error("the list given was changed")
 	}
