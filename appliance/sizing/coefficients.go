@@ -18,7 +18,8 @@ type Coefficient struct {
 	Name   string
 	Value  float64
 	Unit   string
-	Source string // who measured or argued it, and how
+	Range  []float64 // lowest and highest measured; nil: not a measured figure
+	Source string    // who measured or argued it, and how
 	Date   string
 }
 
@@ -147,10 +148,11 @@ func (c *Coefficients) read(src []byte, filename string) hcl.Diagnostics {
 		}
 		seen[name] = true
 		var body struct {
-			Value  float64 `hcl:"value"`
-			Unit   string  `hcl:"unit"`
-			Source string  `hcl:"source"`
-			Date   string  `hcl:"date"`
+			Value  float64   `hcl:"value"`
+			Unit   string    `hcl:"unit"`
+			Range  []float64 `hcl:"range,optional"`
+			Source string    `hcl:"source"`
+			Date   string    `hcl:"date"`
 		}
 		more := gohcl.DecodeBody(b.Body, nil, &body)
 		diags = append(diags, more...)
@@ -165,11 +167,14 @@ func (c *Coefficients) read(src []byte, filename string) hcl.Diagnostics {
 			diags = append(diags, problem(b.DefRange, "Impossible value",
 				fmt.Sprintf("Coefficient %q is %v, but it %s.", name, body.Value, why)))
 		}
+		if why := refusesRange(body.Range); why != "" {
+			diags = append(diags, problem(b.DefRange, "Wrong range", fmt.Sprintf("The range of coefficient %q %s.", name, why)))
+		}
 		if strings.TrimSpace(body.Source) == "" {
 			diags = append(diags, problem(b.DefRange, "No source",
 				fmt.Sprintf("Coefficient %q says nothing about where it was measured: fill in source.", name)))
 		}
-		c.values[name] = Coefficient{Name: name, Value: body.Value, Unit: body.Unit, Source: body.Source, Date: body.Date}
+		c.values[name] = Coefficient{Name: name, Value: body.Value, Unit: body.Unit, Range: body.Range, Source: body.Source, Date: body.Date}
 	}
 	return diags
 }
@@ -187,6 +192,19 @@ func (b bound) refuses(v float64) string {
 		return "must be one or more"
 	case b == natural && v < 0:
 		return "must not be negative"
+	}
+	return ""
+}
+
+// refusesRange returns what is wrong with a range, or nothing.
+func refusesRange(r []float64) string {
+	switch {
+	case len(r) == 0:
+		return ""
+	case len(r) != 2:
+		return "is two numbers, the lowest and the highest measured: [1, 2]"
+	case !(0 <= r[0] && r[0] <= r[1] && !math.IsInf(r[1], 0)):
+		return "goes from the lowest to the highest measured, neither below zero"
 	}
 	return ""
 }
@@ -211,6 +229,9 @@ func (c *Coefficients) at(name string) float64 { return c.values[name].Value }
 func (c *Coefficients) in(name string) Input {
 	v := c.values[name]
 	src := v.Source
+	if len(v.Range) == 2 {
+		src = fmt.Sprintf("%v to %v %s %s", v.Range[0], v.Range[1], v.Unit, src)
+	}
 	if v.Date != "" {
 		src += " (" + v.Date + ")"
 	}

@@ -5,9 +5,10 @@
 # --- CPU ---
 
 coefficient "cpu_per_call" {
-  value  = 0.00045
+  value  = 0.00035
   unit   = "s"
-  source = "measured: Go SIP proxy (sipgo), 13 datagrams a call, 500 calls/s, 2 vCPU guest; an upper bound for sbcd"
+  range  = [0.000109, 0.000172]
+  source = "measured: sbcd, 13 datagrams of about 600 B a call over loopback, 500 and 1,000 calls/s on one vCPU (Kamailio in the same runs: 0.00011 to 0.0002); doubled for what the run lacks: a card's interrupts, the packet filter, longer messages"
   date   = "2026-11"
 }
 
@@ -65,37 +66,41 @@ coefficient "datagram_overhead" {
 # --- Per-call state ---
 
 coefficient "transaction_slot_bytes" {
-  value  = 512
+  value  = 640
   unit   = "B"
-  source = "assumption: slot of proxy/transaction (fixed size, eight attempts) with its index entry"
+  range  = [546, 555]
+  source = "measured: memory of an empty table of proxy/transaction with its index, timers and what proxy/engine keeps beside each slot; with room for change"
   date   = "2026-11"
 }
 
 coefficient "message_bytes_stored" {
   value  = 2560
   unit   = "B"
-  source = "assumption: an INVITE with SDP in a 1,536-byte buffer and a reply in a 1,024-byte one; Kamailio measured 16-20 kB a transaction"
+  source = "assumption: an INVITE with SDP in a 1,536-byte buffer and a reply in a 1,024-byte one; measured with short messages and finished transactions 195 B; Kamailio 16-20 kB a transaction"
   date   = "2026-11"
 }
 
 coefficient "call_slot_bytes" {
-  value  = 256
+  value  = 112
   unit   = "B"
-  source = "assumption: slot of proxy/call with its index entry; Kamailio measured 1.56 kB a dialog"
+  range  = [74, 90]
+  source = "measured: memory of an empty table of proxy/call with its index; with room for change. Kamailio: 1.56 kB a dialog"
   date   = "2026-11"
 }
 
 coefficient "cache_row_bytes" {
-  value  = 256
+  value  = 128
   unit   = "B"
-  source = "assumption: one prefix in a longest-match table, old and new table alive during a swap"
+  range  = [78, 98]
+  source = "measured: a row of fifteen digits in a table of proxy/route, twice: old and new table are alive during a swap"
   date   = "2026-11"
 }
 
 coefficient "worker_bytes" {
-  value  = 2097152
+  value  = 262144
   unit   = "B"
-  source = "assumption: receive and send buffers of 65,535 B in batches of 16, scratch, thread stack"
+  range  = [94587, 209275]
+  source = "measured: buffers of a waiting worker; and both message buffers grown to 65,535 B"
   date   = "2026-11"
 }
 
@@ -111,7 +116,7 @@ coefficient "state_headroom" {
 coefficient "kernel_bytes" {
   value  = 201326592
   unit   = "B"
-  source = "measured: about 300 MB in use after boot to multi-user, less the root image"
+  source = "measured: an appliance of the vm profile is ready in a machine of 256 MiB, of which 52 MiB are the root image and 17 MiB sbcd: at most 187 MiB remain for kernel and systemd"
   date   = "2026-11"
 }
 
@@ -123,16 +128,18 @@ coefficient "kernel_share" {
 }
 
 coefficient "root_image_bytes" {
-  value  = 117440512
+  value  = 67108864
   unit   = "B"
-  source = "measured: uncompressed erofs of the base layer, held in memory by the initramfs"
+  range  = [54649952, 54654048]
+  source = "measured: 52.1 MiB unpacked by the kernel, vm profile of 39 packages; with room for their updates. `trunkline build` warns when an image is larger"
   date   = "2026-11"
 }
 
 coefficient "process_bytes" {
-  value  = 134217728
+  value  = 67108864
   unit   = "B"
-  source = "assumption: code, runtime, probes, metrics and control API of sbcd"
+  range  = [17161216, 21307392]
+  source = "measured: sbcd at 500 to 1,000 calls/s, code, heap and the touched part of its state; three times that for probes, status and reloads"
   date   = "2026-11"
 }
 

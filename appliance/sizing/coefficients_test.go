@@ -9,6 +9,7 @@ import (
 const oneCoefficient = `coefficient "cpu_per_call" {
   value  = 0.0002
   unit   = "s"
+  range  = [0.0001, 0.0003]
   source = "calibrate on host x"
   date   = "2026-12"
 }
@@ -29,7 +30,7 @@ func TestParseCoefficients(t *testing.T) {
 		t.Error("the defaults were changed")
 	}
 	b := Size(edge(), c)
-	if got := b.CoresNeeded.Inputs[1]; got.Value != 0.0002 || !strings.Contains(got.Source, "host x (2026-12)") {
+	if got := b.CoresNeeded.Inputs[1]; got.Value != 0.0002 || got.Source != "0.0001 to 0.0003 s calibrate on host x (2026-12)" {
 		t.Errorf("the figure does not say whose coefficient it used: %+v", got)
 	}
 }
@@ -53,6 +54,8 @@ func TestWrongCoefficients(t *testing.T) {
 		"zero":      {strings.Replace(oneCoefficient, "0.0002", "0", 1), "above zero"},
 		"negative":  {strings.Replace(oneCoefficient, "0.0002", "-1", 1), "above zero"},
 		"infinite":  {strings.Replace(oneCoefficient, "0.0002", "1e400", 1), "coefficient"},
+		"one range": {strings.Replace(oneCoefficient, "[0.0001, 0.0003]", "[1]", 1), "two numbers"},
+		"range":     {strings.Replace(oneCoefficient, "[0.0001, 0.0003]", "[2, 1]", 1), "from the lowest"},
 		"no source": {strings.Replace(oneCoefficient, "calibrate on host x", " ", 1), "fill in source"},
 		"twice":     {oneCoefficient + oneCoefficient, "Remove one"},
 		"text":      {strings.Replace(oneCoefficient, "0.0002", `"a lot"`, 1), "number"},

@@ -135,7 +135,7 @@ func TestFindings(t *testing.T) {
 	}{
 		{"contradiction", func(s *spec.Spec) { s.Workload.ConcurrentCalls = 5000 }, "load.contradiction", SeverityWarning, "edge.hcl:10", "Correct cps, call_duration or concurrent_calls"},
 		{"memory", func(s *spec.Spec) { s.Hardware.Memory = 512 << 20 }, "memory.exceeded", SeverityError, "edge.hcl:3", "hardware.memory to 1GiB"},
-		{"cpu", func(s *spec.Spec) { s.Workload.CPS, s.Hardware.Cores = 3000, 1 }, "ceiling.cpu", SeverityError, "edge.hcl:4", "hardware.cpu.cores from 1 to 3"},
+		{"cpu", func(s *spec.Spec) { s.Workload.CPS, s.Hardware.Cores = 4000, 1 }, "ceiling.cpu", SeverityError, "edge.hcl:4", "hardware.cpu.cores from 1 to 3"},
 		{"override above threads", func(s *spec.Spec) { s.Listeners[0].Workers = 64 }, "workers.above-threads", SeverityWarning, "edge.hcl:20", "at most 4"},
 		{"override too few", func(s *spec.Spec) { s.Listeners[1].Workers, s.Workload.CPS = 1, 3000 }, "workers.too-few", SeverityWarning, "edge.hcl:30", "workers = 2"},
 		{"limit below plan", func(s *spec.Spec) { s.Limits.ConcurrentCalls = 13000 }, "ceiling.limit.concurrent", SeverityWarning, "edge.hcl:70", "raise limits.concurrent_calls"},
@@ -143,7 +143,7 @@ func TestFindings(t *testing.T) {
 		{"B6 backend", func(s *spec.Spec) { s.Dispatchers[0].Destinations[0].MaxCPS = 150 }, "ceiling.dispatcher.core.cps", SeverityWarning, "edge.hcl:40", "add a destination"},
 		{"B6 silent backend", func(s *spec.Spec) { s.Dispatchers[0].Destinations[0].MaxCPS = 500 }, "backend.max_cps.core", SeverityNote, "edge.hcl:40", "State max_cps for each"},
 		{"one destination", func(s *spec.Spec) { s.Dispatchers[0].Destinations = s.Dispatchers[0].Destinations[:1] }, "backend.single.core", SeverityNote, "edge.hcl:40", "Add a second"},
-		{"state too small", func(s *spec.Spec) { s.State.Memory = 20 << 20 }, "state.memory", SeverityError, "edge.hcl:61", "auto"},
+		{"state too small", func(s *spec.Spec) { s.State.Memory = 12 << 20 }, "state.memory", SeverityError, "edge.hcl:61", "auto"},
 		{"state below worst", func(s *spec.Spec) { s.State.Memory = 64 << 20 }, "state.memory", SeverityWarning, "edge.hcl:61", "auto"},
 		{"bandwidth", func(s *spec.Spec) { s.Hardware.NICs[0].SpeedBits = 1e7 }, "ceiling.nic.wan.bandwidth", SeverityError, "edge.hcl:5", "faster card"},
 		{"unknown cache", func(s *spec.Spec) { s.Caches = []*spec.Cache{{Name: "k", Range: line(80)}} }, "cache.rows.k", SeverityWarning, "edge.hcl:80", "State rows"},

@@ -80,7 +80,7 @@ rule "worker-headroom" {
   condition = each.headroom >= 1.25
   at        = spec.hardware.at.cpu
   summary   = "No CPU left for retransmissions: ${each.resource}"
-  message   = "It saturates at ${count(each.at.value)} calls/s, ${each.headroom} times the plan. Once replies come late, requests are sent again, and that load comes on top."
+  message   = "It saturates at ${count(each.at.value)} calls/s, ${count(each.headroom)} times the plan. Once replies come late, requests are sent again, and that load comes on top."
   remedy    = "To raise it: ${each.remedy}."
 }
 

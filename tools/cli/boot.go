@@ -24,9 +24,9 @@ import (
 // figure is for the load it plans, which a try-out does not carry.
 const bootMemory = 4096
 
-// leastMemory is the smallest machine, MiB, in which firmware, kernel and initrd
-// find room side by side at boot.
-const leastMemory = 512
+// leastMemory is the smallest machine, MiB, in which an appliance was ever ready:
+// firmware, kernel and the root image, packed and unpacked, side by side.
+const leastMemory = 256
 
 type bootOptions struct {
 	call, headless bool
@@ -100,7 +100,7 @@ func bootPlan(ap *runtime.Appliance, o bootOptions) (boot.Options, error) {
 		return boot.Options{}, errors.New("--timeout and --memory must be more than 0")
 	}
 	if o.memory > 0 && o.memory < leastMemory {
-		return boot.Options{}, fmt.Errorf("--memory %d: unpacking the root image alone needs more, give it at least %d MiB", o.memory, leastMemory)
+		return boot.Options{}, fmt.Errorf("--memory %d: too little to start kernel and root image in, give it at least %d MiB", o.memory, leastMemory)
 	}
 	if o.port < 0 || o.port+len(ap.Listeners)-1 > 65535 {
 		return boot.Options{}, fmt.Errorf("--port %d: there must be room for %s below 65536", o.port, count(len(ap.Listeners), "port"))

@@ -54,7 +54,7 @@ func render(t *testing.T, p *plan.Plan, o Options) string {
 func TestGolden(t *testing.T) {
 	broken := func(s *spec.Spec) {
 		s.Hardware.Memory = 256 << 20
-		s.Workload.CPS = 3000
+		s.Workload.CPS = 4000
 		s.Firewall.Enabled = false
 	}
 	for name, c := range map[string]struct {

@@ -1,0 +1,124 @@
+package ci
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	goruntime "runtime"
+	"testing"
+	"time"
+
+	"trunkline/appliance/runtime"
+	"trunkline/appliance/sizing"
+	"trunkline/proxy/route"
+)
+
+// The memory coefficients of the sizing model are what the proxy's own tables take.
+// A coefficient below it promises memory that is not there; one far above it wastes
+// the machine. Either way the fix is its value in appliance/sizing/coefficients.hcl.
+
+// slack is how far above the measured figure a coefficient may lie.
+const slack = 1.35
+
+func checkCoefficient(t *testing.T, name string, measured float64) {
+	t.Helper()
+	c, ok := sizing.DefaultCoefficients().Get(name)
+	if !ok {
+		t.Fatalf("no coefficient %s", name)
+	}
+	t.Logf("%s: %.0f, measured %.1f", name, c.Value, measured)
+	if measured > c.Value || measured*slack < c.Value {
+		t.Errorf("%s is %.0f B, but the code takes %.1f B: set it to %.0f to %.0f in appliance/sizing/coefficients.hcl",
+			name, c.Value, measured, measured, measured*slack)
+	}
+}
+
+// heap is the live memory of the program, stacks included.
+func heap() float64 {
+	var m goruntime.MemStats
+	goruntime.GC()
+	goruntime.ReadMemStats(&m)
+	return float64(m.HeapAlloc) + float64(m.StackInuse)
+}
+
+// perRow is the most that one more row takes, over numbers of rows on both sides
+// of a power of two: tables round up to it.
+func perRow(t *testing.T, set func(*runtime.State, int)) float64 {
+	t.Helper()
+	allocated := func(rows int) float64 {
+		a := appliance(1, 1, 1)
+		set(&a.State, rows)
+		before := heap()
+		e, err := start(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after := heap()
+		goruntime.KeepAlive(e)
+		return after - before
+	}
+	least := allocated(1024)
+	worst := 0.0
+	for _, rows := range []int{1 << 17, 1<<17 + 1024, 150_528, 200_704, 233_472} {
+		worst = max(worst, (allocated(rows)-least)/float64(rows-1024))
+	}
+	return worst
+}
+
+func TestStateCoefficients(t *testing.T) {
+	checkCoefficient(t, "transaction_slot_bytes", perRow(t, func(s *runtime.State, n int) { s.Transactions = n }))
+	checkCoefficient(t, "call_slot_bytes", perRow(t, func(s *runtime.State, n int) { s.Calls = n }))
+}
+
+// Rows are of fifteen digits, the longest number (ITU-T E.164), and a table that
+// replaces another lives beside it for a moment.
+func TestCacheCoefficient(t *testing.T) {
+	worst := 0.0
+	for _, rows := range []int{98_304, 100_000, 131_072} {
+		b := route.NewBuilder(0)
+		for i := range rows {
+			if err := b.Add(fmt.Appendf(nil, "%015d", i*7919), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		worst = max(worst, 2*float64(b.Table().Bytes())/float64(rows))
+	}
+	checkCoefficient(t, "cache_row_bytes", worst)
+}
+
+// A worker is measured as it waits for its first packet; the two buffers it writes
+// messages into grow from 8 KiB to the largest message.
+func TestWorkerCoefficient(t *testing.T) {
+	run := func(workers int) float64 {
+		a := appliance(1, 1, 1)
+		a.Listeners[0].Workers, a.Listeners[0].SocketCount = workers, workers
+		a.Listeners[0].Address = netip.MustParseAddrPort("127.77.0.1:35060")
+		before, goroutines := heap(), goruntime.NumGoroutine()
+		e, err := start(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		if err := e.Bind(); err != nil {
+			t.Fatal(err)
+		}
+		go func() { done <- e.Run(ctx) }()
+		for end := time.Now().Add(10 * time.Second); goruntime.NumGoroutine() < goroutines+workers+1; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("the workers did not start")
+			}
+		}
+		time.Sleep(50 * time.Millisecond) // for the buffers of the last one
+		after := heap()
+		cancel()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		goruntime.KeepAlive(e)
+		return after - before
+	}
+	const more = 64
+	waiting := (run(1+more) - run(1)) / more
+	checkCoefficient(t, "worker_bytes", waiting+2*(65535-8192))
+}
