@@ -36,6 +36,7 @@ type Block struct {
 	Required bool   // at least one
 	Many     bool   // more than one
 	Later    bool   // part of the language, not built in this version
+	Open     bool   // attributes of any name
 	Attrs    []Attr
 	Blocks   []Block
 }
@@ -60,8 +61,14 @@ type Attr struct {
 // are in the order in which one would write them.
 func Language() Block { return describeBlock(&rootSchema, "") }
 
+// Dynamic describes the block that makes others. It may stand wherever these may.
+func Dynamic() Block { return describeBlock(&dynamicSchema, dynamicSchema.typ) }
+
 func describeBlock(b *blockSchema, path string) Block {
-	out := Block{Type: b.typ, Labelled: b.labelled, Required: b.required, Many: b.many, Later: b.later, Text: descriptions[path].text}
+	out := Block{Type: b.typ, Labelled: b.labelled, Required: b.required, Many: b.many, Later: b.later, Open: b.open, Text: descriptions[path].text}
+	if path == "appliance" {
+		out.Many = true // of which a load picks one
+	}
 	for _, a := range b.attrs {
 		d := descriptions[join(path, a.name)]
 		out.Attrs = append(out.Attrs, Attr{
@@ -92,7 +99,7 @@ type Function struct {
 // Functions lists the functions of the language by name.
 func Functions() []Function {
 	var out []Function
-	all := (&decoder{}).functions()
+	all := newDecoder(newSource(nil, ""), Options{}).functions()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		out = append(out, Function{Name: name, Params: params(all[name])})
 	}

@@ -43,6 +43,7 @@ func TestEverythingIsDescribed(t *testing.T) {
 		}
 	}
 	walk(&rootSchema, "")
+	walk(&blockSchema{blocks: []blockSchema{dynamicSchema}}, "")
 	for p := range descriptions {
 		if !seen[p] {
 			t.Errorf("%s is described and not in the schema", p)
@@ -109,6 +110,20 @@ transaction {
 state {
 }
 firewall {
+}
+variable "cps" {
+  type    = number
+  default = 10
+  validation {
+    condition     = var.cps > 0
+    error_message = "Write more."
+  }
+}
+variable "address" {
+  default = ""
+}
+locals {
+  cps = var.cps
 }
 waiver "a-rule" {
   reason  = "why"
