@@ -155,7 +155,7 @@ func (v *view) group(g diff.Group) {
 			gained = append(gained, r)
 		}
 	}
-	if len(list)+len(lost)+len(gained) == 0 {
+	if len(list)+len(lost)+len(gained) == 0 && !(g == diff.Listeners && v.firewallOff()) {
 		return
 	}
 	v.title(titles[g])
@@ -173,6 +173,9 @@ func (v *view) group(g diff.Group) {
 	if more > 0 {
 		v.wrap(fmt.Sprintf("and %d more: the full view shows them", more), "  ", "  ", dim)
 	}
+	if g == diff.Listeners && v.firewallOff() {
+		v.wrap("Without the firewall packets from everyone arrive at every listener; sbcd alone drops those of strangers.", "  ", "  ", red)
+	}
 	if len(gained) > 0 {
 		v.wrap("Who can now reach what:", "  ", "  ", bold)
 		for _, r := range gained {
@@ -185,6 +188,16 @@ func (v *view) group(g diff.Group) {
 			}
 		}
 	}
+}
+
+// firewallOff reports whether the change turns the firewall off.
+func (v *view) firewallOff() bool {
+	for _, c := range v.d.Changes {
+		if c.Path == "firewall.enabled" {
+			return c.After == false
+		}
+	}
+	return false
 }
 
 func socket(r diff.Reach) string { return r.Listener + " " + r.Socket }
