@@ -43,7 +43,7 @@ rule "probe-fail-threshold" {
   condition = each.probe.fail_threshold >= 3
   at        = each.probe.at.fail_threshold
   summary   = "A lost probe takes a destination out"
-  message   = "${each.probe.fail_threshold} missed OPTIONS in a row make a destination of dispatcher \"${each.name}\" inactive. Under load a healthy one misses that many, and its calls fall on the others."
+  message   = "With fail_threshold = ${each.probe.fail_threshold} a destination of dispatcher \"${each.name}\" is out as soon as it misses that many OPTIONS. Under load a healthy one does, and its calls fall on the others."
   remedy    = "Write fail_threshold = 5."
 }
 
@@ -54,7 +54,7 @@ rule "probe-recover-threshold" {
   condition = each.probe.recover_threshold >= 3
   at        = each.probe.at.recover_threshold
   summary   = "A single answer brings a destination back"
-  message   = "${each.probe.recover_threshold} answered OPTIONS in a row make a destination of dispatcher \"${each.name}\" active again. One that is half up then flaps, and each time takes calls with it."
+  message   = "With recover_threshold = ${each.probe.recover_threshold} a destination of dispatcher \"${each.name}\" is back as soon as it answers that many OPTIONS. One that is half up then flaps, and takes calls with it each time."
   remedy    = "Write recover_threshold = 5."
 }
 
@@ -65,7 +65,7 @@ rule "probe-interval" {
   condition = each.probe.interval <= 30
   at        = each.probe.at.interval
   summary   = "Probes are far apart"
-  message   = "With an interval of ${duration(each.probe.interval)} and ${each.probe.fail_threshold} failures to count, dispatcher \"${each.name}\" sends calls to a dead destination for up to ${duration(each.probe.interval * each.probe.fail_threshold)}."
+  message   = "With interval = ${duration(each.probe.interval)} and fail_threshold = ${each.probe.fail_threshold}, dispatcher \"${each.name}\" sends calls to a dead destination for up to ${duration(each.probe.interval * each.probe.fail_threshold)}."
   remedy    = "Write interval = \"30s\"."
 }
 
@@ -152,6 +152,6 @@ rule "listener-spread" {
   condition = spec.workload.cps * each.share <= 600
   at        = each.at.block
   summary   = "Many calls through one address"
-  message   = "Listener \"${each.name}\" takes ${count(spec.workload.cps * each.share)} calls/s. A trunk is one flow and meets one socket: its neighbours on the same address cannot be told apart in the queue."
+  message   = "Listener \"${each.name}\" takes ${count(spec.workload.cps * each.share)} calls/s. A trunk is one flow and meets one socket, and carriers that share an address share what it can receive."
   remedy    = "Give each large carrier a listener with an address of its own."
 }

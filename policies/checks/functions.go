@@ -123,7 +123,7 @@ func numberText(f func(float64) string) function.Function {
 // durationText renders seconds as 90 s, 30 min, 2 h.
 func durationText(seconds float64) string {
 	switch d := time.Duration(seconds * float64(time.Second)); {
-	case d >= 2*time.Hour && d%time.Hour == 0:
+	case d >= time.Hour && d%time.Hour == 0:
 		return sizing.Count(d.Hours()) + " h"
 	case d > 2*time.Minute && d%time.Minute == 0:
 		return sizing.Count(d.Minutes()) + " min"

@@ -38,6 +38,6 @@ rule "limits-missing" {
   condition = spec.limits.cps > 0 || spec.limits.concurrent_calls > 0 # one without the other is a diagnostic of the spec
   at        = spec.limits.at.block
   summary   = "Nothing limits new calls"
-  message   = "Without limits a flood fills the memory sized for ${count(spec.workload.concurrent_calls)} calls, and then also the calls in progress suffer."
+  message   = "Without limits a flood fills the memory sized for ${count(spec.workload.concurrent_calls)} calls, and calls in progress suffer with it."
   remedy    = "Add a limits block with cps and concurrent_calls a little above the workload."
 }

@@ -59,7 +59,8 @@ func Waive(findings []sizing.Finding, waivers []*spec.Waiver, packs []*Pack, tod
 			v.Findings++
 			if !expired && f.Severity != sizing.SeverityWaived {
 				f.Severity = sizing.SeverityWaived
-				f.Waiver = fmt.Sprintf("waived until %s (%s): %s", day, v.At, w.Reason)
+				f.Waiver = fmt.Sprintf("Waived until %s (%s): %s", day, v.At, w.Reason)
+				f.Detail = strings.TrimSuffix(f.Waiver, ".") + ". " + f.Detail // every view shows the detail
 			}
 		}
 		note := sizing.Finding{ID: "waiver." + w.Rule, Item: w.Scope, At: v.At}

@@ -31,6 +31,7 @@ in one step.` + inputsHelp,
 		RunE: a.does(func(_ context.Context, args []string) error { return a.runBake(args[0], dir) }),
 	}
 	a.specFlags(c)
+	a.policyFlags(c)
 	c.Flags().StringVarP(&dir, "out", "o", "", "directory to write (required)")
 	return c
 }

@@ -39,6 +39,7 @@ Nothing is asked of this machine but a directory: no root, no containers.` + inp
 		RunE: a.does(func(ctx context.Context, args []string) error { return a.runBuild(ctx, args[0], o) }),
 	}
 	a.specFlags(c)
+	a.policyFlags(c)
 	c.Flags().StringVarP(&o.out, "out", "o", "out", "directory to write OUT/NAME into")
 	c.Flags().BoolVar(&o.offline, "offline", false, "use the package cache alone")
 	c.Flags().StringVar(&o.mirror, "mirror", "", mirrorHelp)

@@ -73,6 +73,7 @@ func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)
 type app struct {
 	Env
 	inputs  specInputs      // what the flags of specFlags said
+	policy  policyOptions   // what the flags of policyFlags said
 	started bool            // a command's own work has begun: errors are no longer about usage
 	diags   hcl.Diagnostics // of the spec loaded last
 }

@@ -170,7 +170,7 @@ func (a *app) input(label string, s *spec.Spec, diags hcl.Diagnostics, files map
 		fmt.Fprintf(a.Stderr, "%s: %s.\n", label, tally(diags))
 		return diff.Input{}, errShown
 	}
-	p, err := planSpec(s)
+	p, err := a.planSpec(s)
 	if err != nil {
 		return diff.Input{}, err
 	}

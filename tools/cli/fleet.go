@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/vbauerster/mpb/v8"
@@ -39,8 +40,10 @@ func (a *app) validFleet(dir string, specs []*spec.Spec) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(a.Stdout, "%s: the specs of %s are valid.\n", dir, count(len(specs), "appliance"))
-	return err
+	if _, err := fmt.Fprintf(a.Stdout, "%s: the specs of %s are valid.\n", dir, count(len(specs), "appliance")); err != nil {
+		return err
+	}
+	return a.strictly(dir)
 }
 
 // fleetPlan is the plans of a fleet as one JSON document.
@@ -59,7 +62,7 @@ func (a *app) planFleet(specs []*spec.Spec, o viewOptions) error {
 	out := fleetPlan{FormatVersion: plan.FormatVersion}
 	step, done := a.fleetProgress(len(specs))
 	for _, s := range specs {
-		p, err := planSpec(s)
+		p, err := a.planSpec(s)
 		if err != nil {
 			done(false)
 			return fmt.Errorf("%s: %w", s.Appliance.Name, err)
@@ -87,8 +90,8 @@ func (a *app) planFleet(specs []*spec.Spec, o viewOptions) error {
 	}
 	refused := 0
 	for _, p := range out.Plans {
-		if p.Errored {
-			fmt.Fprintln(a.Stderr, refusal(p))
+		if a.refused(p) {
+			fmt.Fprintln(a.Stderr, a.refusal(p))
 			refused++
 		}
 	}
@@ -118,6 +121,7 @@ func writeFleet(w io.Writer, f fleetPlan, specs []*spec.Spec, o viewOptions, tex
 		return nil
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "APPLIANCE\tSTATE\tCARRIES\tMEMORY\tSATURATES FIRST\n")
 	errored := 0
 	for i, p := range f.Plans {
 		state := "ok"
@@ -130,12 +134,12 @@ func writeFleet(w io.Writer, f fleetPlan, specs []*spec.Spec, o viewOptions, tex
 			state = count(warnings, "warning")
 		}
 		fmt.Fprintf(t, "%s\t%s\t%d CPS, %d calls\t%s\t%s\n", p.Appliance.Name, state,
-			specs[i].Workload.CPS, specs[i].Workload.ConcurrentCalls, sizing.Bytes(float64(specs[i].Hardware.Memory)), firstSentence(p.Verdict))
+			specs[i].Workload.CPS, specs[i].Workload.ConcurrentCalls, sizing.Bytes(float64(specs[i].Hardware.Memory)), strings.TrimPrefix(firstSentence(p.Verdict), "Saturates first: "))
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\n%s, %s with an error. One of them in full: -appliance NAME; all of them: --full\n", count(len(f.Plans), "appliance"), fmt.Sprint(errored))
+	_, err := fmt.Fprintf(w, "\n%s, %d with an error. One of them in full: -appliance NAME; all of them: -full\n", count(len(f.Plans), "appliance"), errored)
 	return err
 }
 

@@ -81,12 +81,16 @@ func (a *app) makePlan(dir string) (*planned, error) {
 	if err != nil {
 		return nil, err
 	}
-	return planSpec(s)
+	return a.planSpec(s)
 }
 
 // planSpec sizes and plans a loaded spec and renders its files.
-func planSpec(s *spec.Spec) (*planned, error) {
-	p, err := plan.Make(s, sizing.Size(s, sizing.DefaultCoefficients()), plan.Options{Version: version})
+func (a *app) planSpec(s *spec.Spec) (*planned, error) {
+	o, err := a.planOptions()
+	if err != nil {
+		return nil, err
+	}
+	p, err := plan.Make(s, sizing.Size(s, sizing.DefaultCoefficients()), o)
 	if err != nil {
 		return nil, err
 	}
@@ -97,26 +101,40 @@ func planSpec(s *spec.Spec) (*planned, error) {
 	return &planned{s, p, files}, nil
 }
 
-// refuse ends a command that would put an errored plan to use.
+// refuse ends a command that would put to use a plan with errors, or, under
+// --strict, with warnings.
 func (a *app) refuse(p *plan.Plan) error {
-	if !p.Errored {
+	if !a.refused(p) {
 		return nil
 	}
 	fmt.Fprintln(a.Stderr, p.Verdict)
 	for _, f := range p.Budget.Findings {
-		if f.Severity != sizing.SeverityError {
+		mark := a.paint(a.Stderr, "Error:", "1;31")
+		switch {
+		case f.Severity == sizing.SeverityError:
+		case f.Severity == sizing.SeverityWarning && a.policy.strict:
+			mark = a.paint(a.Stderr, "Warning:", "1;33")
+		default:
 			continue
 		}
 		at := ""
 		if f.At != "" {
 			at = f.At + ": "
 		}
-		fmt.Fprintf(a.Stderr, "%s %s%s\n    %s\n", a.paint(a.Stderr, "Error:", "1;31"), at, f.Summary, f.Detail)
+		fmt.Fprintf(a.Stderr, "%s %s%s\n    %s\n", mark, at, f.Summary, f.Detail)
 	}
-	fmt.Fprintf(a.Stderr, "%s `trunkline plan` shows all of it.\n", refusal(p))
+	fmt.Fprintf(a.Stderr, "%s `trunkline plan` shows all of it.\n", a.refusal(p))
 	return errShown
 }
 
-func refusal(p *plan.Plan) string {
+// refused reports whether a plan must not be put to use.
+func (a *app) refused(p *plan.Plan) bool {
+	return p.Errored || a.policy.strict && a.warnings(p) > 0
+}
+
+func (a *app) refusal(p *plan.Plan) string {
+	if !p.Errored {
+		return strictRefusal(p.Appliance.Name, a.warnings(p))
+	}
 	return fmt.Sprintf("%s: refused, the plan has %s.", p.Appliance.Name, count(p.Findings(sizing.SeverityError), "error"))
 }

@@ -47,6 +47,7 @@ Of a spec of several appliances one line each is shown; with --full all of each.
 		RunE: a.does(func(_ context.Context, args []string) error { return a.runPlan(args[0], o) }),
 	}
 	a.specFlags(c)
+	a.policyFlags(c)
 	c.Flags().StringVar(&o.format, "format", formatText, "how to show the plan: "+strings.Join(planFormats, ", "))
 	c.Flags().StringVarP(&o.file, "output", "o", "", "file to write instead of standard output")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON, short for --format json")
@@ -64,7 +65,7 @@ func (a *app) runPlan(dir string, o viewOptions) error {
 	}
 	var p *planned
 	if err == nil {
-		p, err = planSpec(specs[0])
+		p, err = a.planSpec(specs[0])
 	}
 	if errors.Is(err, errShown) && o.tellsMistakes() {
 		v, e := a.view(dir, nil)
@@ -85,8 +86,8 @@ func (a *app) runPlan(dir string, o viewOptions) error {
 	if err := a.showView(v, o); err != nil {
 		return err
 	}
-	if p.plan.Errored { // the plan itself has said why
-		fmt.Fprintln(a.Stderr, refusal(p.plan))
+	if a.refused(p.plan) { // the plan itself has said why
+		fmt.Fprintln(a.Stderr, a.refusal(p.plan))
 		return errShown
 	}
 	return nil

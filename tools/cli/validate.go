@@ -20,6 +20,7 @@ its line and what to write instead. Of a spec of several appliances all are chec
 		RunE: a.does(func(_ context.Context, args []string) error { return a.runValidate(args[0], asJSON) }),
 	}
 	a.specFlags(c)
+	a.strictFlag(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print the diagnostics as JSON")
 	return c
 }
@@ -34,10 +35,10 @@ func (a *app) runValidate(dir string, asJSON bool) error {
 		if err := spec.WriteDiagnosticsJSON(a.Stdout, files, diags); err != nil {
 			return err
 		}
-		if diags.HasErrors() {
+		if a.diags = diags; diags.HasErrors() {
 			return errShown
 		}
-		return nil
+		return a.strictly(dir)
 	}
 	specs, err := a.loadAll(dir)
 	if err != nil {
@@ -46,6 +47,8 @@ func (a *app) runValidate(dir string, asJSON bool) error {
 	if len(specs) > 1 {
 		return a.validFleet(dir, specs)
 	}
-	_, err = fmt.Fprintf(a.Stdout, "%s: the spec of %s is valid.\n", dir, specs[0].Appliance.Name)
-	return err
+	if _, err := fmt.Fprintf(a.Stdout, "%s: the spec of %s is valid.\n", dir, specs[0].Appliance.Name); err != nil {
+		return err
+	}
+	return a.strictly(dir)
 }
