@@ -67,7 +67,7 @@ var descriptions = map[string]description{
 	"dispatcher.failover":                {text: "What moves a new call to the next destination of the set."},
 	"dispatcher.failover.on":             {text: "Replies that do: classes, codes, and \"timeout\" for no answer at all.", kind: KindCodes, def: `["5xx", "6xx", "timeout"]`, rule: "3xx to 6xx or \"timeout\""},
 	"dispatcher.failover.never":          {text: "Codes that never do, whatever on says: answers of the person called.", kind: KindCodes, def: "[486, 603]"},
-	"dispatcher.destination":             {text: "One member of the set. At least one."},
+	"dispatcher.destination":             {text: "One member of the set; a set without any is refused."},
 	"dispatcher.destination.uri":         {text: "Where packets go: sip:ADDRESS[:PORT], an address, not a name.", kind: KindText, rule: "no user part; not a listener of this appliance; each destination once"},
 	"dispatcher.destination.listener":    {text: "The listener that talks to it.", kind: KindText, without: "chosen by subnet, else the first of its family"},
 	"dispatcher.destination.max_calls":   {text: "Calls in progress the destination is known to take. The plan checks that the set carries the workload with one destination down.", kind: KindWhole, without: "not stated, and not checked", low: "1"},
