@@ -19,6 +19,13 @@ type Options struct {
 	Today    time.Time      // what the last day of a waiver is compared with; zero: no waiver is expired
 }
 
+func (o Options) version() string {
+	if o.Version == "" {
+		return "unknown"
+	}
+	return o.Version
+}
+
 // Make compiles a checked spec and its budget into a plan. Its error tells of
 // contradictions that the spec's own checks cannot see; findings of the budget
 // are not errors of Make but set Errored.
@@ -34,12 +41,9 @@ func Make(s *spec.Spec, b *sizing.Budget, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("plan of %s: %w", s.Appliance.Name, err)
 	}
-	if o.Version == "" {
-		o.Version = "unknown"
-	}
 	p := &Plan{
 		FormatVersion: FormatVersion,
-		Trunkline:     o.Version,
+		Trunkline:     o.version(),
 		SpecDigest:    s.Digest,
 		Verdict:       verdict(b),
 		Appliance:     a,

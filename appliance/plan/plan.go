@@ -1,11 +1,3 @@
-// Package plan holds a plan: everything one spec makes of one appliance, before
-// a byte of an image is written. It carries the sized appliance.json, the budget
-// behind it, the firewall ruleset as text and the digests of the files that the
-// config layer will consist of.
-//
-// Make is a pure function. A plan's JSON is stable: the same plan gives the same
-// bytes. A plan with Errored set must not be built; one without Complete has not
-// been given its file list yet (package bake does that).
 package plan
 
 import (
@@ -15,6 +7,7 @@ import (
 
 	"trunkline/appliance/runtime"
 	"trunkline/appliance/sizing"
+	"trunkline/appliance/spec"
 	"trunkline/policies/checks"
 )
 
@@ -36,6 +29,9 @@ type Plan struct {
 	Ruleset   string             `json:"ruleset"`           // nft text; empty when the spec turns the firewall off
 	Files     []FileSum          `json:"files"`             // of the config layer, sorted by path
 	Waivers   []checks.Waiver    `json:"waivers,omitempty"` // of the spec, in its order: findings accepted for a while
+
+	// Diagnostics are the mistakes of a spec that is not valid: see Invalid.
+	Diagnostics []spec.Diagnostic `json:"diagnostics,omitempty"`
 }
 
 // FileSum is one file of the config layer by its digest.
@@ -83,6 +79,9 @@ func Decode(b []byte) (*Plan, error) {
 	if dec.More() {
 		return nil, fmt.Errorf("plan: more data after the plan")
 	}
+	if len(p.Diagnostics) > 0 {
+		return nil, fmt.Errorf("plan of a spec that is not valid: correct it, `trunkline validate` names the lines")
+	}
 	if p.Appliance == nil || p.Budget == nil {
 		return nil, fmt.Errorf("plan: appliance or budget is missing: make the plan again from its spec")
 	}
@@ -90,6 +89,23 @@ func Decode(b []byte) (*Plan, error) {
 		return nil, fmt.Errorf("plan holds an appliance of format_version %d, this version of Trunkline reads %d: make the plan again from its spec", p.Appliance.FormatVersion, runtime.FormatVersion)
 	}
 	return &p, nil
+}
+
+// Invalid is what stands for the plan of a spec that is not valid: its mistakes,
+// and nothing that could be built. It is for encoding alone; Decode refuses it.
+func Invalid(r spec.Report, o Options) *Plan {
+	what := "1 mistake"
+	if r.ErrorCount != 1 {
+		what = fmt.Sprintf("%d mistakes", r.ErrorCount)
+	}
+	return &Plan{
+		FormatVersion: FormatVersion,
+		Trunkline:     o.version(),
+		Errored:       true,
+		Verdict:       fmt.Sprintf("No plan: the spec has %s.", what),
+		Files:         []FileSum{},
+		Diagnostics:   r.Diagnostics,
+	}
 }
 
 // Findings returns how many findings have the severity.

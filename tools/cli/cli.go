@@ -76,6 +76,7 @@ type app struct {
 	policy  policyOptions   // what the flags of policyFlags said
 	started bool            // a command's own work has begun: errors are no longer about usage
 	diags   hcl.Diagnostics // of the spec loaded last
+	sources map[string]*hcl.File
 }
 
 // Run runs one command and returns its exit status.

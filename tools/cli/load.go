@@ -28,7 +28,7 @@ func (a *app) load(dir string) (*spec.Spec, error) {
 
 // tell shows diagnostics, and fails when there is an error among them.
 func (a *app) tell(dir string, diags hcl.Diagnostics, files map[string]*hcl.File) error {
-	a.diags = diags
+	a.diags, a.sources = diags, files
 	if len(diags) > 0 {
 		if err := spec.WriteDiagnostics(a.Stderr, files, diags, uint(width(a.Stderr)), a.color(a.Stderr)); err != nil {
 			return err

@@ -25,8 +25,8 @@ Formats, besides text and json:
   junit     the spec's mistakes, the plan's findings and its ceilings as tests
   sarif     mistakes and findings for code scanning (SARIF 2.1.0)
   github    mistakes and findings as annotations of a GitHub workflow
-Of a wrong spec, markdown, junit, sarif and github show the mistakes. Files are
-named relative to the working directory: run in the root of the repository.
+Of a wrong spec, all but text and html show the mistakes. Files are named relative
+to the working directory: run in the root of the repository.
 
 Of a spec of several appliances one line each is shown; with --full all of each.` + inputsHelp,
 		Args: oneArg("the spec directory"),

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"trunkline/appliance/plan"
+	"trunkline/appliance/spec"
 	"trunkline/tools/report"
 	"trunkline/tools/report/html"
 	"trunkline/tools/report/issues"
@@ -34,6 +35,7 @@ type viewed struct {
 	name   string
 	plan   *plan.Plan // nil: the spec is wrong
 	issues []issues.Issue
+	report spec.Report // of the spec, warnings as well
 }
 
 // viewOptions choose a view and where it goes.
@@ -56,7 +58,7 @@ func (o viewOptions) check() error {
 // tellsMistakes reports whether the format has a form for a spec without a plan.
 func (o viewOptions) tellsMistakes() bool {
 	switch o.format {
-	case formatMarkdown, formatJUnit, formatSARIF, formatGitHub:
+	case formatJSON, formatMarkdown, formatJUnit, formatSARIF, formatGitHub:
 		return true
 	}
 	return false
@@ -69,7 +71,7 @@ func (a *app) view(dir string, p *plan.Plan) (viewed, error) {
 	if err != nil {
 		return viewed{}, err
 	}
-	v := viewed{plan: p, issues: issues.Below(base, issues.Of(dir, a.diags, p))}
+	v := viewed{plan: p, issues: issues.Below(base, issues.Of(dir, a.diags, p)), report: spec.NewReport(a.sources, a.diags)}
 	if p != nil {
 		v.name = p.Appliance.Name
 	} else if abs, err := filepath.Abs(dir); err == nil {
@@ -113,7 +115,11 @@ func writeView(w io.Writer, v viewed, o viewOptions, text report.Options) error 
 	case formatHTML:
 		return html.Write(w, v.plan, v.issues)
 	case formatJSON:
-		b, err := plan.Encode(v.plan)
+		p := v.plan
+		if p == nil {
+			p = plan.Invalid(v.report, plan.Options{Version: version})
+		}
+		b, err := plan.Encode(p)
 		if err == nil {
 			_, err = w.Write(b)
 		}
