@@ -96,6 +96,7 @@ func (a *app) showView(v viewed, o viewOptions) error {
 }
 
 func writeView(w io.Writer, v viewed, o viewOptions, text report.Options) error {
+	r := issues.Result{Name: v.name, Plan: v.plan, Issues: v.issues}
 	switch o.format {
 	case formatMarkdown:
 		if v.plan == nil {
@@ -103,15 +104,11 @@ func writeView(w io.Writer, v viewed, o viewOptions, text report.Options) error 
 		}
 		return markdown.Plan(w, v.plan, v.issues, markdown.Options{})
 	case formatJUnit:
-		return issues.JUnit(w, v.name, v.plan, v.issues)
+		return issues.JUnit(w, r)
 	case formatSARIF:
-		return issues.SARIF(w, v.name, version, v.issues)
+		return issues.SARIF(w, version, r)
 	case formatGitHub:
-		verdict := ""
-		if v.plan != nil {
-			verdict = v.plan.Verdict
-		}
-		return issues.GitHub(w, v.name, verdict, v.issues)
+		return issues.GitHub(w, r)
 	case formatHTML:
 		return html.Write(w, v.plan, v.issues)
 	case formatJSON:

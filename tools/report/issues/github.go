@@ -9,39 +9,44 @@ import (
 )
 
 // GitHub writes issues as workflow commands, which GitHub Actions shows at the
-// lines they are about. name is the appliance's, or the spec directory's;
-// verdict, when there is one, comes last as a notice.
-func GitHub(w io.Writer, name, verdict string, list []Issue) error {
+// lines they are about. The verdict of a plan comes last, as a notice.
+func GitHub(w io.Writer, results ...Result) error {
 	var b strings.Builder
-	for _, i := range list {
-		level := "notice"
-		switch i.Severity {
-		case sizing.SeverityError:
-			level = "error"
-		case sizing.SeverityWarning:
-			level = "warning"
+	for _, r := range results {
+		for _, i := range r.Issues {
+			b.WriteString(command(r.Name, i))
 		}
-		var props []string
-		add := func(key, value string) {
-			if value != "" {
-				props = append(props, key+"="+property(value))
-			}
+		if r.Plan != nil {
+			b.WriteString("::notice title=" + property(r.Name) + "::" + message(r.Plan.Verdict) + "\n")
 		}
-		add("file", i.File)
-		add("line", positive(i.Line))
-		add("endLine", positive(i.EndLine))
-		if i.EndLine == i.Line { // columns are read on one line alone
-			add("col", positive(i.Column))
-			add("endColumn", positive(i.EndColumn))
-		}
-		add("title", name+": "+i.Summary)
-		b.WriteString("::" + level + " " + strings.Join(props, ",") + "::" + message(i.text()) + "\n")
-	}
-	if verdict != "" {
-		b.WriteString("::notice title=" + property(name) + "::" + message(verdict) + "\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func command(name string, i Issue) string {
+	level := "notice"
+	switch i.Severity {
+	case sizing.SeverityError:
+		level = "error"
+	case sizing.SeverityWarning:
+		level = "warning"
+	}
+	var props []string
+	add := func(key, value string) {
+		if value != "" {
+			props = append(props, key+"="+property(value))
+		}
+	}
+	add("file", i.File)
+	add("line", positive(i.Line))
+	add("endLine", positive(i.EndLine))
+	if i.EndLine == i.Line { // columns are read on one line alone
+		add("col", positive(i.Column))
+		add("endColumn", positive(i.EndColumn))
+	}
+	add("title", name+": "+i.Summary)
+	return "::" + level + " " + strings.Join(props, ",") + "::" + message(i.text()) + "\n"
 }
 
 // text is the detail, or the summary where there is no more to say.

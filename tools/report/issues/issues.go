@@ -27,12 +27,21 @@ import (
 // Issue is one thing a reader must know, with its place.
 type Issue struct {
 	ID       string // stable within a spec: "spec.unknown-block", "ceiling.cpu"
-	Severity string // sizing.SeverityError, SeverityWarning or SeverityNote
+	Severity string // sizing.SeverityError, SeverityWarning, SeverityNote or SeverityWaived
 	Summary  string
 	Detail   string // says what to do
 	File     string // with slashes; empty: the issue is about no file
+	Source   string // where the rule comes from; empty: the sizing model, or the language
+	Waiver   string // until when, and why, it is waived
 
 	Line, Column, EndLine, EndColumn int
+}
+
+// Result is what is known of one appliance.
+type Result struct {
+	Name   string     // the appliance's, or that of its spec directory
+	Plan   *plan.Plan // nil: the spec is wrong
+	Issues []Issue
 }
 
 // Of lists the diagnostics of a spec and the findings of its plan, either of
@@ -52,7 +61,7 @@ func Of(dir string, diags hcl.Diagnostics, p *plan.Plan) []Issue {
 	}
 	if p != nil {
 		for _, f := range p.Budget.Findings {
-			i := Issue{ID: f.ID, Severity: f.Severity, Summary: f.Summary, Detail: f.Detail}
+			i := Issue{ID: f.ID, Severity: f.Severity, Summary: f.Summary, Detail: f.Detail, Source: f.Source, Waiver: f.Waiver}
 			if f.Subject.Filename != "" {
 				i.place(f.Subject)
 				// A finding is about a whole block; marking all of it hides the text.
@@ -65,8 +74,14 @@ func Of(dir string, diags hcl.Diagnostics, p *plan.Plan) []Issue {
 			list = append(list, i)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b Issue) int { return cmp.Compare(rank(a.Severity), rank(b.Severity)) })
+	Sort(list)
 	return list
+}
+
+// Sort puts errors first, then warnings, notes and what is waived; equals keep
+// their order.
+func Sort(list []Issue) {
+	slices.SortStableFunc(list, func(a, b Issue) int { return cmp.Compare(rank(a.Severity), rank(b.Severity)) })
 }
 
 // Below makes absolute file names below the directory base relative to it: code
@@ -129,6 +144,8 @@ func rank(severity string) int {
 		return 0
 	case sizing.SeverityWarning:
 		return 1
+	case sizing.SeverityWaived:
+		return 3
 	}
 	return 2
 }

@@ -48,24 +48,16 @@ func diagnostics() hcl.Diagnostics {
 
 func TestGolden(t *testing.T) {
 	over := saved(t, "overloaded")
-	cases := map[string]struct {
-		list []Issue
-		plan *plan.Plan
-	}{
-		"wrong":      {Of("", diagnostics(), nil), nil},
-		"overloaded": {Of("sites/overloaded", nil, over), over},
-	}
-	for name, c := range cases {
+	wrong := Result{"wrong", nil, Of("", diagnostics(), nil)}
+	waived := Issue{ID: "security.open", Severity: sizing.SeverityWaived, Summary: "Open to all", Detail: "Name the sources.", File: "sites/x/edge.hcl", Line: 3,
+		Source: "a rule of the house", Waiver: "Waived until 2027-01-31 (edge.hcl:90): carriers move"}
+	overloaded := Result{"overloaded", over, append(Of("sites/overloaded", nil, over), waived)}
+	cases := map[string][]Result{"wrong": {wrong}, "overloaded": {overloaded}, "fleet": {overloaded, wrong}}
+	for name, results := range cases {
 		for ext, write := range map[string]func(io.Writer) error{
-			"txt": func(w io.Writer) error {
-				verdict := ""
-				if c.plan != nil {
-					verdict = c.plan.Verdict
-				}
-				return GitHub(w, name, verdict, c.list)
-			},
-			"xml":   func(w io.Writer) error { return JUnit(w, name, c.plan, c.list) },
-			"sarif": func(w io.Writer) error { return SARIF(w, name, "v0.1.0", c.list) },
+			"txt":   func(w io.Writer) error { return GitHub(w, results...) },
+			"xml":   func(w io.Writer) error { return JUnit(w, results...) },
+			"sarif": func(w io.Writer) error { return SARIF(w, "v0.1.0", results...) },
 		} {
 			t.Run(name+"."+ext, func(t *testing.T) {
 				var b bytes.Buffer
@@ -96,9 +88,10 @@ func TestGolden(t *testing.T) {
 // Counts must agree with what is there: CI systems show the counts.
 func TestJUnitCounts(t *testing.T) {
 	p := saved(t, "overloaded")
+	p.Budget.Findings = append(p.Budget.Findings, p.Budget.Findings[3], p.Budget.Findings[3])
 	list := Of("", diagnostics(), p)
 	var b bytes.Buffer
-	if err := JUnit(&b, "x", p, list); err != nil {
+	if err := JUnit(&b, Result{"x", p, list}); err != nil {
 		t.Fatal(err)
 	}
 	var got junitSuites
@@ -133,7 +126,7 @@ func TestSARIFRules(t *testing.T) {
 	var b bytes.Buffer
 	list := Of("sites/overloaded", diagnostics(), saved(t, "overloaded"))
 	list = append(list, Issue{ID: "abs", Severity: sizing.SeverityNote, Summary: "Absolute", File: "/srv/a b.hcl", Line: 1})
-	if err := SARIF(&b, "x", "v1", list); err != nil {
+	if err := SARIF(&b, "v1", Result{"x", nil, list}); err != nil {
 		t.Fatal(err)
 	}
 	var log sarifLog

@@ -42,8 +42,9 @@ type sarifDriver struct {
 }
 
 type sarifRule struct {
-	ID    string       `json:"id"`
-	Short sarifMessage `json:"shortDescription"`
+	ID    string        `json:"id"`
+	Short sarifMessage  `json:"shortDescription"`
+	Help  *sarifMessage `json:"help,omitempty"`
 }
 
 type sarifMessage struct {
@@ -57,6 +58,13 @@ type sarifResult struct {
 	Message      sarifMessage      `json:"message"`
 	Locations    []sarifLocation   `json:"locations,omitempty"`
 	Fingerprints map[string]string `json:"partialFingerprints"`
+
+	Suppressions []sarifSuppression `json:"suppressions,omitempty"`
+}
+
+type sarifSuppression struct {
+	Kind          string `json:"kind"`
+	Justification string `json:"justification"`
 }
 
 type sarifLocation struct {
@@ -80,10 +88,24 @@ type sarifRegion struct {
 	EndColumn   int `json:"endColumn,omitempty"`
 }
 
-// SARIF writes issues as one SARIF 2.1.0 log with one run, named for the
-// appliance (or the spec directory) so that runs over several appliances do not
-// replace one another. version is Trunkline's.
-func SARIF(w io.Writer, name, version string, list []Issue) error {
+// SARIF writes results as one SARIF 2.1.0 log with a run each, named for the
+// appliance so that runs over several appliances do not replace one another.
+// What is waived is a suppressed result. version is Trunkline's.
+func SARIF(w io.Writer, version string, results ...Result) error {
+	log := sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{}}
+	for _, r := range results {
+		log.Runs = append(log.Runs, run(r.Name, version, r.Issues))
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(log); err != nil {
+		return fmt.Errorf("SARIF log: %w", err)
+	}
+	return nil
+}
+
+func run(name, version string, list []Issue) sarifRun {
 	run := sarifRun{
 		Tool:       sarifTool{sarifDriver{Name: "Trunkline", Version: version, Rules: []sarifRule{}}},
 		Automation: sarifID{"trunkline/" + name + "/"}, // 3.17.3: the part before the last slash is the category
@@ -96,7 +118,11 @@ func SARIF(w io.Writer, name, version string, list []Issue) error {
 		if !ok {
 			index = len(run.Tool.Driver.Rules)
 			rules[i.ID] = index
-			run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{i.ID, sarifMessage{i.Summary}})
+			rule := sarifRule{ID: i.ID, Short: sarifMessage{i.Summary}}
+			if i.Source != "" {
+				rule.Help = &sarifMessage{"Source of the rule: " + i.Source}
+			}
+			run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, rule)
 		}
 		r := sarifResult{RuleID: i.ID, RuleIndex: index, Level: i.Severity, Message: sarifMessage{i.Summary + ". " + i.Detail}}
 		if i.Detail == "" {
@@ -104,6 +130,9 @@ func SARIF(w io.Writer, name, version string, list []Issue) error {
 		}
 		if i.Severity != sizing.SeverityError && i.Severity != sizing.SeverityWarning {
 			r.Level = "note"
+		}
+		if i.Severity == sizing.SeverityWaived { // 3.35: by something in the source
+			r.Suppressions = []sarifSuppression{{"inSource", i.Waiver}}
 		}
 		if i.File != "" {
 			r.Locations = []sarifLocation{{sarifPhysical{artifact(i.File), region(i)}}}
@@ -116,13 +145,7 @@ func SARIF(w io.Writer, name, version string, list []Issue) error {
 		r.Fingerprints = map[string]string{"trunkline/v1": hex.EncodeToString(sum[:16])}
 		run.Results = append(run.Results, r)
 	}
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}}); err != nil {
-		return fmt.Errorf("SARIF log: %w", err)
-	}
-	return nil
+	return run
 }
 
 // artifact names a file: relative to the root of the checkout, or, where it lies

@@ -57,6 +57,37 @@ func Refused(w io.Writer, name string, list []issues.Issue, o Options) error {
 	return d.write(w, "")
 }
 
+// Fleet writes the plans of several appliances: a line each, then the risks of
+// all, those of the first appliance first.
+func Fleet(w io.Writer, results []issues.Result, o Options) error {
+	d := newDoc(o)
+	errored := 0
+	var rows [][]string
+	for _, r := range results {
+		rows = append(rows, []string{escape(r.Name), state(r.Plan, r.Issues), shorten(escape(r.Plan.Verdict), 300)})
+		if r.Plan.Errored {
+			errored++
+		}
+	}
+	title := plural(len(results), "appliance")
+	if errored > 0 {
+		title += fmt.Sprintf(", %d cannot be built", errored)
+	}
+	d.head("fleet", title, "")
+	var all []issues.Issue
+	for _, r := range results {
+		for _, i := range r.Issues {
+			i.Summary = r.Name + ": " + i.Summary
+			all = append(all, i)
+		}
+	}
+	issues.Sort(all)
+	d.risks(all)
+	d.section("Appliances", table([]string{"appliance", "state", "verdict"}, rows))
+	d.section(notes(all))
+	return d.write(w, "")
+}
+
 func state(p *plan.Plan, list []issues.Issue) string {
 	switch n := issues.Count(list, sizing.SeverityWarning); {
 	case p.Errored:
@@ -100,7 +131,7 @@ func (d *doc) head(id, title, verdict string) {
 func (d *doc) risks(list []issues.Issue) {
 	left := 0
 	for n, i := range list {
-		if i.Severity == sizing.SeverityNote {
+		if !risk(i) {
 			continue
 		}
 		s := item(i)
@@ -149,11 +180,21 @@ func (d *doc) write(w io.Writer, end string) error {
 	return err
 }
 
+// risk reports whether an issue is one a reviewer must have seen.
+func risk(i issues.Issue) bool {
+	return i.Severity == sizing.SeverityError || i.Severity == sizing.SeverityWarning
+}
+
 // item is one issue as a list entry.
 func item(i issues.Issue) string {
-	mark := map[string]string{sizing.SeverityError: "**Error**", sizing.SeverityWarning: "**Warning**"}[i.Severity]
-	if mark == "" {
-		mark = "Note"
+	mark := "Note"
+	switch i.Severity {
+	case sizing.SeverityError:
+		mark = "**Error**"
+	case sizing.SeverityWarning:
+		mark = "**Warning**"
+	case sizing.SeverityWaived:
+		mark = "Waived"
 	}
 	s := "- " + mark
 	if at := i.Place(); at != "" {
@@ -169,9 +210,9 @@ func item(i issues.Issue) string {
 func notes(list []issues.Issue) (string, string) {
 	var b strings.Builder
 	for _, i := range list {
-		if i.Severity == sizing.SeverityNote {
+		if !risk(i) {
 			b.WriteString(item(i))
 		}
 	}
-	return "Notes", b.String()
+	return "Notes and waivers", b.String()
 }

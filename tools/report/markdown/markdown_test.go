@@ -57,6 +57,19 @@ func TestGolden(t *testing.T) {
 	for name, f := range map[string]func(*testing.T) string{
 		"edge-fra1":  plans("edge-fra1"),
 		"overloaded": plans("overloaded"),
+		"fleet": func(t *testing.T) string {
+			var results []issues.Result
+			for _, n := range []string{"edge-fra1", "overloaded"} {
+				p := saved(t, n)
+				results = append(results, issues.Result{Name: n, Plan: p, Issues: issues.Of("sites/"+n, nil, p)})
+			}
+			results[0].Issues = append(results[0].Issues, issues.Issue{ID: "x", Severity: sizing.SeverityWaived, Summary: "Open to all", Detail: "Waived until 2027-01-31 (edge.hcl:90): carriers move. Name the sources.", File: "edge.hcl", Line: 3})
+			var b bytes.Buffer
+			if err := Fleet(&b, results, Options{}); err != nil {
+				t.Fatal(err)
+			}
+			return b.String()
+		},
 		"refused": func(t *testing.T) string {
 			var b bytes.Buffer
 			if err := Refused(&b, "edge", wrong, Options{}); err != nil {
