@@ -56,8 +56,8 @@ type fleetPlan struct {
 // planFleet plans every appliance and shows one line of each; with --full all of
 // each.
 func (a *app) planFleet(specs []*spec.Spec, o viewOptions) error {
-	if o.format != formatText && o.format != formatJSON {
-		return fmt.Errorf("--format %s shows one appliance, and the spec describes %d: say which with -appliance NAME, or take text or json", o.format, len(specs))
+	if o.format == formatHTML {
+		return fmt.Errorf("--format %s shows one appliance, and the spec describes %d: say which with -appliance NAME, or take another format", o.format, len(specs))
 	}
 	out := fleetPlan{FormatVersion: plan.FormatVersion}
 	step, done := a.fleetProgress(len(specs))
@@ -78,7 +78,11 @@ func (a *app) planFleet(specs []*spec.Spec, o viewOptions) error {
 	if o.file != "" {
 		text = report.Options{Width: plainWidth, Full: true}
 	}
-	if err := writeFleet(&b, out, specs, o, text); err != nil {
+	write := func() error { return writeFleet(&b, out, specs, o, text) }
+	if o.tellsMistakes() {
+		write = func() error { return a.writeFleetView(&b, out.Plans, specs[0].Dir, o) }
+	}
+	if err := write(); err != nil {
 		return err
 	}
 	if o.file != "" {

@@ -80,6 +80,29 @@ func (a *app) view(dir string, p *plan.Plan) (viewed, error) {
 	return v, nil
 }
 
+// writeFleetView writes the plans of a fleet in the formats that hold several.
+// What the spec itself is warned of is told once.
+func (a *app) writeFleetView(w io.Writer, plans []*plan.Plan, dir string, o viewOptions) error {
+	var results []issues.Result
+	for _, p := range plans {
+		v, err := a.view(dir, p)
+		if err != nil {
+			return err
+		}
+		a.diags = nil
+		results = append(results, issues.Result{Name: v.name, Plan: p, Issues: v.issues})
+	}
+	switch o.format {
+	case formatMarkdown:
+		return markdown.Fleet(w, results, markdown.Options{})
+	case formatJUnit:
+		return issues.JUnit(w, results...)
+	case formatSARIF:
+		return issues.SARIF(w, version, results...)
+	}
+	return issues.GitHub(w, results...)
+}
+
 // showView writes a view to standard output, or to a file that appears whole.
 func (a *app) showView(v viewed, o viewOptions) error {
 	if o.file == "" {
