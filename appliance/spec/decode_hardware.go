@@ -17,6 +17,12 @@ const (
 	maxInt   = 1<<31 - 1 // for counts without a bound of their own
 )
 
+// ApplianceNameRule is what the name of an appliance must be, for messages.
+const ApplianceNameRule = "a DNS label (RFC 1123): 1 to 63 lower-case letters, digits and hyphens, no hyphen first or last"
+
+// ValidApplianceName reports whether an appliance can be called so.
+func ValidApplianceName(name string) bool { return labelRule.MatchString(name) }
+
 var labelRule = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 func (d *decoder) appliance(root *section, s *Spec) {
@@ -25,8 +31,8 @@ func (d *decoder) appliance(root *section, s *Spec) {
 		return
 	}
 	s.Appliance = Appliance{Name: a.name, Site: a.str("site", ""), Range: a.def}
-	if a.name != "" && !labelRule.MatchString(a.name) {
-		d.errorf(a.def, "Invalid appliance name", "The name %q becomes the host name, so it must be a DNS label (RFC 1123): 1 to 63 lower-case letters, digits and hyphens, no hyphen first or last.", a.name)
+	if a.name != "" && !ValidApplianceName(a.name) {
+		d.errorf(a.def, "Invalid appliance name", "The name %q becomes the host name, so it must be %s.", a.name, ApplianceNameRule)
 	}
 }
 

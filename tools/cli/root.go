@@ -34,7 +34,7 @@ func (a *app) root() *cobra.Command {
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
 	root.AddCommand(a.validate(), a.plan(), a.bake(), a.lock(), a.build(), a.boot(), a.version())
-	root.AddCommand(a.fmt(), a.upgrade(), a.reference(), a.schema())
+	root.AddCommand(a.init(), a.fmt(), a.upgrade(), a.reference(), a.schema())
 	root.AddCommand(a.diff())
 	root.AddCommand(a.policyCommand())
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return seeHelp(c, err) })
