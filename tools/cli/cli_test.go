@@ -141,3 +141,16 @@ func TestNeitherVersionNorPathReachesTheImage(t *testing.T) {
 		t.Error("the config layer depends on the version or on where the spec lies")
 	}
 }
+
+func TestLockOfAMirrorThatIsNotThere(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(example)); err != nil {
+		t.Fatal(err)
+	}
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	status, stdout, stderr := run(t, "lock", dir, "--mirror", gone.URL)
+	if status != exitRefused || stdout != "" || !strings.Contains(stderr, "connection refused") || !strings.Contains(stderr, "with --mirror or $"+debian.MirrorVariable) {
+		t.Errorf("exit status %d\n%s%s", status, stdout, stderr)
+	}
+}

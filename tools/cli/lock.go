@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -57,6 +58,10 @@ func (a *app) runLock(ctx context.Context, dir, mirror, keyring string) error {
 	}
 	ix, err := archive.Index(ctx, profile.Suite, profile.Architecture)
 	if err != nil {
+		var network net.Error
+		if errors.As(err, &network) && ctx.Err() == nil {
+			return fmt.Errorf("%w: name a mirror this machine reaches with --mirror or $%s; the lock file stays as it was", err, debian.MirrorVariable)
+		}
 		return err
 	}
 	l, err := debian.NewLock(ix, profile)
