@@ -32,6 +32,15 @@ type Plan struct {
 
 	// Diagnostics are the mistakes of a spec that is not valid: see Invalid.
 	Diagnostics []spec.Diagnostic `json:"diagnostics,omitempty"`
+	// Warnings are what the checks of a valid spec warned of: a saved plan keeps them.
+	Warnings []Warning `json:"warnings,omitempty"`
+}
+
+// Warning is a warning about the spec.
+type Warning struct {
+	Summary string `json:"summary"`
+	Detail  string `json:"detail"`       // ends with what to do
+	At      string `json:"at,omitempty"` // "file.hcl:12"
 }
 
 // FileSum is one file of the config layer by its digest.

@@ -25,6 +25,7 @@ import (
 type buildOptions struct {
 	out, mirror, cache, programs string
 	offline                      bool
+	plan                         string // a saved plan; empty: none
 }
 
 func (a *app) build() *cobra.Command {
@@ -34,13 +35,18 @@ func (a *app) build() *cobra.Command {
 		Short: "Build the image of a spec: NAME.efi, NAME.raw, and its plan",
 		Long: `Build the image of a spec from the packages in its lock file. OUT/NAME/ then holds
 NAME.efi (to boot over the network), NAME.raw (a disk), plan.json, plan.txt and plan.html.
-Nothing is asked of this machine but a directory: no root, no containers.` + inputsHelp,
+Nothing is asked of this machine but a directory: no root, no containers.
+
+With --plan the image is built only if the spec still gives that very plan, saved
+with plan -out: what was reviewed is what is built. "build PLAN.json" does the same
+for the spec in the working directory.` + inputsHelp,
 		Args: oneArg("the spec directory"),
 		RunE: a.does(func(ctx context.Context, args []string) error { return a.runBuild(ctx, args[0], o) }),
 	}
 	a.specFlags(c)
 	a.policyFlags(c)
 	c.Flags().StringVarP(&o.out, "out", "o", "out", "directory to write OUT/NAME into")
+	c.Flags().StringVar(&o.plan, "plan", "", "saved plan `FILE` that the image must be of")
 	c.Flags().BoolVar(&o.offline, "offline", false, "use the package cache alone")
 	c.Flags().StringVar(&o.mirror, "mirror", "", mirrorHelp)
 	c.Flags().StringVar(&o.cache, "cache", "", "cache of packages and base layers (default: $"+debian.CacheVariable+", else trunkline in the user's cache directory)")
@@ -50,9 +56,18 @@ Nothing is asked of this machine but a directory: no root, no containers.` + inp
 
 func (a *app) runBuild(ctx context.Context, dir string, o buildOptions) error {
 	begin := time.Now()
+	dir, saved, err := whatToBuild(dir, o.plan)
+	if err != nil {
+		return err
+	}
 	p, err := a.makePlan(dir)
 	if err != nil {
 		return err
+	}
+	if saved != "" {
+		if err := a.holds(saved, dir, p); err != nil {
+			return err
+		}
 	}
 	if err := a.refuse(p.plan); err != nil {
 		return err

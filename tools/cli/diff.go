@@ -13,7 +13,6 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
-	"trunkline/appliance/plan"
 	"trunkline/appliance/plan/diff"
 	"trunkline/appliance/spec"
 	"trunkline/tools/report/changes"
@@ -46,7 +45,10 @@ A and B are each one of
 Revisions are read out of the repository; nothing is checked out.
 
 With -detailed-exitcode the exit status is 0 without changes, 1 when something is
-wrong (the command line included), and 2 with changes.`,
+wrong (the command line included), and 2 with changes.
+
+Of several appliances in a directory -appliance names the one to compare. Values of
+variables are given to both sides.` + inputsHelp,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 2 {
 				return seeHelp(c, fmt.Errorf("two arguments are wanted (what was, what will be), not %d", len(args)))
@@ -61,6 +63,8 @@ wrong (the command line included), and 2 with changes.`,
 		},
 		RunE: a.does(func(ctx context.Context, args []string) error { return a.runDiff(ctx, args[0], args[1], o) }),
 	}
+	a.specFlags(c)
+	c.Flags().StringArrayVar(&a.policy.dirs, "policies", nil, "directory of rules to judge both by, besides the built-in ones (may be given several times)")
 	c.Flags().BoolVar(&o.asJSON, "json", false, "print the differences as JSON")
 	c.Flags().BoolVar(&o.full, "full", false, "print everything, files line by line")
 	c.Flags().BoolVar(&o.detailed, detailedExitCode, false, "exit with 2 when something changes")
@@ -121,13 +125,20 @@ func (a *app) operand(ctx context.Context, arg, other string, warnings bool) (di
 	saved := arg
 	if info.IsDir() {
 		if saved = filepath.Join(arg, "plan.json"); !builtImage(arg, saved) {
-			s, diags, files := spec.Load(arg, spec.Options{})
+			o, err := a.specOptions()
+			if err != nil {
+				return diff.Input{}, err
+			}
+			s, diags, files := spec.Load(arg, o)
 			return a.input(arg, s, diags, files, warnings)
 		}
 	}
 	p, err := readSaved(saved)
 	if err != nil {
 		return diff.Input{}, err
+	}
+	if warnings {
+		a.tellWarnings(p)
 	}
 	return diff.Input{Label: arg, Plan: p}, nil
 }
@@ -155,7 +166,11 @@ func (a *app) revisionInput(ctx context.Context, label, name, other string, warn
 	if err != nil {
 		return diff.Input{}, err
 	}
-	s, diags, files := spec.LoadFS(tree, label, spec.Options{})
+	o, err := a.specOptions()
+	if err != nil {
+		return diff.Input{}, err
+	}
+	s, diags, files := spec.LoadFS(tree, label, o)
 	return a.input(fmt.Sprintf("%s (%.12s)", label, r.commit), s, diags, files, warnings)
 }
 
@@ -170,6 +185,7 @@ func (a *app) input(label string, s *spec.Spec, diags hcl.Diagnostics, files map
 		fmt.Fprintf(a.Stderr, "%s: %s.\n", label, tally(diags))
 		return diff.Input{}, errShown
 	}
+	a.diags = diags
 	p, err := a.planSpec(s)
 	if err != nil {
 		return diff.Input{}, err
@@ -182,27 +198,4 @@ func (a *app) input(label string, s *spec.Spec, diags hcl.Diagnostics, files map
 		}
 	}
 	return in, nil
-}
-
-// maxPlan bounds a saved plan, bytes.
-const maxPlan = 256 << 20
-
-// readSaved reads a saved plan.
-func readSaved(name string) (*plan.Plan, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxPlan {
-		return nil, fmt.Errorf("%s is not a saved plan: `trunkline plan -out FILE SPEC` writes one", name)
-	}
-	b, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	p, err := plan.Decode(b)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return p, nil
 }

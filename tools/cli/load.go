@@ -98,6 +98,7 @@ func (a *app) planSpec(s *spec.Spec) (*planned, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.Warnings = warned(a.diags)
 	return &planned{s, p, files}, nil
 }
 

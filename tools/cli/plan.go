@@ -12,6 +12,7 @@ import (
 func (a *app) plan() *cobra.Command {
 	var o viewOptions
 	var asJSON bool
+	var out string
 	c := &cobra.Command{
 		Use:   "plan SPEC",
 		Short: "Size a spec: workers, memory, sockets, and what saturates first",
@@ -27,6 +28,9 @@ Formats, besides text and json:
   github    mistakes and findings as annotations of a GitHub workflow
 Of a wrong spec, all but text and html show the mistakes. Files are named relative
 to the working directory: run in the root of the repository.
+
+With -out the plan is saved as well: build --plan builds what it says or refuses,
+and diff compares it.
 
 Of a spec of several appliances one line each is shown; with --full all of each.` + inputsHelp,
 		Args: oneArg("the spec directory"),
@@ -44,12 +48,13 @@ Of a spec of several appliances one line each is shown; with --full all of each.
 			}
 			return nil
 		},
-		RunE: a.does(func(_ context.Context, args []string) error { return a.runPlan(args[0], o) }),
+		RunE: a.does(func(_ context.Context, args []string) error { return a.runPlan(args[0], out, o) }),
 	}
 	a.specFlags(c)
 	a.policyFlags(c)
 	c.Flags().StringVar(&o.format, "format", formatText, "how to show the plan: "+strings.Join(planFormats, ", "))
 	c.Flags().StringVarP(&o.file, "output", "o", "", "file to write instead of standard output")
+	c.Flags().StringVar(&out, "out", "", "`FILE` to save the plan in")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON, short for --format json")
 	c.Flags().BoolVar(&o.full, "full", false, "print everything, every figure with its formula")
 	if err := c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(planFormats, cobra.ShellCompDirectiveNoFileComp)); err != nil {
@@ -58,9 +63,12 @@ Of a spec of several appliances one line each is shown; with --full all of each.
 	return c
 }
 
-func (a *app) runPlan(dir string, o viewOptions) error {
+func (a *app) runPlan(dir, out string, o viewOptions) error {
 	specs, err := a.loadAll(dir)
 	if err == nil && len(specs) > 1 {
+		if out != "" {
+			return fmt.Errorf("-out saves the plan of one appliance, and the spec describes %d: say which with -appliance NAME", len(specs))
+		}
 		return a.planFleet(specs, o)
 	}
 	var p *planned
@@ -78,6 +86,11 @@ func (a *app) runPlan(dir string, o viewOptions) error {
 	}
 	if err != nil {
 		return err
+	}
+	if out != "" {
+		if err := savePlan(out, p.plan); err != nil {
+			return err
+		}
 	}
 	v, err := a.view(dir, p.plan)
 	if err != nil {

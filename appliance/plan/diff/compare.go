@@ -212,14 +212,15 @@ func ceilings(a, b *sizing.Budget) []CeilingChange {
 // findings are those of p that q has not. The line is no part of a finding: it
 // moves with every edit above it.
 func findings(p, q *plan.Plan) []Finding {
-	type key struct{ id, summary string }
+	// The severity counts: a finding that is waived from now on is told.
+	type key struct{ id, summary, severity string }
 	in := map[key]bool{}
 	for _, f := range q.Budget.Findings {
-		in[key{f.ID, f.Summary}] = true
+		in[key{f.ID, f.Summary, f.Severity}] = true
 	}
 	out := []Finding{}
 	for _, f := range p.Budget.Findings {
-		if !in[key{f.ID, f.Summary}] {
+		if !in[key{f.ID, f.Summary, f.Severity}] {
 			out = append(out, Finding{ID: f.ID, Severity: f.Severity, Summary: f.Summary, Detail: f.Detail, At: f.At})
 		}
 	}
