@@ -47,8 +47,11 @@ func makeLadder(b *sizing.Budget) ladder {
 	l := ladder{Plan: share(x(1))}
 	for e := low; e <= high; e++ {
 		t := tick{X: share(x(math.Pow(10, e))), Text: fmt.Sprintf("%gx", math.Pow(10, e)), Anchor: "middle"}
-		if e == 0 {
+		switch {
+		case e == 0:
 			t.Text = "plan"
+		case high-low > 3 && math.Mod(e, 2) != 0: // too many to stand side by side
+			t.Text = ""
 		}
 		if e == high {
 			t.Anchor = "end"
