@@ -94,7 +94,7 @@ func (d *decoder) warnf(subject hcl.Range, summary, detail string, args ...any) 
 
 func (d *decoder) report(sev hcl.DiagnosticSeverity, subject hcl.Range, summary, detail string) {
 	diag := &hcl.Diagnostic{Severity: sev, Subject: &subject, Summary: summary, Detail: detail}
-	if e := d.shown[subject]; e != nil && !(d.checking && e.several) {
+	if e := d.shown[subject]; e != nil && !(d.checking && e.several) && brief(e.expr, e.ctx) {
 		diag.Expression, diag.EvalContext = e.expr, e.ctx // their values are shown
 	}
 	d.diags = append(d.diags, diag)

@@ -110,6 +110,14 @@ type Snippet struct {
 	StartLine            int    `json:"start_line"`
 	HighlightStartOffset int    `json:"highlight_start_offset"`
 	HighlightEndOffset   int    `json:"highlight_end_offset"`
+
+	Values []Value `json:"values,omitempty"` // what the references in it stand for
+}
+
+// Value is what one reference stands for where a diagnostic arose.
+type Value struct {
+	Traversal string `json:"traversal"` // "var.cps"
+	Statement string `json:"statement"` // "is 200"
 }
 
 // NewReport turns diagnostics into their JSON form, in order of place.
@@ -125,7 +133,9 @@ func NewReport(files map[string]*hcl.File, diags hcl.Diagnostics) Report {
 		}
 		if d.Subject != nil {
 			out.Range = &Range{d.Subject.Filename, Pos(d.Subject.Start), Pos(d.Subject.End)}
-			out.Snippet = snippet(files[d.Subject.Filename], *d.Subject)
+			if out.Snippet = snippet(files[d.Subject.Filename], *d.Subject); out.Snippet != nil {
+				out.Snippet.Values = values(d)
+			}
 		}
 		r.Diagnostics = append(r.Diagnostics, out)
 	}
@@ -138,6 +148,23 @@ func WriteDiagnosticsJSON(w io.Writer, files map[string]*hcl.File, diags hcl.Dia
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(NewReport(files, diags))
+}
+
+// values lists the references of the expression a diagnostic is about.
+func values(d *hcl.Diagnostic) []Value {
+	if d.Expression == nil || d.EvalContext == nil {
+		return nil
+	}
+	var out []Value
+	for _, t := range d.Expression.Variables() {
+		v, diags := t.TraverseAbs(d.EvalContext)
+		if diags.HasErrors() || !v.IsWhollyKnown() {
+			continue
+		}
+		out = append(out, Value{spelled(t), "is " + literal(v)})
+	}
+	slices.SortFunc(out, func(a, b Value) int { return cmp.Compare(a.Traversal, b.Traversal) })
+	return slices.Compact(out)
 }
 
 // snippet cuts the lines of a range out of its file.

@@ -151,17 +151,29 @@ func FuzzDecode(f *testing.F) {
 			if err != nil {
 				f.Fatal(err)
 			}
-			f.Add(b, []byte("+49,core\n# x\n+43,far\n"))
+			f.Add(b, []byte("+49,core\n# x\n+43,far\n"), "203.0.113.10")
+			f.Add(b, []byte("name,host\nedge-1,10\n"), "[1, {a = \"b\"}]")
 		}
 	}
-	f.Fuzz(func(t *testing.T, source, table []byte) {
-		if len(source) > 16<<10 || len(table) > 16<<10 {
+	f.Fuzz(func(t *testing.T, source, table []byte, value string) {
+		if len(source) > 16<<10 || len(table) > 16<<10 || len(value) > 1<<10 {
 			return
 		}
-		fsys := fstest.MapFS{"main.hcl": {Data: source}, "carriers.csv": {Data: table}}
-		s, diags, files := LoadFS(fsys, "", Options{})
+		fsys := fstest.MapFS{"main.hcl": {Data: source}, "carriers.csv": {Data: table}, "fleet.csv": {Data: table}}
+		o := Options{
+			Getenv:    func(string) string { return value },
+			Variables: []Input{{File: "v.json", Value: value}, {File: "v.values", Value: value}},
+		}
+		if len(value)%2 == 0 { // most values are no file, which would end the load at once
+			o.Variables = nil
+		}
+		specs, _, _ := LoadFleetFS(fsys, "", o)
+		s, diags, files := LoadFS(fsys, "", o)
 		if (s == nil) != diags.HasErrors() {
 			t.Fatalf("spec %v beside %v", s, diags)
+		}
+		if s != nil && (len(specs) != 1 || specs[0].Digest != s.Digest) {
+			t.Fatalf("%d appliances in the fleet of one", len(specs))
 		}
 		render(t, files, diags)
 		NewReport(files, diags)

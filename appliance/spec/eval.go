@@ -50,12 +50,29 @@ func (d *decoder) eval(e hclsyntax.Expression, ctx *hcl.EvalContext) (cty.Value,
 		d.overspent(e.Range())
 		return cty.NilVal, false
 	}
-	d.diags = append(d.diags, diags...)
+	for _, diag := range diags {
+		if diag.Expression != nil && diag.EvalContext != nil && !brief(diag.Expression, diag.EvalContext) {
+			diag.Expression, diag.EvalContext = nil, nil
+		}
+		d.diags = append(d.diags, diag)
+	}
 	if diags.HasErrors() || !v.IsWhollyKnown() {
 		return cty.NilVal, false
 	}
 	v, _ = v.UnmarkDeep()
 	return v, true
+}
+
+// brief reports whether the values an expression refers to can be shown beside a
+// diagnostic.
+func brief(e hcl.Expression, ctx *hcl.EvalContext) bool {
+	const most = 200
+	for _, t := range e.Variables() {
+		if v, diags := t.TraverseAbs(ctx); !diags.HasErrors() && v.IsKnown() && isText(v) && len(v.AsString()) > most {
+			return false
+		}
+	}
+	return true
 }
 
 // overspent reports, once, that the expressions cost too much.
@@ -89,7 +106,7 @@ func (d *decoder) resolve(t hcl.Traversal, ctx *hcl.EvalContext) bool {
 		}
 	}
 	if !reachable && (root == "var" || root == "local") {
-		d.errorf(place, "Reference not possible here", "%s has no value yet here: defaults, validations and the variables of an appliance come before %s. Write the value itself.", spelled(t), map[string]string{"var": "all variables", "local": "the locals"}[root])
+		d.errorf(place, "Reference not possible here", "%s has no value yet here: defaults, values from outside and the variables of an appliance are read before all others, validations before the locals. Write the value itself.", spelled(t))
 		return false
 	}
 	if !reachable {

@@ -50,7 +50,6 @@ var pureFunctions = map[string]function.Function{
 	"floor":           stdlib.FloorFunc,
 	"format":          stdlib.FormatFunc,
 	"formatlist":      stdlib.FormatListFunc,
-	"index":           stdlib.IndexFunc,
 	"join":            stdlib.JoinFunc,
 	"jsonencode":      stdlib.JSONEncodeFunc,
 	"keys":            stdlib.KeysFunc,
@@ -164,7 +163,7 @@ func widths(format cty.Value) int {
 func (b *budget) function(f function.Function, cost func([]cty.Value) (int, int)) function.Function {
 	enough := func(args []cty.Value) bool {
 		for _, a := range args {
-			if !b.spend(1+elementsOf(a)+bytesOf(a)/64, 0) {
+			if !b.spend(1+elementsOf(a)/16+bytesOf(a)/1024, 0) {
 				return false
 			}
 		}

@@ -56,10 +56,11 @@ func TestGood(t *testing.T) {
 	}
 	for _, dir := range dirs {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
-			s, diags, files := LoadFS(os.DirFS(dir), "", Options{})
+			specs, diags, files := loadCase(t, dir)
 			if diags.HasErrors() {
 				t.Fatalf("%s", render(t, files, diags))
 			}
+			s := specs[0]
 			out := filepath.Join("testdata", "values", filepath.Base(dir))
 			golden(t, out+".json", dump(t, s))
 			golden(t, out+".txt", render(t, files, diags))

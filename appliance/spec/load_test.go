@@ -2,9 +2,12 @@ package spec
 
 import (
 	"bytes"
+	"errors"
 	"flag"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/hcl/v2"
@@ -63,18 +66,62 @@ func TestExample(t *testing.T) {
 	}
 }
 
+// loadCase loads the spec of a test with what its file "options" says, a line
+// each: `var NAME=VALUE`, `file NAME`, `env NAME=VALUE`, `appliance NAME`, `fleet`.
+func loadCase(t *testing.T, dir string) ([]*Spec, hcl.Diagnostics, map[string]*hcl.File) {
+	t.Helper()
+	var o Options
+	fleet := false
+	env := map[string]string{}
+	o.Getenv = func(key string) string { return env[key] }
+	b, err := os.ReadFile(filepath.Join(dir, "options"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		what, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		name, value, _ := strings.Cut(rest, "=")
+		switch what {
+		case "var":
+			o.Variables = append(o.Variables, Input{Variable: name, Value: value})
+		case "file":
+			text, err := os.ReadFile(filepath.Join(dir, rest))
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.Variables = append(o.Variables, Input{File: rest, Value: string(text)})
+		case "env":
+			env[name] = value
+		case "appliance":
+			o.Appliance = rest
+		case "fleet":
+			fleet = true
+		default:
+			t.Fatalf("option %q", line)
+		}
+	}
+	if fleet {
+		return LoadFleetFS(os.DirFS(dir), "", o)
+	}
+	s, diags, files := LoadFS(os.DirFS(dir), "", o)
+	if s == nil {
+		return nil, diags, files
+	}
+	return []*Spec{s}, diags, files
+}
+
 func TestWrong(t *testing.T) {
 	dirs := specDirs(t, "testdata/wrong/*")
-	if len(dirs) < 35 {
+	if len(dirs) < 100 {
 		t.Fatalf("only %d wrong specs", len(dirs))
 	}
 	for _, dir := range dirs {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
-			s, diags, files := LoadFS(os.DirFS(dir), "", Options{})
+			specs, diags, files := loadCase(t, dir)
 			if !diags.HasErrors() {
 				t.Errorf("accepted")
 			}
-			if s != nil {
+			if len(specs) > 0 {
 				t.Errorf("a Spec beside errors")
 			}
 			for _, d := range diags {

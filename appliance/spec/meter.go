@@ -13,9 +13,9 @@ import (
 // evaluation may do is therefore counted, and the same spec is refused or taken
 // on every machine.
 const (
-	maxSteps    = 10_000_000 // elements looked at
-	maxBytes    = 64 << 20   // bytes of text made
-	maxExponent = 4096       // of a number, in bits: written out it stays short
+	maxSteps    = 1_000_000 // elements looked at: about a second
+	maxBytes    = 64 << 20  // bytes of text made
+	maxExponent = 4096      // of a number, in bits: written out it stays short
 )
 
 // budget counts what the expressions of one appliance have cost.
@@ -71,18 +71,19 @@ func (b *budget) spendValue(v cty.Value) bool {
 type metered struct {
 	*hclsyntax.ParenthesesExpr
 	budget *budget
+	body   bool // evaluated again and again: its own length counts
 }
 
-func newMetered(e hclsyntax.Expression, b *budget) *metered {
-	return &metered{&hclsyntax.ParenthesesExpr{Expression: e, SrcRange: e.Range()}, b}
+func newMetered(e hclsyntax.Expression, b *budget, body bool) *metered {
+	return &metered{&hclsyntax.ParenthesesExpr{Expression: e, SrcRange: e.Range()}, b, body}
 }
 
 func (m *metered) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
-	if m.budget.why != "" {
+	if m.budget.why != "" || m.body && !m.budget.spend(1+length(m.SrcRange)/32, 0) {
 		return cty.DynamicVal, nil
 	}
 	v, diags := m.Expression.Value(ctx)
-	if u, _ := v.UnmarkDeep(); !m.budget.spendValue(u) {
+	if u, _ := v.UnmarkDeep(); !m.body && !m.budget.spendValue(u) {
 		return cty.DynamicVal, nil
 	}
 	return v, diags
@@ -106,35 +107,40 @@ func meter(body *hclsyntax.Body, b *budget) {
 // meterIn meters an expression that stays where it is.
 func meterIn(e hclsyntax.Expression, b *budget) {
 	visit := func(n hclsyntax.Node) hcl.Diagnostics {
-		wrap := func(slots ...*hclsyntax.Expression) {
+		wrap := func(body bool, slots ...*hclsyntax.Expression) {
 			for _, s := range slots {
 				if *s != nil {
-					*s = newMetered(*s, b)
+					*s = newMetered(*s, b, body)
 				}
 			}
 		}
 		switch n := n.(type) {
 		case *hclsyntax.ForExpr:
-			wrap(&n.CollExpr)
+			wrap(false, &n.CollExpr)
+			wrap(true, &n.KeyExpr, &n.ValExpr, &n.CondExpr)
 		case *hclsyntax.SplatExpr:
-			wrap(&n.Source)
+			wrap(false, &n.Source)
+			wrap(true, &n.Each)
 		case *hclsyntax.TemplateExpr:
 			if n.IsStringLiteral() {
 				break // package hcl wants to see that it is one
 			}
 			for i := range n.Parts {
-				wrap(&n.Parts[i])
+				wrap(false, &n.Parts[i])
 			}
 		case *hclsyntax.TemplateJoinExpr:
-			wrap(&n.Tuple)
+			wrap(false, &n.Tuple)
 		case *hclsyntax.BinaryOpExpr:
-			wrap(&n.LHS, &n.RHS)
+			wrap(false, &n.LHS, &n.RHS)
 		}
 		return nil
 	}
 	// Bottom up: what is wrapped hides its own kind from the walk.
 	_ = hclsyntax.Walk(e, exits(visit))
 }
+
+// length is how many bytes of source a range holds.
+func length(r hcl.Range) int { return max(r.End.Byte-r.Start.Byte, 0) }
 
 // exits calls a function on leaving each node.
 type exits hclsyntax.VisitFunc

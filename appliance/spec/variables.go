@@ -60,17 +60,19 @@ func (d *decoder) variables(blocks []*hclsyntax.Block) cty.Value {
 		d.settle(b, given[b.name], blocks[i])
 		values[b.name] = b.value
 	}
-	object := cty.ObjectVal(values)
 	d.settled = list
-	scope := d.child(d.base, map[string]cty.Value{"var": object})
+	scope := d.child(d.base, map[string]cty.Value{"var": cty.ObjectVal(values)})
 	for _, v := range list {
-		if v.value.IsKnown() {
-			for _, check := range v.checks {
-				d.validate(v, check, scope)
+		if !v.value.IsKnown() {
+			continue
+		}
+		for _, check := range v.checks {
+			if !d.validate(v, check, scope) {
+				values[v.name] = cty.DynamicVal // what is made of it is wrong as well
 			}
 		}
 	}
-	return object
+	return cty.ObjectVal(values)
 }
 
 func (d *decoder) variable(b *hclsyntax.Block) *variable {
@@ -123,7 +125,7 @@ func (d *decoder) settle(v *variable, given []given, b *hclsyntax.Block) {
 	}
 	where := "Write a default in this block, or give it"
 	if d.fleet {
-		where = fmt.Sprintf("Write it into the variables of appliance %q or a default into this block, or give it", d.name)
+		where = "Write it into the variables of the appliance or a default into this block, or give it"
 	}
 	d.errorf(v.def, "No value for a variable", "var.%s has no default, and no value was given. %s: -var '%s=...', -var-file FILE, or %s%s in the environment.", v.name, where, v.name, VariablePrefix, v.name)
 }
@@ -136,7 +138,7 @@ func (d *decoder) assign(v *variable, value cty.Value, place hcl.Range) {
 	}
 	converted, err := convert.Convert(value, v.typ)
 	if err != nil {
-		d.errorf(place, "Value of the wrong type", "var.%s takes %s, not %s%s.", v.name, typeexpr.TypeString(v.typ), literal(value), pathError(err))
+		d.errorf(place, "Value of the wrong type", "var.%s is of type %s, and %s is not%s.", v.name, typeexpr.TypeString(v.typ), literal(value), pathError(err))
 		return
 	}
 	if !d.src.budget.spendValue(converted) {
@@ -164,11 +166,12 @@ func pathError(err error) string {
 	return fmt.Sprintf(": %s: %s", strings.TrimPrefix(b.String(), "."), pe.Error())
 }
 
-// validate applies one validation rule of a variable.
-func (d *decoder) validate(v *variable, check *section, scope *hcl.EvalContext) {
+// validate applies one validation rule of a variable and reports whether it
+// could be, and the value is right.
+func (d *decoder) validate(v *variable, check *section, scope *hcl.EvalContext) bool {
 	condition, message := check.attrs["condition"], check.attrs["error_message"]
 	if condition == nil || message == nil {
-		return // reported
+		return false // reported
 	}
 	about := slices.ContainsFunc(condition.Expr.Variables(), func(t hcl.Traversal) bool {
 		name, ok := member(t)
@@ -176,26 +179,27 @@ func (d *decoder) validate(v *variable, check *section, scope *hcl.EvalContext) 
 	})
 	if !about {
 		d.errorf(condition.Expr.Range(), "Condition about something else", "A validation of var.%s must look at var.%s; this one is the same whatever its value is.", v.name, v.name)
-		return
+		return false
 	}
 	result, ok := d.eval(condition.Expr, scope)
 	if !ok {
-		return
+		return false
 	}
 	holds, err := convert.Convert(result, cty.Bool)
 	if err != nil || holds.IsNull() {
 		d.errorf(condition.Expr.Range(), "Invalid condition", "A condition is true or false, not %s. For example: condition = var.cps <= 1000", literal(result))
-		return
+		return false
 	}
 	text, ok := d.eval(message.Expr, scope)
 	if !ok {
-		return
+		return false
 	}
 	if !isText(text) || strings.TrimSpace(text.AsString()) == "" {
 		d.errorf(message.Expr.Range(), "Invalid error_message", "error_message says, in quotes, what is wrong and what to write instead. For example: error_message = \"More than 1000 CPS need two appliances.\"")
-		return
+		return false
 	}
 	if !holds.True() {
 		d.errorf(v.given, "Value refused", "%s This is the validation of var.%s at %s; its value is %s.", strings.TrimSpace(text.AsString()), v.name, at(check.def), literal(v.value))
 	}
+	return holds.True()
 }
