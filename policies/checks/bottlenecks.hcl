@@ -111,14 +111,14 @@ rule "backend-limits-unstated" {
 # 8: what is there and does nothing. Dispatchers and caches no route leads to are
 # diagnostics of the spec.
 rule "unused-listener" {
-  severity = "warning"
-  source   = "Scaling Kamailio to 1,000 CPS, bottleneck 8: what is not used still costs"
-  for_each = spec.listeners
-  condition = any([for r in plan.appliance.routes : length(try(r.from, [])) == 0 || contains(try(r.from, []), each.name)]) || any([for l in plan.appliance.listeners : l.name == each.name && length(try(l.peers, [])) > 0])
-  at       = each.at.block
-  summary  = "A listener no call comes through"
-  message  = "No route takes calls from listener \"${each.name}\" and no destination is reached through it. It holds workers and buffers all the same."
-  remedy   = "Name it in the from of a route, or remove it."
+  severity  = "warning"
+  source    = "Scaling Kamailio to 1,000 CPS, bottleneck 8: what is not used still costs"
+  for_each  = plan.appliance.listeners
+  condition = length(try(each.peers, [])) > 0 || spec.listener[each.name].routed
+  at        = spec.listener[each.name].at.block
+  summary   = "A listener no call comes through"
+  message   = "No route takes calls from listener \"${each.name}\" and no destination is reached through it. It holds workers and buffers all the same."
+  remedy    = "Name it in the from of a route, or remove it."
 }
 
 # 11: work per call that grows with the table.

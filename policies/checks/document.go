@@ -18,6 +18,11 @@ import (
 // called after their blocks, in the plural.
 func document(s *spec.Spec) cty.Value {
 	w, t, l, h := s.Workload, s.Transaction, s.Limits, s.Hardware
+	routed := routed(s)
+	listeners := make([]cty.Value, len(s.Listeners))
+	for i, l := range s.Listeners {
+		listeners[i] = listener(l, routed[""] || routed[l.Name])
+	}
 	return obj{
 		"appliance": obj{"name": text(s.Appliance.Name), "site": text(s.Appliance.Site), "at": places(s.Appliance.Range, nil)}.val(),
 		"hardware": obj{
@@ -31,7 +36,8 @@ func document(s *spec.Spec) cty.Value {
 			"call_duration": seconds(w.CallDuration), "ring_time": seconds(w.RingTime),
 			"at": places(w.Range, at{"cps": w.CPSRange, "concurrent_calls": w.ConcurrentRange, "call_duration": w.DurationRange, "ring_time": w.RingRange}),
 		}.val(),
-		"listeners":   list(s.Listeners, listener),
+		"listeners":   cty.TupleVal(listeners),
+		"listener":    byName(s.Listeners, listeners),
 		"dispatchers": list(s.Dispatchers, dispatcher),
 		"routes":      list(s.Routes, route),
 		"caches":      list(s.Caches, cache),
@@ -72,11 +78,35 @@ func nic(n *spec.NIC) cty.Value {
 	}.val()
 }
 
-func listener(l *spec.Listener) cty.Value {
+// routed tells from which listeners some route takes calls; "" stands for all.
+func routed(s *spec.Spec) map[string]bool {
+	out := map[string]bool{}
+	for _, r := range s.Routes {
+		for _, name := range r.From {
+			out[name] = true
+		}
+		if len(r.From) == 0 {
+			out[""] = true
+		}
+	}
+	return out
+}
+
+// byName makes a list addressable: spec.listener["core"].
+func byName(in []*spec.Listener, vals []cty.Value) cty.Value {
+	out := obj{}
+	for i, l := range in {
+		out[l.Name] = vals[i]
+	}
+	return out.val()
+}
+
+func listener(l *spec.Listener, routed bool) cty.Value {
 	return obj{
 		"name": text(l.Name), "nic": text(l.NIC), "address": text(l.Address.String()), "port": num(l.Port),
 		"transport": text(l.Transport), "advertise": text(l.Advertise), "sources": prefixes(l.Sources),
 		"workers": num(l.Workers), "share": cty.NumberFloatVal(l.Share), "loopback": cty.BoolVal(l.Address.IsLoopback()),
+		"routed": cty.BoolVal(routed),
 		"at": places(l.Range, at{"nic": l.NICRange, "address": l.AddressRange, "port": l.PortRange,
 			"workers": l.WorkersRange, "sources": l.SourcesRange, "share": l.ShareRange}),
 	}.val()

@@ -12,7 +12,6 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
-	ctyjson "github.com/zclconf/go-cty/cty/json"
 
 	"trunkline/appliance/sizing"
 	"trunkline/appliance/spec"
@@ -175,11 +174,10 @@ func value(e hcl.Expression, ctx *hcl.EvalContext) (cty.Value, error) {
 		text := strings.TrimSuffix(strings.TrimSpace(d.Summary+": "+d.Detail), ".")
 		return cty.NilVal, fmt.Errorf("line %d: %s", e.Range().Start.Line, text)
 	}
-	if !v.IsWhollyKnown() {
+	if !v.IsKnown() {
 		return cty.NilVal, fmt.Errorf("line %d: the value is not known", e.Range().Start.Line)
 	}
-	v, _ = v.UnmarkDeep()
-	return v, nil
+	return v, nil // nothing rules see is marked
 }
 
 func truth(e hcl.Expression, ctx *hcl.EvalContext, what string) (bool, error) {
@@ -217,33 +215,49 @@ func kind(v cty.Value) string {
 // planValue is the plan as rules see it, cut to what the rules name: a plan of
 // thousands of listeners has hundreds of thousands of figures.
 func planValue(packs []*Pack, encode func() ([]byte, error)) (cty.Value, error) {
-	want, any := planNeeds(packs)
-	if !any || encode == nil {
+	want, needed := planNeeds(packs)
+	if !needed || encode == nil {
 		return cty.EmptyObjectVal, nil
 	}
 	b, err := encode()
 	if err != nil {
 		return cty.NilVal, err
 	}
-	if want != nil {
-		if b, err = cut(b, want); err != nil {
-			return cty.NilVal, err
+	var all map[string]any
+	if want == nil {
+		if err := json.Unmarshal(b, &all); err != nil {
+			return cty.NilVal, fmt.Errorf("plan: %w", err)
 		}
+	} else if all, err = cut(b, want); err != nil {
+		return cty.NilVal, err
 	}
-	ty, err := ctyjson.ImpliedType(b)
-	if err != nil {
-		return cty.NilVal, fmt.Errorf("plan: %w", err)
+	return fromJSON(all), nil
+}
+
+// fromJSON makes a value of a decoded JSON document; lists become tuples.
+func fromJSON(v any) cty.Value {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(obj, len(v))
+		for k, e := range v {
+			out[k] = fromJSON(e)
+		}
+		return out.val()
+	case []any:
+		return list(v, fromJSON)
+	case string:
+		return text(v)
+	case float64:
+		return cty.NumberFloatVal(v)
+	case bool:
+		return cty.BoolVal(v)
 	}
-	v, err := ctyjson.Unmarshal(b, ty)
-	if err != nil {
-		return cty.NilVal, fmt.Errorf("plan: %w", err)
-	}
-	return v, nil
+	return cty.NullVal(cty.DynamicPseudoType)
 }
 
 // planNeeds lists the parts of the plan that rules name, as "budget/ceilings" or
 // "verdict". A nil list means all of it.
-func planNeeds(packs []*Pack) (want []string, any bool) {
+func planNeeds(packs []*Pack) (want []string, needed bool) {
 	for _, p := range packs {
 		for _, r := range p.Rules {
 			for _, e := range r.expressions() {
@@ -255,14 +269,14 @@ func planNeeds(packs []*Pack) (want []string, any bool) {
 					if part == "" {
 						return nil, true
 					}
-					any = true
+					needed = true
 					want = append(want, part)
 				}
 			}
 		}
 	}
 	sort.Strings(want)
-	return slices.Compact(want), any
+	return slices.Compact(want), needed
 }
 
 // steps is up to two attributes after the root.
@@ -280,43 +294,50 @@ func steps(t hcl.Traversal) string {
 
 // cut keeps the wanted parts of an encoded plan. What is not an object is kept
 // whole, so that a wrong name fails where it is used.
-func cut(b []byte, want []string) ([]byte, error) {
+func cut(b []byte, want []string) (map[string]any, error) {
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(b, &all); err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
-	out := map[string]any{}
-	inner := map[string]map[string]json.RawMessage{}
+	wholly, parts := map[string]bool{}, map[string][]string{}
 	for _, w := range want {
 		top, sub, two := strings.Cut(w, "/")
+		parts[top] = append(parts[top], sub)
+		if raw := all[top]; !two || len(raw) == 0 || raw[0] != '{' {
+			wholly[top] = true
+		}
+	}
+	out := map[string]any{}
+	for top, subs := range parts {
 		raw, ok := all[top]
 		if !ok {
 			continue
 		}
-		if _, whole := out[top].(json.RawMessage); whole {
-			continue
-		}
-		if !two || len(raw) == 0 || raw[0] != '{' {
-			out[top] = raw
-			continue
-		}
-		if inner[top] == nil {
-			m := map[string]json.RawMessage{}
-			if err := json.Unmarshal(raw, &m); err != nil {
+		if wholly[top] {
+			var v any
+			if err := json.Unmarshal(raw, &v); err != nil {
 				return nil, fmt.Errorf("plan: %w", err)
 			}
-			inner[top] = m
+			out[top] = v
+			continue
 		}
-		kept, _ := out[top].(map[string]json.RawMessage)
-		if kept == nil {
-			kept = map[string]json.RawMessage{}
-			out[top] = kept
+		var inner map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &inner); err != nil {
+			return nil, fmt.Errorf("plan: %w", err)
 		}
-		if v, ok := inner[top][sub]; ok {
-			kept[sub] = v
+		kept := map[string]any{}
+		for _, sub := range subs {
+			if raw, ok := inner[sub]; ok && kept[sub] == nil {
+				var v any
+				if err := json.Unmarshal(raw, &v); err != nil {
+					return nil, fmt.Errorf("plan: %w", err)
+				}
+				kept[sub] = v
+			}
 		}
+		out[top] = kept
 	}
-	return json.Marshal(out)
+	return out, nil
 }
 
 // Sort orders findings as plans show them: errors, warnings, notes, waived; then by

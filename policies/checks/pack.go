@@ -188,8 +188,8 @@ func (p *Pack) decode(body hcl.Body) hcl.Diagnostics {
 			continue
 		}
 		r := &Rule{ID: b.Labels[0], Severity: raw.Severity, Source: strings.TrimSpace(raw.Source), Range: b.DefRange,
-			forEach: given(raw.ForEach), name: given(raw.Name), when: given(raw.When), condition: raw.Condition,
-			at: given(raw.At), summary: raw.Summary, message: raw.Message, remedy: raw.Remedy}
+			forEach: given(raw.ForEach), name: given(raw.Name), when: given(raw.When), condition: given(raw.Condition),
+			at: given(raw.At), summary: given(raw.Summary), message: given(raw.Message), remedy: given(raw.Remedy)}
 		more = p.check(r, b.LabelRanges[0])
 		diags = append(diags, more...)
 		if !more.HasErrors() {
@@ -222,6 +222,14 @@ func (p *Pack) check(r *Rule, label hcl.Range) (diags hcl.Diagnostics) {
 	}
 	if r.Source == "" {
 		diags = append(diags, problem(&r.Range, "Rule without a source", "Rule %q cites nothing. Say in source where the rule comes from.", r.ID)...)
+	}
+	for _, m := range []struct {
+		name string
+		e    hcl.Expression
+	}{{"condition", r.condition}, {"summary", r.summary}, {"message", r.message}, {"remedy", r.remedy}} {
+		if m.e == nil { // gohcl takes every expression for optional
+			diags = append(diags, problem(&r.Range, "Missing "+m.name, "Rule %q needs %s.", r.ID, m.name)...)
+		}
 	}
 	for _, e := range r.expressions() {
 		diags = append(diags, r.checkExpression(e)...)
