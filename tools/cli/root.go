@@ -21,12 +21,11 @@ SIP session border controller.
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:               "trunkline",
-		Short:             "Spec in, bootable session border controller out",
-		Long:              about,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Use:           "trunkline",
+		Short:         "Spec in, bootable session border controller out",
+		Long:          about,
+		SilenceErrors: true,
+		SilenceUsage:  true,
 	}
 	// Asked for by habit; the command says more.
 	root.Version = version
@@ -37,6 +36,8 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(a.init(), a.fmt(), a.upgrade(), a.reference(), a.schema())
 	root.AddCommand(a.diff())
 	root.AddCommand(a.policyCommand())
+	shells(root)
+	complete(root)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return seeHelp(c, err) })
 	return root
 }
