@@ -18,6 +18,7 @@
 //   - verdict is one line for people: what saturates first, or why there is no plan.
 //   - diagnostics, where present, are the mistakes of a spec that is not valid, each
 //     as in `trunkline validate -json`. Then appliance and budget are null.
+//   - warnings, where present, are what the checks of a valid spec warned of.
 //   - budget.findings are what to know of a valid spec; severity is error, warning
 //     or note, id is stable, at is file:line below the spec directory.
 //   - Figures carry id, value, unit, formula and inputs; ids are stable. Units: B,

@@ -47,8 +47,8 @@ Revisions are read out of the repository; nothing is checked out.
 With -detailed-exitcode the exit status is 0 without changes, 1 when something is
 wrong (the command line included), and 2 with changes.
 
-Of several appliances in a directory -appliance names the one to compare. Values of
-variables are given to both sides.` + inputsHelp,
+Appliances of a fleet are compared by name, one line each; -appliance names one to
+see in full. Values of variables are given to both sides.` + inputsHelp,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 2 {
 				return seeHelp(c, fmt.Errorf("two arguments are wanted (what was, what will be), not %d", len(args)))
@@ -91,56 +91,101 @@ func (a *app) runDiff(ctx context.Context, before, after string, o diffOptions) 
 	if err != nil {
 		return err
 	}
-	d, err := diff.Compare(x, y)
-	if err != nil {
-		return err
-	}
-	if o.asJSON {
-		var b []byte
-		if b, err = diff.Encode(d); err == nil {
-			_, err = a.Stdout.Write(b)
-		}
+	x.plans, y.plans = x.like(y), y.like(x)
+	changed := false
+	view := changes.Options{Width: width(a.Stdout), Full: o.full, Color: a.color(a.Stdout)}
+	if len(x.plans) == 1 && len(y.plans) == 1 {
+		changed, err = a.diffOne(x.plans[0], y.plans[0], view, o.asJSON)
 	} else {
-		err = changes.Text(a.Stdout, d, changes.Options{Width: width(a.Stdout), Full: o.full, Color: a.color(a.Stdout)})
+		changed, err = a.diffFleet(x.plans, y.plans, view, o.asJSON)
 	}
-	if err == nil && o.detailed && d.Changed {
+	if err == nil && o.detailed && changed {
 		return exitStatus(exitChanges)
 	}
 	return err
 }
 
-// operand turns one argument into a plan. Other is the second argument, whose
+func (a *app) diffOne(x, y diff.Input, view changes.Options, asJSON bool) (changed bool, err error) {
+	d, err := diff.Compare(x, y)
+	if err != nil {
+		return false, err
+	}
+	if !asJSON {
+		return d.Changed, changes.Text(a.Stdout, d, view)
+	}
+	b, err := diff.Encode(d)
+	if err == nil {
+		_, err = a.Stdout.Write(b)
+	}
+	return d.Changed, err
+}
+
+func (a *app) diffFleet(x, y []diff.Input, view changes.Options, asJSON bool) (changed bool, err error) {
+	f, err := diff.CompareFleets(x, y)
+	if err != nil {
+		return false, err
+	}
+	if !asJSON {
+		return f.Changed, changes.Fleet(a.Stdout, f, view)
+	}
+	b, err := diff.EncodeFleet(f)
+	if err == nil {
+		_, err = a.Stdout.Write(b)
+	}
+	return f.Changed, err
+}
+
+// operand is what one argument comes to: the plan of one appliance, or of several.
+type operand struct {
+	plans []diff.Input
+	saved bool // one saved plan
+}
+
+// like are the plans to compare with those of other: with a saved plan only the
+// one of its appliance, if there is such.
+func (x operand) like(other operand) []diff.Input {
+	if other.saved && len(x.plans) > 1 {
+		for _, in := range x.plans {
+			if in.Plan.Appliance.Name == other.plans[0].Plan.Appliance.Name {
+				return []diff.Input{in}
+			}
+		}
+	}
+	return x.plans
+}
+
+// operand turns one argument into plans. Other is the second argument, whose
 // directory a bare revision takes. Warnings are shown of what is to come alone.
-func (a *app) operand(ctx context.Context, arg, other string, warnings bool) (diff.Input, error) {
+func (a *app) operand(ctx context.Context, arg, other string, warnings bool) (operand, error) {
 	if name, ok := strings.CutPrefix(arg, gitScheme); ok {
-		return a.revisionInput(ctx, arg, name, other, warnings)
+		return a.revisionOperand(ctx, arg, name, other, warnings)
 	}
 	info, err := os.Stat(arg)
 	if errors.Is(err, fs.ErrNotExist) {
-		return diff.Input{}, fmt.Errorf("there is no %s: name the directory of a spec, a saved plan, or git:REV", arg)
+		return operand{}, fmt.Errorf("there is no %s: name the directory of a spec, a saved plan, or git:REV", arg)
 	}
 	if err != nil {
-		return diff.Input{}, err
+		return operand{}, err
 	}
 	saved := arg
 	if info.IsDir() {
 		if saved = filepath.Join(arg, "plan.json"); !builtImage(arg, saved) {
 			o, err := a.specOptions()
 			if err != nil {
-				return diff.Input{}, err
+				return operand{}, err
 			}
-			s, diags, files := spec.Load(arg, o)
-			return a.input(arg, s, diags, files, warnings)
+			specs, diags, files := spec.LoadFleet(arg, o)
+			return a.planAll(arg, specs, diags, files, warnings)
 		}
 	}
 	p, err := readSaved(saved)
 	if err != nil {
-		return diff.Input{}, err
+		return operand{}, err
 	}
 	if warnings {
 		a.tellWarnings(p)
 	}
-	return diff.Input{Label: arg, Plan: p}, nil
+	return operand{plans: []diff.Input{{Label: arg, Plan: p}}, saved: true}, nil
 }
 
 // builtImage reports whether dir is the output of a build: a plan and no spec.
@@ -153,49 +198,53 @@ func builtImage(dir, planFile string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-func (a *app) revisionInput(ctx context.Context, label, name, other string, warnings bool) (diff.Input, error) {
+func (a *app) revisionOperand(ctx context.Context, label, name, other string, warnings bool) (operand, error) {
 	beside := "."
 	if info, err := os.Stat(other); err == nil && info.IsDir() && !builtImage(other, filepath.Join(other, "plan.json")) {
 		beside = other
 	}
 	r, err := resolve(ctx, name, beside)
 	if err != nil {
-		return diff.Input{}, err
+		return operand{}, err
 	}
 	tree, err := gitTree(ctx, r)
 	if err != nil {
-		return diff.Input{}, err
+		return operand{}, err
 	}
 	o, err := a.specOptions()
 	if err != nil {
-		return diff.Input{}, err
+		return operand{}, err
 	}
-	s, diags, files := spec.LoadFS(tree, label, o)
-	return a.input(fmt.Sprintf("%s (%.12s)", label, r.commit), s, diags, files, warnings)
+	specs, diags, files := spec.LoadFleetFS(tree, label, o)
+	return a.planAll(fmt.Sprintf("%s (%.12s)", label, r.commit), specs, diags, files, warnings)
 }
 
-// input plans a loaded spec.
-func (a *app) input(label string, s *spec.Spec, diags hcl.Diagnostics, files map[string]*hcl.File, warnings bool) (diff.Input, error) {
+// planAll plans loaded specs.
+func (a *app) planAll(label string, specs []*spec.Spec, diags hcl.Diagnostics, files map[string]*hcl.File, warnings bool) (operand, error) {
 	if len(diags) > 0 && (warnings || diags.HasErrors()) {
 		if err := spec.WriteDiagnostics(a.Stderr, files, diags, uint(width(a.Stderr)), a.color(a.Stderr)); err != nil {
-			return diff.Input{}, err
+			return operand{}, err
 		}
 	}
 	if diags.HasErrors() {
 		fmt.Fprintf(a.Stderr, "%s: %s.\n", label, tally(diags))
-		return diff.Input{}, errShown
+		return operand{}, errShown
 	}
 	a.diags = diags
-	p, err := a.planSpec(s)
-	if err != nil {
-		return diff.Input{}, err
-	}
-	in := diff.Input{Label: label, Plan: p.plan, Files: map[string][]byte{}}
-	for _, f := range p.files {
-		in.Files[f.Path] = f.Data
-		if f.Link != "" {
-			in.Files[f.Path] = []byte(f.Link)
+	var out operand
+	for _, s := range specs {
+		p, err := a.planSpec(s)
+		if err != nil {
+			return operand{}, err
 		}
+		in := diff.Input{Label: label, Plan: p.plan, Files: map[string][]byte{}}
+		for _, f := range p.files {
+			in.Files[f.Path] = f.Data
+			if f.Link != "" {
+				in.Files[f.Path] = []byte(f.Link)
+			}
+		}
+		out.plans = append(out.plans, in)
 	}
-	return in, nil
+	return out, nil
 }

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// TestScripts runs testdata/script/*.txtar. Each finds the example spec in "site".
+// TestScripts runs testdata/script/*.txtar. Each finds the example specs in "site" and, of several appliances, in "sites".
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -38,6 +38,9 @@ func TestScripts(t *testing.T) {
 			// The archives below are directories: no script goes to a network.
 			e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, "cache"))
 			e.Setenv(debian.MirrorVariable, "file://"+filepath.Join(e.WorkDir, "no-such-mirror"))
+			if err := os.CopyFS(filepath.Join(e.WorkDir, "sites"), os.DirFS("../../appliance/examples/fleet")); err != nil {
+				return err
+			}
 			return os.CopyFS(filepath.Join(e.WorkDir, "site"), os.DirFS("../../appliance/examples/edge-fra1"))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -17,7 +17,7 @@
 // spec: 10.0.0.0/8 split into its two halves changes nothing, and a listener that
 // moves to another socket takes the way from everyone to the old one.
 //
-// The JSON is the type Diff as encoding/json writes it. Within a format_version
+// The JSON is the type Diff, for several appliances Fleet, as encoding/json writes it. Within a format_version
 // fields are added, never changed or removed. Addresses, digests and durations
 // are text; before and after hold the value as it stands in appliance.json, null
 // where there was none.
