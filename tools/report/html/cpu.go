@@ -53,6 +53,9 @@ func makeCPU(p *plan.Plan) cpuMap {
 	next, workers := 0, 0
 	for i, l := range p.Appliance.Listeners {
 		load, known := loads["ceiling.listener."+l.Name+".cpu"]
+		if !known && len(p.Appliance.Listeners) == 1 { // its workers are all there are
+			load, known = loads["ceiling.cpu"]
+		}
 		for w := range l.Workers {
 			workers++
 			slot := next % n

@@ -211,6 +211,19 @@ func TestLadder(t *testing.T) {
 	}
 }
 
+func TestLoadOfWorkers(t *testing.T) {
+	p := saved(t, "overloaded")
+	w := makeCPU(p).Threads[0].Workers
+	if len(w) != 2 || w[0].Load != "56 %" || w[1].Load != "169 %" || w[1].Class != "error" || w[1].Fill != "118.0" {
+		t.Errorf("two listeners: %+v", w)
+	}
+	p.Appliance.Listeners = p.Appliance.Listeners[:1]
+	p.Appliance.Listeners[0].Name = "alone"
+	if w := makeCPU(p).Threads[0].Workers; len(w) != 1 || w[0].Load != "225 %" {
+		t.Errorf("one listener: %+v", w)
+	}
+}
+
 func TestMemoryFillsTheBar(t *testing.T) {
 	for _, name := range []string{"edge-fra1", "overloaded"} {
 		m := makeMemory(saved(t, name))
