@@ -115,7 +115,7 @@ func (s *source) parse() ([]*hclsyntax.Body, hcl.Diagnostics) {
 	sort.Strings(names)
 	switch {
 	case len(names) == 0:
-		return nil, noSpec("No spec here", "The directory %q holds no *.hcl file. Name the directory of a spec; appliance/examples/edge-fra1 is one to start from.", s.dir)
+		return nil, noSpec("No spec here", "The directory %q holds no *.hcl file. Name the directory of a spec; `trunkline init NAME` writes one to start from.", s.dir)
 	case len(names) > maxSources:
 		return nil, noSpec("Too many files", "The directory %q holds %d *.hcl files; a spec has at most %d. Name the directory of one spec.", s.dir, len(names), maxSources)
 	}

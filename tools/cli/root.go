@@ -13,6 +13,7 @@ import (
 const about = `Trunkline turns a spec, a directory of *.hcl files, into a sized and bootable
 SIP session border controller.
 
+  trunkline init NAME        a commented spec to start from
   trunkline validate SPEC    is it right?
   trunkline plan SPEC        what does it need, and what saturates first?
   trunkline diff A B         what does a change do?

@@ -70,6 +70,9 @@ func blockSchema(b spec.Block) (node, error) {
 		}
 		content["description"] = inner.Text
 		properties[inner.Type] = repeated(inner, content)
+		if attr(b, inner.Type) != nil { // both forms: an object either way, or computed
+			properties[inner.Type] = orComputed(content)
+		}
 		if inner.Required && !inner.Many { // several may come from a dynamic block instead
 			required = append(required, inner.Type)
 		}
