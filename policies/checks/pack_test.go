@@ -2,6 +2,7 @@ package checks_test
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -133,4 +134,20 @@ func FuzzRules(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// The README lists the functions there are.
+func TestReadme(t *testing.T) {
+	b, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, diags, _ := checks.Load(fstest.MapFS{"rules.hcl": {Data: []byte(rule("a", "condition = nothing()"))}}, "mine")
+	_, list, ok := strings.Cut(diags[0].Detail, "There are ")
+	if !ok {
+		t.Fatal(diags)
+	}
+	if text := strings.Join(strings.Fields(string(b)), " "); !strings.Contains(text, "Functions: "+list) {
+		t.Errorf("README.md does not say: Functions: %s", list)
+	}
 }
