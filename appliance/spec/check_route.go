@@ -95,7 +95,7 @@ func (d *decoder) checkUnused(s *Spec) {
 		case !c.Baked:
 			unknown = true // its rows may name any set
 		default:
-			for _, set := range cacheSets(c.Data) {
+			for _, set := range d.src.cacheSets(c) {
 				usedSets[set] = true
 			}
 		}
@@ -105,6 +105,16 @@ func (d *decoder) checkUnused(s *Spec) {
 			d.warnf(set.Range, "Dispatcher not used", "No route and no cache leads to dispatcher %q. Add a route with to = [%q], or remove it.", set.Name, set.Name)
 		}
 	}
+}
+
+// cacheSets lists them once for all appliances of a fleet.
+func (s *source) cacheSets(c *Cache) []string {
+	sets, known := s.sets[c.File]
+	if !known {
+		sets = cacheSets(c.Data)
+		s.sets[c.File] = sets
+	}
+	return sets
 }
 
 // cacheSets lists the sets a checked table names.

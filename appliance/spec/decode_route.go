@@ -104,7 +104,15 @@ func (d *decoder) bakeCache(sec *section, s *Spec, c *Cache) {
 	for _, set := range s.Dispatchers {
 		t.sets = append(t.sets, set.Name)
 	}
+	key := tableKey(name, t.sets)
+	if rows := d.src.tables[key]; rows > 0 { // right for another appliance: right for this one
+		c.Rows = rows
+		return
+	}
 	c.Rows = t.check()
+	if t.wrong == 0 && !t.hurt && len(d.hurt) == 0 {
+		d.src.tables[key] = c.Rows
+	}
 	if c.Rows == 0 && t.wrong == 0 {
 		d.errorf(c.FileRange, "Empty cache", "%s holds no row, so it matches nothing. Add rows of prefix and dispatcher set, such as \"+49,core\", or remove the cache.", display)
 	}
