@@ -79,7 +79,7 @@ func (a *app) planFleet(specs []*spec.Spec, o viewOptions) error {
 		text = report.Options{Width: plainWidth, Full: true}
 	}
 	write := func() error { return writeFleet(&b, out, specs, o, text) }
-	if o.tellsMistakes() {
+	if o.tellsMistakes() && o.format != formatJSON {
 		write = func() error { return a.writeFleetView(&b, out.Plans, specs[0].Dir, o) }
 	}
 	if err := write(); err != nil {
