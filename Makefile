@@ -56,6 +56,7 @@ lint: ## gofmt, go vet, staticcheck, shellcheck
 
 fmt: ## format the Go code and the example specs
 	gofmt -w appliance ci image policies proxy tools
+	$(GO) run ./tools/trunkline fmt -recursive appliance/examples tools/cli/starter
 
 bench: ## run the Go benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./appliance/... ./policies/... ./proxy/... ./image/...

@@ -9,9 +9,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/spf13/cobra"
 
@@ -78,9 +80,12 @@ func (a *app) runFmt(paths []string, recursive bool, o rewriteOptions) error {
 		if err != nil {
 			return err
 		}
-		if r.new, err = a.format(name, r.old); err != nil {
+		switch r.new, err = a.format(name, r.old); {
+		case errors.Is(err, errShown):
 			refused = true
 			continue
+		case err != nil:
+			return err
 		}
 		out = append(out, r)
 	}
@@ -119,12 +124,25 @@ func (a *app) fmtStdin(o rewriteOptions) error {
 func (a *app) format(name string, src []byte) ([]byte, error) {
 	f, diags := spec.Parse(src, name)
 	if !diags.HasErrors() {
-		return hclwrite.Format(src), nil
+		out := hclwrite.Format(src)
+		if !sameTokens(src, out) {
+			return nil, fmt.Errorf("%s: its layout cannot be changed without changing what it says; left alone", name)
+		}
+		return out, nil
 	}
 	if err := a.show(diags, map[string]*hcl.File{name: f}); err != nil {
 		return nil, err
 	}
 	return nil, errShown
+}
+
+// sameTokens reports whether two texts differ in white space alone.
+func sameTokens(a, b []byte) bool {
+	x, _ := hclsyntax.LexConfig(a, "", hcl.InitialPos)
+	y, _ := hclsyntax.LexConfig(b, "", hcl.InitialPos)
+	return slices.EqualFunc(x, y, func(x, y hclsyntax.Token) bool {
+		return x.Type == y.Type && bytes.Equal(bytes.TrimRight(x.Bytes, " \t\r\n"), bytes.TrimRight(y.Bytes, " \t\r\n"))
+	})
 }
 
 // specFiles lists the files a path means: itself, or the *.hcl files of a
