@@ -172,6 +172,9 @@ func reach(a, b *runtime.Appliance) []Reach {
 	out := []Reach{}
 	for _, key := range order {
 		s := all[key]
+		if slices.Equal(s.before, s.after) {
+			continue
+		}
 		r := Reach{Socket: key, Listener: s.listener, Gained: without(s.after, s.before), Lost: without(s.before, s.after), Impact: Live}
 		if s.closed {
 			r.Impact = Restart // the socket goes, not only the way to it

@@ -2,6 +2,8 @@ package diff
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +12,7 @@ import (
 
 	"trunkline/appliance/bake"
 	"trunkline/appliance/plan"
+	"trunkline/appliance/runtime"
 	"trunkline/appliance/sizing"
 	"trunkline/appliance/spec"
 )
@@ -246,6 +249,39 @@ func TestJSON(t *testing.T) {
 	for _, key := range []string{"changes", "reach", "ceilings", "files"} {
 		if _, ok := object[key].([]any); !ok {
 			t.Errorf("%s is no list", key)
+		}
+	}
+}
+
+// BenchmarkLarge compares 1,000 listeners and 5,000 destinations of which every
+// tenth changed.
+func BenchmarkLarge(b *testing.B) {
+	large := func(label string, step int) Input {
+		p := &plan.Plan{Complete: true, Appliance: &runtime.Appliance{Name: "large"}, Budget: &sizing.Budget{}}
+		for i := range 1000 {
+			host := netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 1})
+			l := runtime.Listener{Name: fmt.Sprint("l", i), Transport: "udp", Address: netip.AddrPortFrom(host, 5060), Workers: 1}
+			for j := range 20 {
+				l.Sources = append(l.Sources, netip.PrefixFrom(netip.AddrFrom4([4]byte{100, byte(i), byte(j * 2), 0}), 24))
+			}
+			if i%10 == 0 {
+				l.Sources, l.Workers = l.Sources[step:], l.Workers+step
+			}
+			p.Appliance.Listeners = append(p.Appliance.Listeners, l)
+		}
+		for i := range 200 {
+			d := runtime.Dispatcher{Name: fmt.Sprint("d", i), ID: i}
+			for j := range 25 {
+				d.Destinations = append(d.Destinations, runtime.Destination{Name: fmt.Sprint(j), URI: fmt.Sprint("sip:", i, ".", j, ".", step*(j%10/9))})
+			}
+			p.Appliance.Dispatchers = append(p.Appliance.Dispatchers, d)
+		}
+		return Input{Label: label, Plan: p}
+	}
+	x, y := large("a", 0), large("b", 1)
+	for b.Loop() {
+		if d, err := Compare(x, y); err != nil || len(d.Changes) != 100+100+400 || len(d.Reach) != 100 {
+			b.Fatal(err, len(d.Changes), len(d.Reach))
 		}
 	}
 }

@@ -38,14 +38,17 @@ func spans(prefixes []netip.Prefix) []span {
 	return out
 }
 
-// minus is a without b, both as spans returns them.
+// minus is a without b, both as spans returns them: one pass over each.
 func minus(a, b []span) []span {
 	var out []span
 	for _, s := range a {
 		gone := false
+		for len(b) > 0 && b[0].last.Less(s.first) {
+			b = b[1:] // before all that is still to come
+		}
 		for _, cut := range b {
-			if cut.first.BitLen() != s.first.BitLen() || cut.last.Less(s.first) || s.last.Less(cut.first) {
-				continue
+			if s.last.Less(cut.first) {
+				break
 			}
 			if s.first.Less(cut.first) {
 				out = append(out, span{s.first, cut.first.Prev()})

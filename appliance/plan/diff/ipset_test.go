@@ -21,6 +21,7 @@ func TestWithout(t *testing.T) {
 		"all but the last":    {[]string{"0.0.0.0/0"}, []string{"0.0.0.0/1", "128.0.0.0/1"}, nil},
 		"mapped is IPv4":      {[]string{"::ffff:192.0.2.0/120"}, []string{"192.0.2.0/25"}, []string{"192.0.2.128/25"}},
 		"host bits":           {[]string{"192.0.2.77/24"}, []string{"192.0.2.0/24"}, nil},
+		"cut across several":  {[]string{"192.0.2.0/31", "192.0.2.4/31", "::/127"}, []string{"192.0.2.1/32", "192.0.2.2/31", "192.0.2.4/32", "::1/128"}, []string{"192.0.2.0/32", "192.0.2.5/32", "::/128"}},
 		"neighbours join":     {[]string{"192.0.2.0/25", "192.0.2.128/25"}, []string{"10.0.0.0/8"}, []string{"192.0.2.0/24"}},
 	} {
 		if got := without(parse(tt.a), parse(tt.b)); !slices.Equal(got, tt.want) {

@@ -83,6 +83,9 @@ func (w *walker) leaf(path, object, field string, a, b reflect.Value) {
 
 // list compares lists of plain values, which are sets.
 func (w *walker) list(path, object, field string, a, b reflect.Value) {
+	if reflect.DeepEqual(a.Interface(), b.Interface()) {
+		return
+	}
 	x, y := texts(a), texts(b)
 	gone, came := missing(x, y), missing(y, x)
 	action := Modify
