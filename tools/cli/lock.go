@@ -26,21 +26,30 @@ func (a *app) lock() *cobra.Command {
 		Use:   "lock SPEC",
 		Short: "Resolve the image's packages to exact versions and write the lock file",
 		Long: `Read the signed package index of a Debian mirror, resolve what the image needs,
-and write SPEC/` + debian.LockName + `. Commit that file: builds use nothing else.`,
+and write SPEC/` + debian.LockName + `. Commit that file: builds use nothing else.
+One lock file serves all appliances of a spec.` + inputsHelp,
 		Args: oneArg("the spec directory"),
 		RunE: a.does(func(ctx context.Context, args []string) error {
 			return a.runLock(ctx, args[0], mirror, keyring)
 		}),
 	}
+	a.specFlags(c)
 	c.Flags().StringVar(&mirror, "mirror", "", mirrorHelp)
 	c.Flags().StringVar(&keyring, "keyring", "", "OpenPGP keys the index must be signed with (default: Debian's, built in)")
 	return c
 }
 
 func (a *app) runLock(ctx context.Context, dir, mirror, keyring string) error {
-	s, err := a.load(dir)
+	specs, err := a.loadAll(dir)
 	if err != nil {
 		return err
+	}
+	s := specs[0]
+	for _, other := range specs[1:] {
+		if other.Hardware.Platform != s.Hardware.Platform {
+			return fmt.Errorf("%s is %s and %s is %s, and one lock file is for one platform: give the appliances of each platform a directory of their own",
+				s.Appliance.Name, s.Hardware.Platform, other.Appliance.Name, other.Hardware.Platform)
+		}
 	}
 	profile, err := debian.ProfileByName(s.Hardware.Platform)
 	if err != nil {
