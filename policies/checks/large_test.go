@@ -76,3 +76,18 @@ func TestFindingsAreBounded(t *testing.T) {
 		t.Fatalf("%d findings of probe-missing", n)
 	}
 }
+
+// One appliance of a fleet.
+func BenchmarkEvaluateSmall(b *testing.B) {
+	s := after(b)
+	text, err := encoded(s)
+	if err != nil {
+		b.Fatal(err)
+	}
+	packs := []*checks.Pack{checks.Builtin()}
+	for b.Loop() {
+		if _, err := checks.Evaluate(packs, checks.Input{Spec: s, Plan: func() ([]byte, error) { return text, nil }}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
