@@ -83,6 +83,8 @@ func (v *view) head() {
 		// One line, however long: `head -1` must give all of it.
 		line := name + ": " + plural(n, "change")
 		switch r := v.removals(); {
+		case n == 0: // what no field tells of: a table of prefixes, a gateway
+			line = name + ": " + plural(v.changedFiles(), "file") + " changed and nothing else"
 		case r == n && n == 1:
 			line += ", a removal"
 		case r > 0:
@@ -107,6 +109,16 @@ func (v *view) head() {
 	if d.After.Errored {
 		v.wrap("The plan after the change has errors: build refuses it.", "", "", red)
 	}
+}
+
+func (v *view) changedFiles() int {
+	n := 0
+	for _, f := range v.d.Files {
+		if !f.DigestOnly {
+			n++
+		}
+	}
+	return n
 }
 
 func (v *view) removals() int {

@@ -127,6 +127,9 @@ func TestText(t *testing.T) {
 	words := before()
 	words.SpecDigest = after().SpecDigest
 	words.Files[0].SHA256 = after().Files[0].SHA256
+	file := before()
+	file.SpecDigest = after().SpecDigest
+	file.Files[1].SHA256, file.Files[1].Content = strings.Repeat("1b", 32), "5"
 	for name, tt := range map[string]struct {
 		a, b *plan.Plan
 		o    Options
@@ -136,6 +139,7 @@ func TestText(t *testing.T) {
 		"colour": {before(), after(), Options{Width: 80, Color: true}},
 		"back":   {after(), before(), Options{}},
 		"none":   {before(), before(), Options{}},
+		"file":   {before(), file, Options{}},
 		"words":  {before(), words, Options{}},
 	} {
 		t.Run(name, func(t *testing.T) {
