@@ -94,6 +94,7 @@ func join(path, name string) string {
 type Function struct {
 	Name   string
 	Params []string // the last ends in ... where it may be repeated
+	Text   string   // what it gives
 }
 
 // Functions lists the functions of the language by name.
@@ -101,7 +102,7 @@ func Functions() []Function {
 	var out []Function
 	all := newDecoder(newSource(nil, ""), Options{}).functions()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		out = append(out, Function{Name: name, Params: params(all[name])})
+		out = append(out, Function{Name: name, Params: params(all[name]), Text: functionTexts[name]})
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package spec
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
+	"github.com/zclconf/go-cty/cty/function"
 )
 
 // Everything in the schema is described, and nothing else is.
@@ -293,8 +295,39 @@ func quoted(in []string) []string {
 
 func TestFunctionsAreListed(t *testing.T) {
 	all := Functions()
+	for _, f := range all {
+		if f.Text == "" {
+			t.Errorf("%s is not described: say in function_texts.go what it gives", f.Name)
+		}
+	}
 	i := slices.IndexFunc(all, func(f Function) bool { return f.Name == "cidrsubnet" })
 	if i < 0 || !slices.Equal(all[i].Params, []string{"prefix", "newbits", "netnum"}) {
 		t.Errorf("%v", all)
+	}
+}
+
+var functionExample = regexp.MustCompile(`([a-z]+\([^)]*\)) is ("[^"]*"|\[[^\]]*\])`)
+
+// Descriptions are of functions there are, and what they show is true.
+func TestFunctionTextsAreTrue(t *testing.T) {
+	d := newDecoder(newSource(nil, ""), Options{})
+	shown := 0
+	for name, text := range functionTexts {
+		if d.base.Functions[name] == (function.Function{}) {
+			t.Errorf("there is no function %s", name)
+		}
+		for _, m := range functionExample.FindAllStringSubmatch(text, -1) {
+			shown++
+			e, diags := hclsyntax.ParseExpression([]byte("jsonencode("+m[1]+") == jsonencode("+m[2]+")"), name, hcl.InitialPos)
+			if diags.HasErrors() {
+				t.Fatal(diags)
+			}
+			if v, diags := e.Value(d.base); diags.HasErrors() || v.False() {
+				t.Errorf("%s: %s %v", m[0], v.GoString(), diags)
+			}
+		}
+	}
+	if shown < 4 {
+		t.Errorf("%d examples", shown)
 	}
 }

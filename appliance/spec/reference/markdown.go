@@ -215,7 +215,7 @@ func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
 func functions(b *bytes.Buffer) {
 	b.WriteString("\n## Functions\n\nExpressions may call these. Files are named from the spec directory and lie below it.\n\n")
 	for _, f := range spec.Functions() {
-		fmt.Fprintf(b, "- `%s(%s)`\n", f.Name, strings.Join(f.Params, ", "))
+		fmt.Fprintf(b, "- `%s(%s)`: %s.\n", f.Name, strings.Join(f.Params, ", "), f.Text)
 	}
 }
 
