@@ -83,11 +83,34 @@ func (s *source) load(o Options, all bool) ([]*Spec, hcl.Diagnostics) {
 			specs = append(specs, spec)
 		}
 	}
-	diags = firstDiagnostics(append(diags, found.all()...))
+	diags = append(diags, found.all()...)
+	diags = firstDiagnostics(append(diags, sharedCards(specs)...))
 	if diags.HasErrors() {
 		return nil, diags
 	}
 	return specs, diags
+}
+
+// sharedCards warns of a card two appliances claim: it was copied from one to the
+// other. Addresses may be shared, as pairs of appliances do.
+func sharedCards(specs []*Spec) hcl.Diagnostics {
+	var out hcl.Diagnostics
+	owner := map[string]string{}
+	for _, s := range specs {
+		for _, n := range s.Hardware.NICs {
+			first, taken := owner[n.MatchMAC]
+			switch {
+			case n.MatchMAC == "":
+			case taken && first != s.Appliance.Name:
+				place := n.MatchRange
+				out = append(out, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "One card in two appliances", Subject: &place,
+					Detail: fmt.Sprintf("Appliances %s and %s both take the card %s as %q: one of them will not find it. Write the MAC of each one's own card.", first, s.Appliance.Name, n.MatchMAC, n.Name)})
+			default:
+				owner[n.MatchMAC] = s.Appliance.Name
+			}
+		}
+	}
+	return out
 }
 
 // members lists the appliances: blocks as written and those dynamic blocks make.

@@ -249,6 +249,15 @@ func TestFleetOfATable(t *testing.T) {
 	}
 }
 
+func TestSharedCards(t *testing.T) {
+	fsys := manyAppliances(t, 3)
+	fsys["fleet.csv"].Data = bytes.ReplaceAll(fsys["fleet.csv"].Data, []byte("00:02"), []byte("00:01"))
+	specs, diags, files := LoadFleetFS(fsys, "", Options{})
+	if len(specs) != 3 || len(diags) != 1 || !strings.Contains(diags[0].Detail, "edge-1 and edge-2 both take the card 52:54:00:00:00:01") {
+		t.Errorf("%d appliances, %s", len(specs), render(t, files, diags))
+	}
+}
+
 func BenchmarkFleet200(b *testing.B) {
 	fsys := manyAppliances(b, 200)
 	for b.Loop() {
