@@ -97,15 +97,17 @@ func TestAnInterruptedCommandLeavesNothing(t *testing.T) {
 func TestDoubleDashes(t *testing.T) {
 	root := (&app{}).root()
 	for in, want := range map[string]string{
-		"plan -json x":       "plan --json x",
-		"plan --json x":      "plan --json x",
-		"bake x -o y":        "bake x -o y",
-		"bake x -oy":         "bake x -oy",
-		"bake x -out=y":      "bake x --out=y",
-		"build x -offline":   "build x --offline",
-		"plan -x":            "plan -x",
-		"plan -- -json":      "plan -- -json",
-		"plan - -h -help -j": "plan - -h --help -j",
+		"plan -json x":     "plan --json x",
+		"plan --json x":    "plan --json x",
+		"bake x -o y":      "bake x -o y",
+		"bake x -oy":       "bake x -oy",
+		"bake x -out=y":    "bake x --out=y",
+		"build x -offline": "build x --offline",
+		"plan -x":          "plan -x",
+		// Of a command below a command.
+		"completion bash -no-descriptions": "completion bash --no-descriptions",
+		"plan -- -json":                    "plan -- -json",
+		"plan - -h -help -j":               "plan - -h --help -j",
 	} {
 		if got := doubleDashes(root, strings.Fields(in)); !slices.Equal(got, strings.Fields(want)) {
 			t.Errorf("%q becomes %q, want %q", in, got, want)

@@ -82,9 +82,14 @@ func noArgs(c *cobra.Command, args []string) error {
 // Terraform have them, their second one: pflag would read -json as -j -s -o -n.
 func doubleDashes(root *cobra.Command, args []string) []string {
 	long := []string{"help", "version"}
-	for _, c := range root.Commands() {
+	var collect func(*cobra.Command)
+	collect = func(c *cobra.Command) {
 		c.Flags().VisitAll(func(f *pflag.Flag) { long = append(long, f.Name) })
+		for _, sub := range c.Commands() {
+			collect(sub)
+		}
 	}
+	collect(root)
 	out := slices.Clone(args)
 	for i, arg := range out {
 		if arg == "--" {
