@@ -98,7 +98,7 @@ func (s *section) expand(b *hclsyntax.Block, ctx *hcl.EvalContext) (made []*bloc
 		if each.Type().IsSetType() {
 			key = value
 		}
-		if !d.src.budget.spend(20+length(content[0].Body.SrcRange)/16, 0) { // a block costs more than an element
+		if !d.src.budget.spend(50+length(content[0].Body.SrcRange)/16, 0) { // a block costs more than an element
 			d.overspent(sec.rng("for_each"))
 			return nil, schema, false
 		}

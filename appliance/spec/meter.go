@@ -31,7 +31,7 @@ func (b *budget) spend(steps, bytes int) bool {
 	switch {
 	case b.why != "":
 	case b.steps > maxSteps:
-		b.why = fmt.Sprintf("Expressions may look at %d elements in all, and this is more. Write fewer loops inside each other, or the values themselves.", maxSteps)
+		b.why = fmt.Sprintf("Expressions may cost %d steps in all (an element looked at is one, a block made fifty), and this is more. Write fewer loops inside each other, or the values themselves.", maxSteps)
 	case b.bytes > maxBytes:
 		b.why = fmt.Sprintf("Expressions may make %d MiB of text in all, and this is more. Write the values themselves.", maxBytes>>20)
 	}

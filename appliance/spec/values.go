@@ -208,6 +208,9 @@ func (s *section) items(name string) ([]item, bool) {
 	return list, len(list) > 0
 }
 
+// maxElements bounds a list: elements are compared with each other.
+const maxElements = 20_000
+
 // itemsOrNone is items for a list that may be empty.
 func (s *section) itemsOrNone(name string) ([]item, bool) {
 	v, ok := s.value(name)
@@ -216,6 +219,10 @@ func (s *section) itemsOrNone(name string) ([]item, bool) {
 	}
 	if ty := v.Type(); !ty.IsTupleType() && !ty.IsListType() && !ty.IsSetType() {
 		s.wrong(name, fmt.Sprintf("%s takes a list in square brackets, not %s.", name, literal(v)))
+		return nil, false
+	}
+	if n := v.LengthInt(); n > maxElements {
+		s.d.errorf(s.rng(name), "List too long", "%s has %d elements, and a list of a spec has at most %d. Write prefixes or ranges that cover several.", name, n, maxElements)
 		return nil, false
 	}
 	// A literal list tells where each element stands; a computed one does not.
