@@ -3,7 +3,7 @@ package spec
 // What one proxy has room for. sbcd refuses more when it starts, which is too
 // late: ci/bounds_test.go holds these to what it takes.
 const (
-	MaxListeners    = 256
+	MaxListeners    = 1024
 	MaxDestinations = 65535 // of all dispatchers together
 	MaxRouteSets    = 8     // dispatchers in the `to` of one route
 )

@@ -65,7 +65,7 @@ func TestMoreThanAProxyTakes(t *testing.T) {
 		summary string
 		line    string
 	}{
-		"listeners":    {largeSpec(MaxListeners+1, 10), "Too many listeners", `listener "l256" {`},
+		"listeners":    {largeSpec(MaxListeners+1, 10), "Too many listeners", `listener "l1024" {`},
 		"destinations": {largeSpec(1, MaxDestinations+1), "Too many destinations", `dispatcher "d6553" {`},
 		"dispatchers":  {manySets, "Too many dispatchers", `"d8",`},
 	} {

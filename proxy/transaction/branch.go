@@ -2,16 +2,22 @@ package transaction
 
 import "encoding/binary"
 
-// ID names one attempt of one slot: 8 bits of shard, 24 of slot, 20 of
-// generation, 8 of the listener replies go out through, 4 of attempt. The zero ID
+// ID names one attempt of one slot: 8 bits of shard, 22 of slot, 20 of
+// generation, 10 of the listener replies go out through, 4 of attempt. The zero ID
 // names nothing, for generations start at one.
 type ID uint64
 
 const (
+	slotBits     = 22
 	genBits      = 20
 	genMask      = 1<<genBits - 1
-	listenerBits = 8
+	listenerBits = 10
 	attemptBits  = 4
+
+	listenerShift = attemptBits
+	genShift      = listenerShift + listenerBits
+	slotShift     = genShift + genBits
+	shardShift    = slotShift + slotBits
 
 	// MaxListeners is how many listeners an ID can tell apart.
 	MaxListeners = 1 << listenerBits
@@ -20,21 +26,21 @@ const (
 	MaxAttempts = 1 << attemptBits
 
 	maxShards = 1 << 8
-	maxSlots  = 1 << 24 // of one shard
+	maxSlots  = 1 << slotBits // of one shard
 )
 
 func makeID(shard, slot, gen uint32, listener uint16, attempt int) ID {
-	return ID(uint64(shard)<<56 | uint64(slot)<<32 | uint64(gen)<<(listenerBits+attemptBits) |
-		uint64(listener&(MaxListeners-1))<<attemptBits | uint64(attempt))
+	return ID(uint64(shard)<<shardShift | uint64(slot)<<slotShift | uint64(gen)<<genShift |
+		uint64(listener&(MaxListeners-1))<<listenerShift | uint64(attempt))
 }
 
 func (id ID) split() (shard, slot, gen uint32) {
-	return uint32(id >> 56), uint32(id>>32) & (maxSlots - 1), uint32(id>>(listenerBits+attemptBits)) & genMask
+	return uint32(id >> shardShift), uint32(id>>slotShift) & (maxSlots - 1), uint32(id>>genShift) & genMask
 }
 
 // Listener is the listener the request came in through, for a reply that outlives
 // its slot.
-func (id ID) Listener() int { return int(id>>attemptBits) & (MaxListeners - 1) }
+func (id ID) Listener() int { return int(id>>listenerShift) & (MaxListeners - 1) }
 
 // Attempt is the number of the attempt the ID names.
 func (id ID) Attempt() int { return int(id & (MaxAttempts - 1)) }
@@ -77,7 +83,7 @@ func (t *Table) AppendBranch(dst []byte, id ID) []byte {
 // message (RFC 3261 16.11).
 func (t *Table) AppendStatelessBranch(dst []byte, sum uint64, listener int) []byte {
 	const mask = MaxListeners - 1
-	sum = sum&^(mask<<attemptBits) | uint64(listener&mask)<<attemptBits
+	sum = sum&^(mask<<listenerShift) | uint64(listener&mask)<<listenerShift
 	return appendBranch(dst, statelessMark, sum, t.mac.Sum64(sum, statelessDomain))
 }
 
