@@ -8,13 +8,14 @@ import (
 	"strings"
 
 	"trunkline/appliance/sizing"
+	"trunkline/tools/report/canvas"
 )
 
 func (v *view) firewall() {
 	a := v.p.Appliance
-	v.title("Firewall")
+	v.Title("Firewall")
 	if !a.Firewall.Enabled {
-		v.wrap("off: anyone may send to the listeners, sbcd alone drops strangers", "  ", "    ", yellow)
+		v.Wrap("off: anyone may send to the listeners, sbcd alone drops strangers", "  ", "    ", canvas.Yellow)
 		return
 	}
 	rows := [][]string{{"listener", "sources", "peers"}}
@@ -22,7 +23,7 @@ func (v *view) firewall() {
 		rows = append(rows, []string{l.Name, v.nets(len(l.Sources), func(i int) string { return l.Sources[i].String() }), v.nets(len(l.Peers), func(i int) string { return l.Peers[i].Addr().String() })})
 	}
 	v.table([]column{{}, {}, {}}, rows, true)
-	v.wrap(fmt.Sprintf("Everything else is dropped. One source may send %s packets/s (burst %s).",
+	v.Wrap(fmt.Sprintf("Everything else is dropped. One source may send %s packets/s (burst %s).",
 		sizing.Count(float64(a.Firewall.SourceRate)), sizing.Count(float64(a.Firewall.SourceBurst))), "  ", "  ", "")
 }
 
@@ -47,17 +48,17 @@ func (v *view) nets(n int, at func(int) string) string {
 }
 
 func (v *view) sysctls() {
-	v.title("Kernel settings")
+	v.Title("Kernel settings")
 	for _, s := range v.p.Budget.Sysctls {
-		v.wrap(s.Key+" = "+s.Value, "  ", "    ", "")
-		v.wrap(s.Why, "    ", "    ", dim)
+		v.Wrap(s.Key+" = "+s.Value, "  ", "    ", "")
+		v.Wrap(s.Why, "    ", "    ", canvas.Dim)
 	}
 }
 
 func (v *view) files() {
-	v.title("Files of the config layer")
+	v.Title("Files of the config layer")
 	if !v.p.Complete {
-		v.wrap("not rendered", "  ", "  ", "")
+		v.Wrap("not rendered", "  ", "  ", "")
 		return
 	}
 	rows := [][]string{{"file", "size", "sha256"}}
@@ -76,9 +77,9 @@ func (v *view) summary() {
 	for _, f := range v.p.Files {
 		size += f.Size
 	}
-	v.b.WriteString("\n")
-	v.wrap(fmt.Sprintf("Config layer: %s, %s. For formulas, kernel settings and digests: the full report.",
-		plural(len(v.p.Files), "file"), sizing.Bytes(float64(size))), "", "  ", "")
+	v.WriteString("\n")
+	v.Wrap(fmt.Sprintf("Config layer: %s, %s. For formulas, kernel settings and digests: the full report.",
+		canvas.Plural(len(v.p.Files), "file"), sizing.Bytes(float64(size))), "", "  ", "")
 }
 
 // Term renders an input so that the formula can be checked by hand: exact where
@@ -128,16 +129,16 @@ func Figures(b *sizing.Budget) []sizing.Figure {
 
 // figures prints how every number came about, each once.
 func (v *view) figures() {
-	v.title("Figures")
+	v.Title("Figures")
 	for _, f := range Figures(v.p.Budget) {
-		v.wrap(fmt.Sprintf("%s = %s", f.ID, f.Format()), "  ", "    ", bold)
-		v.wrap("= "+f.Formula, "    ", "      ", "")
+		v.Wrap(fmt.Sprintf("%s = %s", f.ID, f.Format()), "  ", "    ", canvas.Bold)
+		v.Wrap("= "+f.Formula, "    ", "      ", "")
 		for _, in := range f.Inputs {
 			s := in.Name + " = " + Term(in)
 			if in.Source != "" {
 				s += "; " + in.Source
 			}
-			v.wrap(s, "      ", "        ", dim)
+			v.Wrap(s, "      ", "        ", canvas.Dim)
 		}
 	}
 }
@@ -147,12 +148,12 @@ func (v *view) rules() {
 	if v.p.Ruleset == "" {
 		return
 	}
-	v.title("Firewall rules")
+	v.Title("Firewall rules")
 	for _, l := range strings.Split(strings.TrimRight(v.p.Ruleset, "\n"), "\n") {
 		if l == "" {
-			v.b.WriteString("\n")
+			v.WriteString("\n")
 			continue
 		}
-		v.b.WriteString("  " + strings.ReplaceAll(l, "\t", "    ") + "\n")
+		v.WriteString("  " + strings.ReplaceAll(l, "\t", "    ") + "\n")
 	}
 }

@@ -1,61 +1,21 @@
 package report
 
 import (
-	"fmt"
 	"strings"
 	"unicode/utf8"
 
 	"trunkline/appliance/sizing"
-)
-
-// ANSI colours; empty means none.
-const (
-	red    = "31"
-	green  = "32"
-	yellow = "33"
-	bold   = "1"
-	dim    = "2"
+	"trunkline/tools/report/canvas"
 )
 
 func severity(s string) string {
 	switch s {
 	case sizing.SeverityError:
-		return red
+		return canvas.Red
 	case sizing.SeverityWarning:
-		return yellow
+		return canvas.Yellow
 	}
-	return dim
-}
-
-func (v *view) paint(s, code string) string {
-	if !v.o.Color || code == "" || s == "" {
-		return s
-	}
-	return "\x1b[" + code + "m" + s + "\x1b[0m"
-}
-
-func (v *view) title(s string) {
-	v.b.WriteString("\n" + v.paint(s, bold) + "\n")
-}
-
-// wrap writes s in lines of the view's width. A word longer than a line gets a
-// line of its own: file names and addresses stay whole.
-func (v *view) wrap(s, first, rest, code string) {
-	line, indent := "", first
-	flush := func() {
-		v.b.WriteString(indent + v.paint(line, code) + "\n")
-		line, indent = "", rest
-	}
-	for _, w := range strings.Fields(s) {
-		if line != "" && len(indent)+utf8.RuneCountInString(line)+1+utf8.RuneCountInString(w) > v.o.Width {
-			flush()
-		}
-		if line != "" {
-			line += " "
-		}
-		line += w
-	}
-	flush()
+	return canvas.Dim
 }
 
 type column struct{ right bool }
@@ -83,22 +43,22 @@ func (v *view) table(cols []column, rows [][]string, head ...bool) {
 		line = strings.TrimRight(line, " ")
 		code := ""
 		if n == 0 && len(head) > 0 && head[0] {
-			code = dim
+			code = canvas.Dim
 		}
 		if last := len(r) - 1; utf8.RuneCountInString(line) > v.o.Width && !cols[last].right {
 			v.broken(width, r, code)
 			continue
 		}
-		v.b.WriteString(v.paint(line, code) + "\n")
+		v.WriteString(v.Paint(line, code) + "\n")
 	}
 }
 
 // broken writes a row that does not fit: first cell, then the others below it.
 func (v *view) broken(width []int, r []string, code string) {
-	v.wrap(r[0], "  ", "    ", code)
+	v.Wrap(r[0], "  ", "    ", code)
 	for _, c := range r[1:] {
 		if c != "" {
-			v.wrap(c, "      ", "        ", code)
+			v.Wrap(c, "      ", "        ", code)
 		}
 	}
 }
@@ -114,23 +74,7 @@ func bar(part, total float64, width int) string {
 	return strings.Repeat("#", min(max(1, int(part/total*float64(width)+0.5)), width))
 }
 
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%s %ss", sizing.Count(float64(n)), what)
-}
-
 func whole(v float64) string { return sizing.Count(v) }
-
-// short cuts a digest for the eye.
-func short(digest string) string {
-	const prefix = "sha256:"
-	if h, ok := strings.CutPrefix(digest, prefix); ok && len(h) > 12 {
-		return prefix + h[:12]
-	}
-	return digest
-}
 
 func free(b *sizing.Budget) float64 {
 	if len(b.Memory) == 0 {

@@ -10,10 +10,10 @@ package report
 import (
 	"fmt"
 	"io"
-	"strings"
 
 	"trunkline/appliance/plan"
 	"trunkline/appliance/sizing"
+	"trunkline/tools/report/canvas"
 )
 
 // Options choose how a plan is shown.
@@ -31,7 +31,7 @@ func Text(w io.Writer, p *plan.Plan, o Options) error {
 	if o.Width < 60 {
 		o.Width = 80
 	}
-	v := &view{o: o, p: p}
+	v := &view{Canvas: canvas.Canvas{Width: o.Width, Color: o.Color}, o: o, p: p}
 	v.verdict()
 	v.head()
 	v.sizing()
@@ -49,27 +49,27 @@ func Text(w io.Writer, p *plan.Plan, o Options) error {
 	} else {
 		v.summary()
 	}
-	_, err := io.WriteString(w, v.b.String())
+	_, err := io.WriteString(w, v.String())
 	return err
 }
 
 type view struct {
+	canvas.Canvas
 	o Options
 	p *plan.Plan
-	b strings.Builder
 }
 
 func (v *view) verdict() {
-	code := green
+	code := canvas.Green
 	if v.p.Budget.Errored() || v.p.Errored {
-		code = red
+		code = canvas.Red
 	} else if v.p.Findings(sizing.SeverityWarning) > 0 {
-		code = yellow
+		code = canvas.Yellow
 	}
 	// One line, however long: `head -1` must give all of it.
-	v.b.WriteString(v.paint(v.p.Verdict, code) + "\n")
+	v.WriteString(v.Paint(v.p.Verdict, code) + "\n")
 	if n := v.p.Findings(sizing.SeverityError); n > 0 {
-		v.wrap(fmt.Sprintf("This plan cannot be built: %s, see Findings.", plural(n, "error")), "", "  ", red)
+		v.Wrap(fmt.Sprintf("This plan cannot be built: %s, see Findings.", canvas.Plural(n, "error")), "", "  ", canvas.Red)
 	}
 }
 
@@ -79,17 +79,17 @@ func (v *view) head() {
 	if a.Site != "" {
 		name += " (" + a.Site + ")"
 	}
-	v.b.WriteString("\n")
-	v.wrap(fmt.Sprintf("%s: %s planned, %s calls held at once, %s offered. Spec %s, Trunkline %s.",
-		name, Rate(b), sizing.Count(b.CallsHeld.Value), b.OfferedCalls.Format(), short(v.p.SpecDigest), v.p.Trunkline), "", "  ", "")
+	v.WriteString("\n")
+	v.Wrap(fmt.Sprintf("%s: %s planned, %s calls held at once, %s offered. Spec %s, Trunkline %s.",
+		name, Rate(b), sizing.Count(b.CallsHeld.Value), b.OfferedCalls.Format(), canvas.Digest(v.p.SpecDigest), v.p.Trunkline), "", "  ", "")
 }
 
 func (v *view) sizing() {
 	a, b := v.p.Appliance, v.p.Budget
 	used := float64(a.Hardware.MemoryBytes) - free(b)
-	v.title("Sizing")
+	v.Title("Sizing")
 	v.table([]column{{}, {}}, [][]string{
-		{"CPU", fmt.Sprintf("%s cores of work on %s", sizing.Count(b.CoresNeeded.Value), plural(a.Hardware.Threads, "hardware thread"))},
+		{"CPU", fmt.Sprintf("%s cores of work on %s", sizing.Count(b.CoresNeeded.Value), canvas.Plural(a.Hardware.Threads, "hardware thread"))},
 		{"Workers", sizing.Count(b.TotalWorkers.Value)},
 		{"Transactions", sizing.Count(b.Transactions.Value) + " slots, messages " + b.MessageBytes.Format()},
 		{"Calls", sizing.Count(b.Calls.Value) + " slots"},
@@ -100,7 +100,7 @@ func (v *view) sizing() {
 }
 
 func (v *view) listeners() {
-	v.title("Listeners")
+	v.Title("Listeners")
 	rows := [][]string{{"listener", "address", "workers", "recv buffer", "send buffer"}}
 	for i, l := range v.p.Appliance.Listeners {
 		b := v.p.Budget.Listeners[i]
@@ -110,7 +110,7 @@ func (v *view) listeners() {
 }
 
 func (v *view) state() {
-	v.title("State memory")
+	v.Title("State memory")
 	rows := [][]string{{"table", "rows", "bytes each", "bytes"}}
 	for _, t := range v.p.Budget.SHM {
 		rows = append(rows, []string{t.Name, sizing.Count(t.Rows.Value), whole(t.BytesPerRow.Value), t.Bytes.Format()})
@@ -120,7 +120,7 @@ func (v *view) state() {
 }
 
 func (v *view) memory() {
-	v.title("Memory map")
+	v.Title("Memory map")
 	total := float64(v.p.Appliance.Hardware.MemoryBytes)
 	var rows [][]string
 	for _, m := range v.p.Budget.Memory {
@@ -131,7 +131,7 @@ func (v *view) memory() {
 }
 
 func (v *view) ceilings() {
-	v.title("Ceilings, lowest headroom first")
+	v.Title("Ceilings, lowest headroom first")
 	list := v.p.Budget.Ceilings
 	if !v.o.Full && len(list) > shortCeilings {
 		list = list[:shortCeilings]
@@ -146,17 +146,17 @@ func (v *view) ceilings() {
 	}
 	v.table([]column{{}, {right: true}, {right: true}}, rows, true)
 	if v.o.Full {
-		v.b.WriteString("\n")
+		v.WriteString("\n")
 		for _, c := range list {
-			v.wrap(c.Resource+": "+c.Remedy, "  ", "    ", "")
+			v.Wrap(c.Resource+": "+c.Remedy, "  ", "    ", "")
 		}
 	} else if more := len(v.p.Budget.Ceilings) - len(list); more > 0 {
-		v.wrap(fmt.Sprintf("and %d more with more headroom", more), "  ", "  ", dim)
+		v.Wrap(fmt.Sprintf("and %d more with more headroom", more), "  ", "  ", canvas.Dim)
 	}
 }
 
 func (v *view) findings() {
-	v.title("Findings")
+	v.Title("Findings")
 	notes := 0
 	shown := 0
 	for _, f := range v.p.Budget.Findings {
@@ -169,15 +169,15 @@ func (v *view) findings() {
 		if f.At != "" {
 			at = " (" + f.At + ")"
 		}
-		v.wrap(fmt.Sprintf("%s: %s%s", f.Severity, f.Summary, at), "  ", "    ", severity(f.Severity))
-		v.wrap(f.Detail, "    ", "    ", "")
+		v.Wrap(fmt.Sprintf("%s: %s%s", f.Severity, f.Summary, at), "  ", "    ", severity(f.Severity))
+		v.Wrap(f.Detail, "    ", "    ", "")
 	}
 	switch {
 	case notes > 0 && shown == 0:
-		v.wrap("none, and "+plural(notes, "note"), "  ", "  ", "")
+		v.Wrap("none, and "+canvas.Plural(notes, "note"), "  ", "  ", "")
 	case notes > 0:
-		v.wrap("and "+plural(notes, "note"), "  ", "  ", dim)
+		v.Wrap("and "+canvas.Plural(notes, "note"), "  ", "  ", canvas.Dim)
 	case shown == 0:
-		v.wrap("none", "  ", "  ", "")
+		v.Wrap("none", "  ", "  ", "")
 	}
 }

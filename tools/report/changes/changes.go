@@ -14,6 +14,7 @@ import (
 
 	"trunkline/appliance/plan/diff"
 	"trunkline/appliance/sizing"
+	"trunkline/tools/report/canvas"
 )
 
 // Options choose how a diff is shown.
@@ -35,7 +36,7 @@ func Text(w io.Writer, d *diff.Diff, o Options) error {
 	if o.Width < 60 {
 		o.Width = 80
 	}
-	v := &view{o: o, d: d}
+	v := &view{Canvas: canvas.Canvas{Width: o.Width, Color: o.Color}, o: o, d: d}
 	v.head()
 	if d.Changed {
 		v.verdicts()
@@ -46,14 +47,14 @@ func Text(w io.Writer, d *diff.Diff, o Options) error {
 	}
 	v.findings()
 	v.files()
-	_, err := io.WriteString(w, v.b.String())
+	_, err := io.WriteString(w, v.String())
 	return err
 }
 
 type view struct {
+	canvas.Canvas
 	o Options
 	d *diff.Diff
-	b strings.Builder
 }
 
 // enough says what an impact asks for.
@@ -72,29 +73,29 @@ func (v *view) head() {
 	}
 	switch {
 	case !d.Changed && d.Before.SpecDigest == d.After.SpecDigest:
-		v.wrap(name+": no changes.", "", "  ", green)
+		v.Wrap(name+": no changes.", "", "  ", canvas.Green)
 	case !d.Changed:
-		v.wrap(name+": no changes. The specs differ in their text alone, such as comments.", "", "  ", green)
+		v.Wrap(name+": no changes. The specs differ in their text alone, such as comments.", "", "  ", canvas.Green)
 	default:
 		n := len(d.Changes)
 		for _, r := range d.Reach {
 			n += min(len(r.Lost), 1) // shown among the removals
 		}
 		// One line, however long: `head -1` must give all of it.
-		line := name + ": " + plural(n, "change")
+		line := name + ": " + canvas.Plural(n, "change")
 		switch r := v.removals(); {
 		case n == 0: // what no field tells of: a table of prefixes, a gateway
-			line = name + ": " + plural(v.changedFiles(), "file") + " changed and nothing else"
+			line = name + ": " + canvas.Plural(v.changedFiles(), "file") + " changed and nothing else"
 		case r == n && n == 1:
 			line += ", a removal"
 		case r > 0:
 			line += fmt.Sprintf(", %d of them %s", r, map[bool]string{true: "a removal", false: "removals"}[r == 1])
 		}
-		v.b.WriteString(v.paint(line+"; "+enough[d.Impact]+".", bold) + "\n")
+		v.WriteString(v.Paint(line+"; "+enough[d.Impact]+".", canvas.Bold) + "\n")
 	}
 	rows := [][]string{}
 	for i, s := range []diff.Side{d.Before, d.After} {
-		state := "spec " + short(s.SpecDigest) + ", Trunkline " + s.Trunkline
+		state := "spec " + canvas.Digest(s.SpecDigest) + ", Trunkline " + s.Trunkline
 		if s.Errored {
 			state += ", cannot be built"
 		}
@@ -103,11 +104,11 @@ func (v *view) head() {
 	v.table(rows)
 	if d.Today == diff.Reboot {
 		c := d.Calls
-		v.wrap(fmt.Sprintf("Today's appliance reads its configuration at boot alone: build a new image and reboot into it. At the planned load that meets %s being set up, which fail, and %s answered: those go on, but their next request waits until the appliance is ready.",
-			plural(int(c.SettingUp), "call"), sizing.Count(c.Answered)), "", "", "")
+		v.Wrap(fmt.Sprintf("Today's appliance reads its configuration at boot alone: build a new image and reboot into it. At the planned load that meets %s being set up, which fail, and %s answered: those go on, but their next request waits until the appliance is ready.",
+			canvas.Plural(int(c.SettingUp), "call"), sizing.Count(c.Answered)), "", "", "")
 	}
 	if d.After.Errored {
-		v.wrap("The plan after the change has errors: build refuses it.", "", "", red)
+		v.Wrap("The plan after the change has errors: build refuses it.", "", "", canvas.Red)
 	}
 }
 
@@ -138,9 +139,9 @@ func (v *view) verdicts() {
 	if v.d.Before.Verdict == v.d.After.Verdict {
 		return
 	}
-	v.title("What saturates first")
-	v.wrap("before: "+strings.TrimPrefix(v.d.Before.Verdict, "Saturates first: "), "  ", "    ", "")
-	v.wrap("after: "+strings.TrimPrefix(v.d.After.Verdict, "Saturates first: "), "  ", "    ", "")
+	v.Title("What saturates first")
+	v.Wrap("before: "+strings.TrimPrefix(v.d.Before.Verdict, "Saturates first: "), "  ", "    ", "")
+	v.Wrap("after: "+strings.TrimPrefix(v.d.After.Verdict, "Saturates first: "), "  ", "    ", "")
 }
 
 var titles = map[diff.Group]string{
@@ -170,7 +171,7 @@ func (v *view) group(g diff.Group) {
 	if len(list)+len(lost)+len(gained) == 0 && !(g == diff.Listeners && v.firewallOff()) {
 		return
 	}
-	v.title(titles[g])
+	v.Title(titles[g])
 	more := 0
 	if g != diff.Removals && !v.o.Full && len(list) > shortGroup {
 		more = len(list) - shortGroup
@@ -183,20 +184,20 @@ func (v *view) group(g diff.Group) {
 		v.line(r.Impact, "-", fmt.Sprintf("way to %s: closed to %s", socket(r), strings.Join(r.Lost, ", ")), "")
 	}
 	if more > 0 {
-		v.wrap(fmt.Sprintf("and %d more: the full view shows them", more), "  ", "  ", dim)
+		v.Wrap(fmt.Sprintf("and %d more: the full view shows them", more), "  ", "  ", canvas.Dim)
 	}
 	if g == diff.Listeners && v.firewallOff() {
-		v.wrap("Without the firewall packets from everyone arrive at every listener; sbcd alone drops those of strangers.", "  ", "  ", red)
+		v.Wrap("Without the firewall packets from everyone arrive at every listener; sbcd alone drops those of strangers.", "  ", "  ", canvas.Red)
 	}
 	if len(gained) > 0 {
-		v.wrap("Who can now reach what:", "  ", "  ", bold)
+		v.Wrap("Who can now reach what:", "  ", "  ", canvas.Bold)
 		for _, r := range gained {
-			v.wrap(socket(r), "    ", "      ", "")
+			v.Wrap(socket(r), "    ", "      ", "")
 			if len(r.Gained) > 0 {
-				v.wrap("+ "+strings.Join(r.Gained, ", "), "      ", "        ", yellow)
+				v.Wrap("+ "+strings.Join(r.Gained, ", "), "      ", "        ", canvas.Yellow)
 			}
 			if len(r.Lost) > 0 {
-				v.wrap("- "+strings.Join(r.Lost, ", "), "      ", "        ", red)
+				v.Wrap("- "+strings.Join(r.Lost, ", "), "      ", "        ", canvas.Red)
 			}
 		}
 	}
@@ -242,10 +243,10 @@ func (v *view) line(i diff.Impact, mark, text, how string) {
 	if i == diff.None {
 		word = ""
 	}
-	code := map[string]string{"+": green, "-": red}[mark]
-	v.wrap(text, fmt.Sprintf("  %-7s  %s ", word, mark), strings.Repeat(" ", 13), code)
+	code := map[string]string{"+": canvas.Green, "-": canvas.Red}[mark]
+	v.Wrap(text, fmt.Sprintf("  %-7s  %s ", word, mark), strings.Repeat(" ", 13), code)
 	if v.o.Full && how != "" && i != diff.None {
-		v.wrap(how, strings.Repeat(" ", 13), strings.Repeat(" ", 13), dim)
+		v.Wrap(how, strings.Repeat(" ", 13), strings.Repeat(" ", 13), canvas.Dim)
 	}
 }
 
@@ -254,7 +255,7 @@ func (v *view) ceilings() {
 	if len(list) == 0 {
 		return
 	}
-	v.title("Ceilings")
+	v.Title("Ceilings")
 	more := 0
 	if !v.o.Full && len(list) > shortCeilings {
 		more = len(list) - shortCeilings
@@ -276,7 +277,7 @@ func (v *view) ceilings() {
 	}
 	v.table(rows)
 	if more > 0 {
-		v.wrap(fmt.Sprintf("and %d more with more headroom", more), "  ", "  ", dim)
+		v.Wrap(fmt.Sprintf("and %d more with more headroom", more), "  ", "  ", canvas.Dim)
 	}
 }
 
@@ -285,16 +286,16 @@ func (v *view) findings() {
 	if len(f.New)+len(f.Resolved) == 0 {
 		return
 	}
-	v.title("Findings")
+	v.Title("Findings")
 	show := func(mark string, list []diff.Finding, detail bool) {
 		for _, x := range list {
 			at := ""
 			if x.At != "" && detail {
 				at = " (" + x.At + ")"
 			}
-			v.wrap(fmt.Sprintf("%s %s: %s%s", mark, x.Severity, x.Summary, at), "  ", "    ", severity(x.Severity, detail))
+			v.Wrap(fmt.Sprintf("%s %s: %s%s", mark, x.Severity, x.Summary, at), "  ", "    ", severity(x.Severity, detail))
 			if detail {
-				v.wrap(x.Detail, "    ", "    ", "")
+				v.Wrap(x.Detail, "    ", "    ", "")
 			}
 		}
 	}
@@ -315,7 +316,7 @@ func (v *view) files() {
 	if len(v.d.Files) == 0 {
 		return
 	}
-	v.title("Files of the config layer")
+	v.Title("Files of the config layer")
 	for _, f := range shown {
 		text := "/" + f.Path
 		if v.o.Full {
@@ -324,23 +325,23 @@ func (v *view) files() {
 		v.line(f.Impact, marks[f.Action], text, f.How)
 		if v.o.Full {
 			for l := range strings.Lines(f.Lines) {
-				code := map[byte]string{'+': green, '-': red, '@': dim}[l[0]]
-				v.b.WriteString("      " + v.paint(strings.TrimRight(l, "\n"), code) + "\n")
+				code := map[byte]string{'+': canvas.Green, '-': canvas.Red, '@': canvas.Dim}[l[0]]
+				v.WriteString("      " + v.Paint(strings.TrimRight(l, "\n"), code) + "\n")
 			}
 		}
 	}
 	if same > 0 {
-		v.wrap(plural(same, "file")+" more: only the spec digest in the head", "  ", "  ", dim)
+		v.Wrap(canvas.Plural(same, "file")+" more: only the spec digest in the head", "  ", "  ", canvas.Dim)
 	}
 }
 
 func digests(f diff.FileChange) string {
 	before, after := "none", "none"
 	if f.Before != "" {
-		before = short(f.Before)
+		before = canvas.Digest(f.Before)
 	}
 	if f.After != "" {
-		after = short(f.After)
+		after = canvas.Digest(f.After)
 	}
 	return before + " -> " + after
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"trunkline/appliance/plan/diff"
+	"trunkline/tools/report/canvas"
 )
 
 // Fleet writes what differs between two fleets: appliances that went first, then
@@ -14,7 +15,7 @@ func Fleet(w io.Writer, f *diff.Fleet, o Options) error {
 	if o.Width < 60 {
 		o.Width = 80
 	}
-	v := &view{o: o}
+	v := &view{Canvas: canvas.Canvas{Width: o.Width, Color: o.Color}, o: o}
 	same := 0
 	var changed []*diff.Diff
 	for _, d := range f.Appliances {
@@ -25,24 +26,24 @@ func Fleet(w io.Writer, f *diff.Fleet, o Options) error {
 		}
 	}
 	if !f.Changed {
-		v.wrap(plural(same, "appliance")+": no changes.", "", "  ", green)
+		v.Wrap(canvas.Plural(same, "appliance")+": no changes.", "", "  ", canvas.Green)
 	} else {
-		v.b.WriteString(v.paint(fmt.Sprintf("%s changed, %d removed, %d added, %d as they were; of those changed %s.",
-			plural(len(changed), "appliance"), len(f.Removed), len(f.Added), same, enough[f.Impact]), bold) + "\n")
+		v.WriteString(v.Paint(fmt.Sprintf("%s changed, %d removed, %d added, %d as they were; of those changed %s.",
+			canvas.Plural(len(changed), "appliance"), len(f.Removed), len(f.Added), same, enough[f.Impact]), canvas.Bold) + "\n")
 	}
 	for _, name := range f.Removed {
-		v.wrap("- "+name+": the appliance is there no more", "  ", "    ", red)
+		v.Wrap("- "+name+": the appliance is there no more", "  ", "    ", canvas.Red)
 	}
 	for _, name := range f.Added {
-		v.wrap("+ "+name+": a new appliance", "  ", "    ", green)
+		v.Wrap("+ "+name+": a new appliance", "  ", "    ", canvas.Green)
 	}
 	if !o.Full {
 		rows := [][]string{}
 		for _, d := range changed {
-			one := &view{o: o, d: d}
-			what := plural(len(d.Changes), "change")
+			one := &view{Canvas: canvas.Canvas{Width: o.Width, Color: o.Color}, o: o, d: d}
+			what := canvas.Plural(len(d.Changes), "change")
 			if n := one.removals(); n > 0 {
-				what += ", " + plural(n, "removal")
+				what += ", " + canvas.Plural(n, "removal")
 			}
 			if d.After.Errored {
 				what += ", cannot be built"
@@ -51,17 +52,17 @@ func Fleet(w io.Writer, f *diff.Fleet, o Options) error {
 		}
 		v.table(rows)
 		if len(changed) > 0 {
-			v.wrap("One of them in full: -appliance NAME; all of them: -full", "", "", dim)
+			v.Wrap("One of them in full: -appliance NAME; all of them: -full", "", "", canvas.Dim)
 		}
 	}
-	if _, err := io.WriteString(w, v.b.String()); err != nil {
+	if _, err := io.WriteString(w, v.String()); err != nil {
 		return err
 	}
 	if !o.Full {
 		return nil
 	}
 	for _, d := range changed {
-		if _, err := io.WriteString(w, "\n"+v.paint("== "+d.After.Appliance+" "+strings.Repeat("=", max(o.Width-len(d.After.Appliance)-4, 4)), bold)+"\n\n"); err != nil {
+		if _, err := io.WriteString(w, "\n"+v.Paint("== "+d.After.Appliance+" "+strings.Repeat("=", max(o.Width-len(d.After.Appliance)-4, 4)), canvas.Bold)+"\n\n"); err != nil {
 			return err
 		}
 		if err := Text(w, d, o); err != nil {

@@ -9,56 +9,19 @@ import (
 
 	"trunkline/appliance/plan/diff"
 	"trunkline/appliance/sizing"
-)
-
-// ANSI colours; empty means none.
-const (
-	red    = "31"
-	green  = "32"
-	yellow = "33"
-	bold   = "1"
-	dim    = "2"
+	"trunkline/tools/report/canvas"
 )
 
 func severity(s string, isNew bool) string {
 	switch {
 	case !isNew:
-		return dim
+		return canvas.Dim
 	case s == sizing.SeverityError:
-		return red
+		return canvas.Red
 	case s == sizing.SeverityWarning:
-		return yellow
+		return canvas.Yellow
 	}
 	return ""
-}
-
-func (v *view) paint(s, code string) string {
-	if !v.o.Color || code == "" || s == "" {
-		return s
-	}
-	return "\x1b[" + code + "m" + s + "\x1b[0m"
-}
-
-func (v *view) title(s string) { v.b.WriteString("\n" + v.paint(s, bold) + "\n") }
-
-// wrap writes s in lines of the view's width. A word longer than a line gets a
-// line of its own.
-func (v *view) wrap(s, first, rest, code string) {
-	line, indent := "", first
-	flush := func() {
-		v.b.WriteString(indent + v.paint(line, code) + "\n")
-		line, indent = "", rest
-	}
-	for _, w := range strings.Fields(s) {
-		if line != "" && len(indent)+utf8.RuneCountInString(line)+1+utf8.RuneCountInString(w) > v.o.Width {
-			flush()
-		}
-		if line != "" {
-			line += " "
-		}
-		line += w
-	}
-	flush()
 }
 
 // table writes rows in columns; the last one is not padded.
@@ -77,7 +40,7 @@ func (v *view) table(rows [][]string) {
 		for i, c := range r {
 			line += "  " + c + strings.Repeat(" ", width[i]-utf8.RuneCountInString(c))
 		}
-		v.b.WriteString(strings.TrimRight(line, " ") + "\n")
+		v.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 }
 
@@ -148,20 +111,4 @@ func value(c diff.Change, v any) string {
 		return sizing.Count(n)
 	}
 	return sizing.Figure{Value: n, Unit: c.Unit}.Format()
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%s %ss", sizing.Count(float64(n)), what)
-}
-
-// short cuts a digest for the eye.
-func short(digest string) string {
-	h, ok := strings.CutPrefix(digest, "sha256:")
-	if h = h[:min(len(h), 12)]; ok {
-		return "sha256:" + h
-	}
-	return h
 }
