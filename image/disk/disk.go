@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/diskfs/go-diskfs/backend"
 	"github.com/diskfs/go-diskfs/backend/file"
@@ -134,14 +135,38 @@ func (l Layout) fill(f *os.File, esp int64) error {
 // time.
 const fatEpoch = "315532800"
 
+// epochLock is held while the process's epoch is ours.
+var epochLock sync.Mutex
+
+// setEpoch sets the variable go-diskfs reads its time stamps from
+// (reproducible-builds.org), until restore is called: others in this process ask
+// it for the date. Builds running side by side take turns.
+func setEpoch() (restore func(), err error) {
+	const name = "SOURCE_DATE_EPOCH"
+	epochLock.Lock()
+	before, had := os.LookupEnv(name)
+	restore = func() {
+		defer epochLock.Unlock()
+		if had {
+			_ = os.Setenv(name, before)
+		} else {
+			_ = os.Unsetenv(name)
+		}
+	}
+	if err := os.Setenv(name, fatEpoch); err != nil {
+		epochLock.Unlock()
+		return nil, err
+	}
+	return restore, nil
+}
+
 // fillESP makes the FAT32 file system of the ESP and its files.
 func (l Layout) fillESP(f backend.Storage, size int64) error {
-	// The library reads its time stamps from this variable of the process
-	// (reproducible-builds.org). It is always set to the same value and never
-	// taken back, so builds running side by side cannot disturb each other.
-	if err := os.Setenv("SOURCE_DATE_EPOCH", fatEpoch); err != nil {
+	restore, err := setEpoch()
+	if err != nil {
 		return err
 	}
+	defer restore()
 	fs, err := fat32.Create(f, size, partitionStart, sectorSize, "ESP", true)
 	if err != nil {
 		return fmt.Errorf("ESP: %w", err)

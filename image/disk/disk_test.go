@@ -123,6 +123,9 @@ func TestSameBytesAnywhere(t *testing.T) {
 	if a, b := sum(first), sum(second); a != b {
 		t.Errorf("two writes differ: %s, %s", a, b)
 	}
+	if got := os.Getenv("SOURCE_DATE_EPOCH"); got != "1700000000" {
+		t.Errorf("writing a disk left SOURCE_DATE_EPOCH=%s in the process", got)
+	}
 	for _, p := range []string{first, second} {
 		st, err := os.Stat(p)
 		if err != nil {
