@@ -104,7 +104,7 @@ rule "backend-limits-unstated" {
   condition = any([for x in each.destinations : x.max_cps > 0]) && any([for x in each.destinations : x.max_calls > 0])
   at        = each.at.block
   summary   = "Limits of the destinations are not stated"
-  message   = "Dispatcher \"${each.name}\" does not say how many calls/s and calls its destinations take, so the plan cannot tell whether they carry ${count(spec.workload.cps)} calls/s and ${count(spec.workload.concurrent_calls)} calls."
+  message   = "Dispatcher \"${each.name}\" does not state both how many calls/s and how many calls its destinations take, so the plan cannot tell whether they carry ${count(spec.workload.cps)} calls/s and ${count(spec.workload.concurrent_calls)} calls."
   remedy    = "State max_cps and max_calls of its destinations."
 }
 
