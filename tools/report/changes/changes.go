@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"trunkline/appliance/plan/diff"
-	"trunkline/appliance/sizing"
 	"trunkline/tools/report/canvas"
 )
 
@@ -57,41 +56,12 @@ type view struct {
 	d *diff.Diff
 }
 
-// enough says what an impact asks for.
-var enough = map[diff.Impact]string{
-	diff.None:    "nothing runs differently",
-	diff.Live:    "a reload would be enough, no call notices",
-	diff.Restart: "a restart of sbcd would be enough",
-	diff.Reboot:  "a reboot is needed",
-}
-
 func (v *view) head() {
 	d := v.d
-	name := d.After.Appliance
-	if d.Before.Appliance != name {
-		name = d.Before.Appliance + " -> " + name
-	}
-	switch {
-	case !d.Changed && d.Before.SpecDigest == d.After.SpecDigest:
-		v.Wrap(name+": no changes.", "", "  ", canvas.Green)
-	case !d.Changed:
-		v.Wrap(name+": no changes. The specs differ in their text alone, such as comments.", "", "  ", canvas.Green)
-	default:
-		n := len(d.Changes)
-		for _, r := range d.Reach {
-			n += min(len(r.Lost), 1) // shown among the removals
-		}
-		// One line, however long: `head -1` must give all of it.
-		line := name + ": " + canvas.Plural(n, "change")
-		switch r := v.removals(); {
-		case n == 0: // what no field tells of: a table of prefixes, a gateway
-			line = name + ": " + canvas.Plural(v.changedFiles(), "file") + " changed and nothing else"
-		case r == n && n == 1:
-			line += ", a removal"
-		case r > 0:
-			line += fmt.Sprintf(", %d of them %s", r, map[bool]string{true: "a removal", false: "removals"}[r == 1])
-		}
-		v.WriteString(v.Paint(line+"; "+enough[d.Impact]+".", canvas.Bold) + "\n")
+	if d.Changed { // one line, however long: `head -1` must give all of it
+		v.WriteString(v.Paint(Headline(d)+".", canvas.Bold) + "\n")
+	} else {
+		v.Wrap(Headline(d)+".", "", "  ", canvas.Green)
 	}
 	rows := [][]string{}
 	for i, s := range []diff.Side{d.Before, d.After} {
@@ -102,37 +72,12 @@ func (v *view) head() {
 		rows = append(rows, []string{[]string{"before", "after"}[i], s.Label, state})
 	}
 	v.table(rows)
-	if d.Today == diff.Reboot {
-		c := d.Calls
-		v.Wrap(fmt.Sprintf("Today's appliance reads its configuration at boot alone: build a new image and reboot into it. At the planned load that meets %s being set up, which fail, and %s answered: those go on, but their next request waits until the appliance is ready.",
-			canvas.Plural(int(c.SettingUp), "call"), sizing.Count(c.Answered)), "", "", "")
+	if text := Today(d); text != "" {
+		v.Wrap(text, "", "", "")
 	}
 	if d.After.Errored {
 		v.Wrap("The plan after the change has errors: build refuses it.", "", "", canvas.Red)
 	}
-}
-
-func (v *view) changedFiles() int {
-	n := 0
-	for _, f := range v.d.Files {
-		if !f.DigestOnly {
-			n++
-		}
-	}
-	return n
-}
-
-func (v *view) removals() int {
-	n := 0
-	for _, c := range v.d.Changes {
-		if c.Group == diff.Removals {
-			n++
-		}
-	}
-	for _, r := range v.d.Reach {
-		n += min(len(r.Lost), 1)
-	}
-	return n
 }
 
 func (v *view) verdicts() {
@@ -142,14 +87,6 @@ func (v *view) verdicts() {
 	v.Title("What saturates first")
 	v.Wrap("before: "+strings.TrimPrefix(v.d.Before.Verdict, "Saturates first: "), "  ", "    ", "")
 	v.Wrap("after: "+strings.TrimPrefix(v.d.After.Verdict, "Saturates first: "), "  ", "    ", "")
-}
-
-var titles = map[diff.Group]string{
-	diff.Removals:  "Removals",
-	diff.Sizing:    "Sizing",
-	diff.Machine:   "Machine",
-	diff.Listeners: "Listeners and firewall",
-	diff.Calls:     "Dispatchers, routes, limits and timers",
 }
 
 func (v *view) group(g diff.Group) {
@@ -168,10 +105,10 @@ func (v *view) group(g diff.Group) {
 			gained = append(gained, r)
 		}
 	}
-	if len(list)+len(lost)+len(gained) == 0 && !(g == diff.Listeners && v.firewallOff()) {
+	if len(list)+len(lost)+len(gained) == 0 && !(g == diff.Listeners && FirewallOff(v.d)) {
 		return
 	}
-	v.Title(titles[g])
+	v.Title(Titles[g])
 	more := 0
 	if g != diff.Removals && !v.o.Full && len(list) > shortGroup {
 		more = len(list) - shortGroup
@@ -181,18 +118,18 @@ func (v *view) group(g diff.Group) {
 		v.change(c)
 	}
 	for _, r := range lost {
-		v.line(r.Impact, "-", fmt.Sprintf("way to %s: closed to %s", socket(r), strings.Join(r.Lost, ", ")), "")
+		v.line(r.Impact, "-", fmt.Sprintf("way to %s: closed to %s", r.Listener+" "+r.Socket, strings.Join(r.Lost, ", ")), "")
 	}
 	if more > 0 {
 		v.Wrap(fmt.Sprintf("and %d more: the full view shows them", more), "  ", "  ", canvas.Dim)
 	}
-	if g == diff.Listeners && v.firewallOff() {
-		v.Wrap("Without the firewall packets from everyone arrive at every listener; sbcd alone drops those of strangers.", "  ", "  ", canvas.Red)
+	if g == diff.Listeners && FirewallOff(v.d) {
+		v.Wrap(Unguarded, "  ", "  ", canvas.Red)
 	}
 	if len(gained) > 0 {
 		v.Wrap("Who can now reach what:", "  ", "  ", canvas.Bold)
 		for _, r := range gained {
-			v.Wrap(socket(r), "    ", "      ", "")
+			v.Wrap(r.Listener+" "+r.Socket, "    ", "      ", "")
 			if len(r.Gained) > 0 {
 				v.Wrap("+ "+strings.Join(r.Gained, ", "), "      ", "        ", canvas.Yellow)
 			}
@@ -203,38 +140,18 @@ func (v *view) group(g diff.Group) {
 	}
 }
 
-// firewallOff reports whether the change turns the firewall off.
-func (v *view) firewallOff() bool {
-	for _, c := range v.d.Changes {
-		if c.Path == "firewall.enabled" {
-			return c.After == false
-		}
-	}
-	return false
-}
-
-func socket(r diff.Reach) string { return r.Listener + " " + r.Socket }
-
 var marks = map[string]string{diff.Add: "+", diff.Remove: "-", diff.Modify: "~"}
 
 func (v *view) change(c diff.Change) {
-	what := c.Object
-	switch {
-	case c.Field == "":
-		if c.Summary != "" {
-			what += ": " + c.Summary
-		}
-	default:
-		if what != "" {
-			what += " "
-		}
-		what += c.Field + ": " + step(c, v.o.Full)
+	most := shortList
+	if v.o.Full {
+		most = 0
 	}
 	mark := marks[c.Action]
 	if c.Group == diff.Removals {
 		mark = "-"
 	}
-	v.line(c.Impact, mark, what, c.How)
+	v.line(c.Impact, mark, What(c, most), c.How)
 }
 
 // line is one change: impact, mark, text; in the full view with how it is taken up.
@@ -262,18 +179,8 @@ func (v *view) ceilings() {
 		list = list[:shortCeilings]
 	}
 	rows := [][]string{{"resource", "before", "after"}}
-	at := func(value, head float64, axis string) string {
-		if value == 0 && head == 0 {
-			return "none"
-		}
-		unit := " calls/s"
-		if axis == sizing.AxisConcurrent {
-			unit = " calls"
-		}
-		return fmt.Sprintf("%s%s (%.2fx)", sizing.Count(value), unit, head)
-	}
 	for _, c := range list {
-		rows = append(rows, []string{c.Resource, at(c.Before, c.HeadroomBefore, c.Axis), at(c.After, c.HeadroomAfter, c.Axis)})
+		rows = append(rows, []string{c.Resource, At(c.Before, c.HeadroomBefore, c.Axis), At(c.After, c.HeadroomAfter, c.Axis)})
 	}
 	v.table(rows)
 	if more > 0 {

@@ -1,7 +1,6 @@
 package changes
 
 import (
-	"fmt"
 	"io"
 	"strings"
 
@@ -16,20 +15,16 @@ func Fleet(w io.Writer, f *diff.Fleet, o Options) error {
 		o.Width = 80
 	}
 	v := &view{Canvas: canvas.Canvas{Width: o.Width, Color: o.Color}, o: o}
-	same := 0
 	var changed []*diff.Diff
 	for _, d := range f.Appliances {
 		if d.Changed {
 			changed = append(changed, d)
-		} else {
-			same++
 		}
 	}
-	if !f.Changed {
-		v.Wrap(canvas.Plural(same, "appliance")+": no changes.", "", "  ", canvas.Green)
+	if f.Changed {
+		v.WriteString(v.Paint(FleetHeadline(f)+".", canvas.Bold) + "\n")
 	} else {
-		v.WriteString(v.Paint(fmt.Sprintf("%s changed, %d removed, %d added, %d as they were; of those changed %s.",
-			canvas.Plural(len(changed), "appliance"), len(f.Removed), len(f.Added), same, enough[f.Impact]), canvas.Bold) + "\n")
+		v.Wrap(FleetHeadline(f)+".", "", "  ", canvas.Green)
 	}
 	for _, name := range f.Removed {
 		v.Wrap("- "+name+": the appliance is there no more", "  ", "    ", canvas.Red)
@@ -40,9 +35,8 @@ func Fleet(w io.Writer, f *diff.Fleet, o Options) error {
 	if !o.Full {
 		rows := [][]string{}
 		for _, d := range changed {
-			one := &view{Canvas: canvas.Canvas{Width: o.Width, Color: o.Color}, o: o, d: d}
 			what := canvas.Plural(len(d.Changes), "change")
-			if n := one.removals(); n > 0 {
+			if n := Removals(d); n > 0 {
 				what += ", " + canvas.Plural(n, "removal")
 			}
 			if d.After.Errored {
