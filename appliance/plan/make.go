@@ -17,6 +17,8 @@ type Options struct {
 	Version  string         // of Trunkline, recorded in the plan; empty: "unknown"
 	Policies []*checks.Pack // guard rails besides the built-in ones
 	Today    time.Time      // what the last day of a waiver is compared with; zero: no waiver is expired
+
+	Calibration *Calibration // coefficients file the budget was made with; nil: those of this version
 }
 
 func (o Options) version() string {
@@ -50,6 +52,8 @@ func Make(s *spec.Spec, b *sizing.Budget, o Options) (*Plan, error) {
 		Budget:        b,
 		Ruleset:       rules,
 		Files:         []FileSum{},
+		NotBuilt:      notBuilt(s),
+		Calibration:   o.Calibration,
 	}
 	if err := p.judge(s, o); err != nil {
 		return nil, fmt.Errorf("plan of %s: %w", s.Appliance.Name, err)
@@ -94,4 +98,17 @@ func factor(h float64) string {
 		return "0.99"
 	}
 	return fmt.Sprintf("%.2f", h)
+}
+
+// notBuilt is what the spec uses of the language that sbcd does not run yet.
+func notBuilt(s *spec.Spec) []Missing {
+	var out []Missing
+	for _, n := range s.NotBuilt {
+		out = append(out, Missing{
+			What:   n.What,
+			Detail: "Its run-time part is not built yet in this version: it is checked, sized and shown, and no image is built with it. Remove it to build.",
+			At:     sizing.Location(n.Range),
+		})
+	}
+	return out
 }

@@ -30,10 +30,30 @@ type Plan struct {
 	Files     []FileSum          `json:"files"`             // of the config layer, sorted by path
 	Waivers   []checks.Waiver    `json:"waivers,omitempty"` // of the spec, in its order: findings accepted for a while
 
+	// NotBuilt is what the spec asks for and this version validates, sizes and
+	// shows, but cannot run: build refuses it by name.
+	NotBuilt []Missing `json:"not_built,omitempty"`
+	// Calibration is the coefficients file the budget was made with; nil: those of
+	// this version.
+	Calibration *Calibration `json:"calibration,omitempty"`
+
 	// Diagnostics are the mistakes of a spec that is not valid: see Invalid.
 	Diagnostics []spec.Diagnostic `json:"diagnostics,omitempty"`
 	// Warnings are what the checks of a valid spec warned of: a saved plan keeps them.
 	Warnings []Warning `json:"warnings,omitempty"`
+}
+
+// Missing is a part of the spec that this version cannot run.
+type Missing struct {
+	What   string `json:"what"`         // `listener "carrier-a": transport "tls"`
+	Detail string `json:"detail"`       // ends with what to do
+	At     string `json:"at,omitempty"` // "file.hcl:12"
+}
+
+// Calibration names a coefficients file without its directory.
+type Calibration struct {
+	Name   string `json:"name"`   // "lab.hcl"
+	Digest string `json:"digest"` // "sha256:<hex>" of its bytes
 }
 
 // Warning is a warning about the spec.

@@ -53,13 +53,22 @@ type NIC struct {
 	Name      string         `json:"name"`
 	MAC       string         `json:"mac,omitempty"`
 	Addresses []netip.Prefix `json:"addresses"`
+	// Queues says which CPU serves each receive queue; empty: left to the kernel.
+	Queues []Queue `json:"queues,omitempty"`
+}
+
+// Queue is one receive queue of a NIC.
+type Queue struct {
+	Queue int   `json:"queue"`
+	CPU   int   `json:"cpu"`           // takes its interrupts
+	RPS   []int `json:"rps,omitempty"` // CPUs its packets are steered to; empty: they stay
 }
 
 // Listener is one SIP socket (a group of SO_REUSEPORT sockets, one per worker).
 type Listener struct {
 	Name      string         `json:"name"`
 	NIC       string         `json:"nic,omitempty"`
-	Transport string         `json:"transport"`           // "udp"
+	Transport string         `json:"transport"`           // "udp", "tcp", "tls", "ws", "wss"
 	Address   netip.AddrPort `json:"address"`             // what the socket binds
 	Advertise string         `json:"advertise,omitempty"` // host[:port] written into Via and Record-Route; empty: Address
 	// Sources may send requests to this listener. Peers are the addresses of the
@@ -216,6 +225,20 @@ type FirewallInput struct {
 	MaxSources  int `json:"max_sources"`  // size of the meter's dynamic set
 	// ICMPRate bounds answered echo requests, per second in all.
 	ICMPRate int `json:"icmp_rate"`
+	// Services are let in beside the listeners.
+	Services []Service `json:"services,omitempty"`
+}
+
+// Service is what the appliance answers to beside SIP: media ports, the control
+// address, metrics.
+type Service struct {
+	Name      string         `json:"name"`      // unique: "media-m1", "control"
+	Protocol  string         `json:"protocol"`  // "udp", "tcp"
+	Addresses []netip.Addr   `json:"addresses"` // ours
+	FirstPort uint16         `json:"first_port"`
+	LastPort  uint16         `json:"last_port"`
+	Sources   []netip.Prefix `json:"sources,omitempty"`   // who may reach it; empty: everybody (media comes from anywhere)
+	Untracked bool           `json:"untracked,omitempty"` // without connection tracking: media
 }
 
 // Duration is a time.Duration that reads and writes as "30s" in JSON.

@@ -76,6 +76,58 @@ type Finding struct {
 	Waiver string `json:"waiver,omitempty"` // until when, and why, it is waived
 }
 
+// CPU is what one hardware thread has to do. Workers and queues beyond the first
+// CPUs share them in turn. A machine of more threads than the map has room for
+// shows those that have something to do.
+type CPU struct {
+	CPU     int      `json:"cpu"`     // number as Linux counts: siblings of a core are cores apart
+	Workers []string `json:"workers"` // "carrier-a/0": listener and number of the worker
+	Queues  []string `json:"queues"`  // "wan/0": NIC and receive queue it takes interrupts of
+	Steers  []string `json:"steers"`  // NICs whose packets are steered here after the interrupt (RPS)
+}
+
+// NICBudget is what one interface must carry and which CPUs serve it.
+type NICBudget struct {
+	NIC       string       `json:"nic"`
+	Bandwidth Figure       `json:"bandwidth"` // bits/s in the busier direction, signalling and media
+	Packets   Figure       `json:"packets"`   // received per second
+	Queues    Figure       `json:"queues"`    // receive queues in use
+	Affinity  []QueueShare `json:"affinity"`  // one for each queue in use
+}
+
+// QueueShare says which CPU takes the interrupts of a receive queue, and to which
+// its packets are steered (RPS, kernel: Documentation/networking/scaling.rst).
+type QueueShare struct {
+	Queue int   `json:"queue"`
+	CPU   int   `json:"cpu"`
+	RPS   []int `json:"rps,omitempty"` // empty: the packets stay on CPU
+}
+
+// MediaBudget is what the media relays must carry.
+type MediaBudget struct {
+	Sessions  Figure          `json:"sessions"`  // held at once
+	Commands  Figure          `json:"commands"`  // offers, answers and deletes per second over all control sockets
+	Sockets   Figure          `json:"sockets"`   // control sockets the planned rate needs
+	Bandwidth Figure          `json:"bandwidth"` // bits/s received, all relays
+	Packets   Figure          `json:"packets"`   // received per second, all relays
+	Instances []MediaInstance `json:"instances"` // order of the spec
+}
+
+// MediaInstance is one relay's part with any one of the others down.
+type MediaInstance struct {
+	Name     string `json:"name"`
+	Sessions Figure `json:"sessions"` // it must hold
+	Rate     Figure `json:"rate"`     // commands per second it must take
+	Ports    Figure `json:"ports"`    // UDP ports it must have
+}
+
+// DatabaseBudget is the connections to one database server.
+type DatabaseBudget struct {
+	Database    string `json:"database"`
+	Connections Figure `json:"connections"` // of all appliances that use it
+	Limit       Figure `json:"limit"`       // max_connections; 0: not stated
+}
+
 // Budget is a sized appliance.
 type Budget struct {
 	OfferedCalls Figure           `json:"offered_calls"` // Little: cps x hold time
@@ -93,8 +145,12 @@ type Budget struct {
 	OpenFiles    Figure           `json:"open_files"`    // descriptor limit of sbcd
 	SourceRate   Figure           `json:"source_rate"`   // packets/s one source may send
 	Sysctls      []Sysctl         `json:"sysctls"`       // sorted by key
-	Ceilings     []Ceiling        `json:"ceilings"`      // lowest headroom first
-	Findings     []Finding        `json:"findings"`      // errors first, then by line
+	CPUs         []CPU            `json:"cpus"`          // hardware threads, in order: what runs on each
+	NICs         []NICBudget      `json:"nics"`          // Ethernet interfaces, order of the spec
+	Media        *MediaBudget     `json:"media,omitempty"`
+	Databases    []DatabaseBudget `json:"databases,omitempty"` // order of the spec
+	Ceilings     []Ceiling        `json:"ceilings"`            // lowest headroom first
+	Findings     []Finding        `json:"findings"`            // errors first, then by line
 }
 
 // Sysctl is one kernel setting the plan computed.

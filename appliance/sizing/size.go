@@ -29,7 +29,7 @@ func Size(s *spec.Spec, c *Coefficients) *Budget {
 	if c == nil {
 		c = DefaultCoefficients()
 	}
-	z := &sizer{s: s, c: c, b: &Budget{Listeners: []ListenerBudget{}, Ceilings: []Ceiling{}, Findings: []Finding{}}}
+	z := &sizer{s: s, c: c, b: &Budget{Listeners: []ListenerBudget{}, CPUs: []CPU{}, NICs: []NICBudget{}, Ceilings: []Ceiling{}, Findings: []Finding{}}}
 	z.traffic()
 	z.cpu()
 	z.workers()

@@ -1,7 +1,9 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -14,6 +16,8 @@ type decoder struct {
 	base  *hcl.EvalContext // functions alone
 	ctx   *hcl.EvalContext // with variables and locals
 	diags hcl.Diagnostics
+
+	unbuilt []NotBuilt
 
 	name  string // of the appliance; empty: not known yet
 	pick  *block // its block
@@ -64,6 +68,14 @@ func (d *decoder) decode(bodies []*hclsyntax.Body) *Spec {
 	d.transaction(root, s)
 	d.state(root, s)
 	d.firewall(root, s)
+	d.session(root, s)
+	d.messages(root, s)
+	d.secrets(root, s)
+	d.databases(root, s)
+	d.media(root, s)
+	d.sockets(root, s)
+	d.control(root, s)
+	d.update(root, s)
 	d.waivers(root, s)
 
 	d.checking = true
@@ -72,7 +84,11 @@ func (d *decoder) decode(bodies []*hclsyntax.Body) *Spec {
 	d.shareOut(s)
 	d.checkDispatchers(s)
 	d.checkRoutes(s)
+	d.checkMedia(s)
+	d.checkServices(s)
+	d.checkCalls(s)
 	d.checkBounds(s)
+	s.NotBuilt = inLineOrder(d.unbuilt)
 	return s
 }
 
@@ -100,9 +116,9 @@ func (d *decoder) report(sev hcl.DiagnosticSeverity, subject hcl.Range, summary,
 	d.diags = append(d.diags, diag)
 }
 
-// notBuilt reports a part of the language that a later version will build.
-func (d *decoder) notBuilt(subject hcl.Range, what string) {
-	d.errorf(subject, "Not built yet", "The %s belongs to the spec language but is not built yet in this version. Remove it.", what)
+// notBuilt records a part of the language that this version cannot run.
+func (d *decoder) notBuilt(what string, at hcl.Range) {
+	d.unbuilt = append(d.unbuilt, NotBuilt{What: what, Range: at})
 }
 
 // broken remembers a block that could not be read although it was written.
@@ -113,4 +129,12 @@ const anyName = "*"
 
 func (d *decoder) isBroken(typ, name string) bool {
 	return d.hurt[[2]string{typ, name}] || d.hurt[[2]string{typ, anyName}]
+}
+
+// inLineOrder sorts by file and position; equal ones stay as found.
+func inLineOrder(list []NotBuilt) []NotBuilt {
+	slices.SortStableFunc(list, func(a, b NotBuilt) int {
+		return cmp.Or(cmp.Compare(a.Range.Filename, b.Range.Filename), cmp.Compare(a.Range.Start.Byte, b.Range.Start.Byte))
+	})
+	return list
 }

@@ -1,8 +1,6 @@
 package spec
 
 import (
-	"fmt"
-
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
@@ -50,7 +48,7 @@ func (s *section) expand(b *hclsyntax.Block, ctx *hcl.EvalContext) (made []*bloc
 	if schema = s.schema.block(typ); schema == nil {
 		var names []string
 		for i := range s.schema.blocks {
-			if known := &s.schema.blocks[i]; !known.later && !fixed[known.typ] {
+			if known := &s.schema.blocks[i]; !fixed[known.typ] {
 				names = append(names, known.typ)
 			}
 		}
@@ -58,11 +56,7 @@ func (s *section) expand(b *hclsyntax.Block, ctx *hcl.EvalContext) (made []*bloc
 		s.typos[closest(typ, names)] = true
 		return nil, nil, false
 	}
-	switch {
-	case schema.later:
-		d.notBuilt(place, fmt.Sprintf("block %q", typ))
-		return nil, schema, false
-	case fixed[typ]:
+	if fixed[typ] {
 		d.errorf(place, "Not a dynamic block", "A %s block cannot be dynamic: it must stand in the spec for review. Write the blocks out.", typ)
 		return nil, schema, false
 	}

@@ -35,7 +35,7 @@ type Block struct {
 	Labelled bool   // has a name
 	Required bool   // at least one
 	Many     bool   // more than one
-	Later    bool   // part of the language, not built in this version
+	Later    bool   // checked, sized and shown, but not run by this version
 	Open     bool   // attributes of any name
 	Attrs    []Attr
 	Blocks   []Block
@@ -43,18 +43,19 @@ type Block struct {
 
 // Attr describes one attribute. Values are written as in a spec.
 type Attr struct {
-	Name     string
-	Text     string // what it is for
-	Kind     Kind
-	Required bool
-	Later    bool     // part of the language, not built in this version
-	Example  string   // a value
-	Default  string   // a value that means the same as leaving the attribute out; empty: see Without
-	Without  string   // what holds without the attribute, in words, where Default is empty
-	Low      string   // least value; empty: none
-	High     string   // greatest value; empty: none
-	Choices  []string // all values there are; empty: no such list
-	Rule     string   // a further constraint, in words
+	Name         string
+	Text         string // what it is for
+	Kind         Kind
+	Required     bool
+	Later        bool     // checked, sized and shown, but not run by this version
+	Example      string   // a value
+	Default      string   // a value that means the same as leaving the attribute out; empty: see Without
+	Without      string   // what holds without the attribute, in words, where Default is empty
+	Low          string   // least value; empty: none
+	High         string   // greatest value; empty: none
+	Choices      []string // all values there are; empty: no such list
+	LaterChoices []string // those of them that this version cannot run
+	Rule         string   // a further constraint, in words
 }
 
 // Language describes the spec language of this version. Blocks and attributes
@@ -74,7 +75,7 @@ func describeBlock(b *blockSchema, path string) Block {
 		out.Attrs = append(out.Attrs, Attr{
 			Name: a.name, Required: a.required, Later: a.later, Example: a.example,
 			Text: d.text, Kind: d.kind, Default: d.def, Without: d.without,
-			Low: d.low, High: d.high, Choices: d.choices, Rule: d.rule,
+			Low: d.low, High: d.high, Choices: d.choices, LaterChoices: d.later, Rule: d.rule,
 		})
 	}
 	for i := range b.blocks {

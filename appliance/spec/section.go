@@ -20,12 +20,19 @@ type section struct {
 	blocks map[string][]*block
 	ctx    *hcl.EvalContext // its expressions are evaluated in
 	typos  map[string]bool  // what unknown attributes and blocks were meant to be
+
+	unbuilt bool // this block, or one around it, is not built yet: nothing in it need be told again
 }
 
 // section checks the shape of a block: labels, attributes and blocks known,
 // the required ones there, the single ones single.
 func (d *decoder) section(b *block, schema *blockSchema) *section {
-	s := &section{d: d, schema: schema, what: b.Type, def: b.DefRange()}
+	return d.within(nil, b, schema)
+}
+
+// within is section for a block that stands in another.
+func (d *decoder) within(outer *section, b *block, schema *blockSchema) *section {
+	s := &section{d: d, schema: schema, what: b.Type, def: b.DefRange(), unbuilt: outer != nil && outer.unbuilt}
 	switch {
 	case schema.labelled && len(b.Labels) == 0:
 		d.errorf(s.def, "Missing name", "A %s block has a name: write %s \"NAME\" { ... }.", b.Type, b.Type)
@@ -40,6 +47,14 @@ func (d *decoder) section(b *block, schema *blockSchema) *section {
 		if schema.typ != "appliance" && schema.typ != "nic" { // these two have rules of their own
 			d.checkName(s.name, b.LabelRanges[0])
 		}
+	}
+	if schema.later && !s.unbuilt {
+		what := s.what
+		if outer != nil && outer.schema != &rootSchema {
+			what = outer.what + ": " + what
+		}
+		d.notBuilt(what, s.def)
+		s.unbuilt = true
 	}
 	ctx := b.ctx
 	if ctx == nil {
@@ -73,11 +88,12 @@ func (s *section) fill(bodies []*hclsyntax.Body, ctx *hcl.EvalContext) {
 			switch known := s.schema.attr(name); {
 			case known == nil:
 				s.typos[s.unknownAttr(name, a.NameRange)] = true
-			case known.later:
-				s.d.notBuilt(a.NameRange, fmt.Sprintf("attribute %q", name))
 			case s.attrs[name] != nil:
 				s.duplicateAttr(name, a)
 			default:
+				if known.later && !s.unbuilt {
+					s.d.notBuilt(s.of(name), a.NameRange)
+				}
 				s.attrs[name] = a
 			}
 		}
@@ -125,8 +141,6 @@ func (s *section) take(b *hclsyntax.Block) {
 		if len(b.Labels) > 0 {
 			s.d.broken(meant, b.Labels[0])
 		}
-	case known.later:
-		s.d.notBuilt(b.DefRange(), fmt.Sprintf("block %q", b.Type))
 	case root && b.Type == "appliance":
 		// One of them was picked; see fill.
 	case root && (b.Type == "variable" || b.Type == "locals"):
@@ -149,9 +163,7 @@ func (s *section) put(b *block, schema *blockSchema) {
 func (s *section) unknownAttr(name string, at hcl.Range) string {
 	var names []string
 	for _, a := range s.schema.attrs {
-		if !a.later {
-			names = append(names, a.name)
-		}
+		names = append(names, a.name)
 	}
 	meant := closest(name, names)
 	switch {
@@ -172,9 +184,7 @@ func (s *section) unknownAttr(name string, at hcl.Range) string {
 func (s *section) unknownBlock(b *hclsyntax.Block) string {
 	var names []string
 	for i := range s.schema.blocks {
-		if !s.schema.blocks[i].later {
-			names = append(names, s.schema.blocks[i].typ)
-		}
+		names = append(names, s.schema.blocks[i].typ)
 	}
 	meant := closest(b.Type, names)
 	switch {
@@ -212,7 +222,7 @@ func (s *section) one(typ string) *section {
 	if len(s.blocks[typ]) == 0 {
 		return nil
 	}
-	return s.d.section(s.blocks[typ][0], s.schema.block(typ))
+	return s.d.within(s, s.blocks[typ][0], s.schema.block(typ))
 }
 
 // all gives the sections of a block type in source order and reports names used
@@ -221,7 +231,7 @@ func (s *section) all(typ string) []*section {
 	var out []*section
 	first := map[string]hcl.Range{}
 	for _, b := range s.blocks[typ] {
-		sec := s.d.section(b, s.schema.block(typ))
+		sec := s.d.within(s, b, s.schema.block(typ))
 		if prev, dup := first[sec.name]; dup && sec.name != "" {
 			s.d.errorf(b.LabelRanges[0], "Name used twice", "A %s named %q stands at %s already. Give this one another name.", typ, sec.name, at(prev))
 		} else {
@@ -230,6 +240,14 @@ func (s *section) all(typ string) []*section {
 		out = append(out, sec)
 	}
 	return out
+}
+
+// of names an attribute as lists of what is not built do.
+func (s *section) of(attr string) string {
+	if s.schema == &rootSchema {
+		return attr
+	}
+	return s.what + ": " + attr
 }
 
 // has reports whether the attribute is written, whatever its value.

@@ -27,7 +27,17 @@ type Spec struct {
 	Transaction Transaction
 	State       State
 	Firewall    Firewall
+	Media       *Media // nil: signalling alone
+	Session     Session
+	Messages    Messages
+	Sockets     *Sockets // nil: none
+	Control     Control
+	Update      *Update // nil: none
+	Databases   []*Database
+	Secrets     []*Secret
 	Waivers     []*Waiver
+
+	NotBuilt []NotBuilt // in line order
 }
 
 // Appliance names the machine. Name is a DNS label: it becomes the host name and
@@ -50,19 +60,69 @@ type Hardware struct {
 	Memory         uint64 // bytes
 	Cores          int    // physical cores
 	ThreadsPerCore int
-	NICs           []*NIC
+	NICs           []*NIC // Ethernet cards, then bonds, then VLANs, each in source order
+	Disk           *Disk  // nil: the first that is there
+	Routes         []*StaticRoute
+	DNS            []netip.Addr // resolvers, tried in this order
+	NTP            []string     // time servers, addresses or names
 	Range          hcl.Range
 	MemoryRange    hcl.Range
 	CPURange       hcl.Range
+
+	DNSRanges, NTPRanges []hcl.Range // one per entry
+}
+
+// Disk is the one the appliance is installed on.
+type Disk struct {
+	Name  string
+	Path  string // of the device, "/dev/vda"
+	Size  uint64 // bytes; 0: not stated
+	Range hcl.Range
+
+	PathRange hcl.Range
+}
+
+// StaticRoute sends packets of a network to a neighbour of an interface.
+type StaticRoute struct {
+	Name        string
+	Destination netip.Prefix
+	Via         netip.Addr
+	NIC         string // filled by the checks: the interface Via is a neighbour of
+	Range       hcl.Range
+
+	DestinationRange, ViaRange, NICRange hcl.Range
 }
 
 // Threads is the number of hardware threads.
 func (h Hardware) Threads() int { return h.Cores * h.ThreadsPerCore }
 
+// Kinds of interfaces.
+const (
+	KindEthernet = "ethernet" // a card
+	KindBond     = "bond"     // several cards as one
+	KindVLAN     = "vlan"     // one 802.1Q network of a card or bond
+)
+
+// Modes of a bond (kernel: Documentation/networking/bonding.rst).
+const (
+	BondLACP         = "802.3ad"       // the switch must agree; the default
+	BondActiveBackup = "active-backup" // one card at a time
+)
+
 // NIC is one interface. Name is what the interface is called inside the
 // appliance; MatchMAC picks the hardware (empty: the only NIC of the machine).
 type NIC struct {
-	Name      string
+	Name       string
+	Kind       string
+	Management bool     // for operating the appliance: no SIP
+	Members    []string // of a bond: names of cards
+	Mode       string   // of a bond
+	Parent     string   // of a VLAN: a card or bond
+	VLAN       int      // of a VLAN: its id, 1 to 4094
+
+	MemberRanges                      []hcl.Range // one per entry
+	ParentRange, VLANRange, ModeRange hcl.Range
+
 	MatchMAC  string         // lower case, colon separated
 	SpeedBits uint64         // bits per second; 0: not stated
 	Queues    int            // default 1
@@ -78,42 +138,63 @@ type NIC struct {
 
 // Workload is what the appliance must carry, on two axes.
 type Workload struct {
+	WorkerWait time.Duration // what one call makes a worker wait for others; 0 unless a spec plans for code of its own
+
 	CPS             int           // new calls per second
 	ConcurrentCalls int           // calls in progress at the peak
 	CallDuration    time.Duration // mean, answered to BYE
 	RingTime        time.Duration // mean, INVITE to final reply; default 8s
 	Range           hcl.Range
 
-	CPSRange, ConcurrentRange, DurationRange, RingRange hcl.Range
+	CPSRange, ConcurrentRange, DurationRange, RingRange, WorkerWaitRange hcl.Range
 }
+
+// Transports (RFC 3261 section 18, RFC 7118).
+const (
+	TransportUDP = "udp"
+	TransportTCP = "tcp"
+	TransportTLS = "tls"
+	TransportWS  = "ws"
+	TransportWSS = "wss"
+)
 
 // Listener is one SIP socket.
 type Listener struct {
 	Name      string
 	NIC       string // the NIC that has Address; empty: loopback
 	Address   netip.Addr
-	Port      int    // default 5060
-	Transport string // "udp"
+	Port      int    // default 5060; 5061 over TLS, 80 over WS, 443 over WSS
+	Transport string // "udp", "tcp", "tls", "ws", "wss"
+	TOS       int    // IP type of service of what is sent, 0 to 255; default 0
+	TLS       *TLS   // with transport "tls" and "wss"
+	Conns     *Connections
 	Advertise string // host[:port], empty: Address and Port
 	Sources   []netip.Prefix
 	Workers   int     // 0: auto
 	Share     float64 // of the offered CPS; shares of all listeners add up to 1
 	Range     hcl.Range
 
-	NICRange, AddressRange, PortRange, WorkersRange, SourcesRange, ShareRange hcl.Range
+	NICRange, AddressRange, PortRange, WorkersRange, SourcesRange, ShareRange, TransportRange, TOSRange hcl.Range
 }
+
+// Stream reports whether the listener takes connections.
+func (l *Listener) Stream() bool { return l.Transport != "" && l.Transport != TransportUDP }
+
+// Secure reports whether it speaks TLS.
+func (l *Listener) Secure() bool { return l.Transport == TransportTLS || l.Transport == TransportWSS }
 
 // Dispatcher is one dispatcher set.
 type Dispatcher struct {
 	Name         string
 	ID           int
-	Algorithm    string // "hash-callid" (default), "round-robin"
+	Algorithm    string // one of the Algorithm constants; default hash-callid
+	Next         string // set that takes the calls when this one is exhausted; empty: none
 	Probe        *Probe // nil: not probed
 	Failover     Failover
 	Destinations []*Destination
 	Range        hcl.Range
 
-	IDRange hcl.Range
+	IDRange, AlgorithmRange, NextRange hcl.Range
 }
 
 // Probe is OPTIONS probing. Defaults follow requirement B2: every 30 s, five
@@ -140,15 +221,22 @@ type Failover struct {
 
 // Destination is one member of a set.
 type Destination struct {
-	Name     string
-	URI      string
-	Address  netip.AddrPort // issue 2 takes literal addresses only
-	Listener string         // listener that reaches it; empty: chosen by subnet, else the first of its family
-	MaxCPS   int            // 0: not stated
-	MaxCalls int            // 0: not stated
-	Range    hcl.Range
+	Name      string
+	URI       string
+	Address   netip.AddrPort    // invalid: Host is a name
+	Host      string            // a name to resolve (RFC 3263); empty: Address
+	Port      int               // of a name; 0: from the records
+	Transport string            // "udp" (default), "tcp", "tls"
+	Weight    int               // part of the calls for the algorithms that weigh, default 1
+	Priority  int               // lower is tried first for "priority", default 0
+	State     string            // at the start: "active" (default), "inactive", "disabled", "probing"
+	Attrs     map[string]string // for people and metrics
+	Listener  string            // listener that reaches it; empty: chosen by subnet, else the first of its family
+	MaxCPS    int               // 0: not stated
+	MaxCalls  int               // 0: not stated
+	Range     hcl.Range
 
-	URIRange, ListenerRange, MaxCPSRange, MaxCallsRange hcl.Range
+	URIRange, ListenerRange, MaxCPSRange, MaxCallsRange, WeightRange, PriorityRange, StateRange hcl.Range
 }
 
 // Route sends new calls to dispatcher sets.
@@ -166,18 +254,21 @@ type Route struct {
 
 // Cache is a table loaded before (sync) or after (background) the listeners open.
 type Cache struct {
-	Name   string
-	Source string        // "file"
-	File   string        // as written: relative to the spec directory when Baked, absolute inside the appliance otherwise
-	Baked  bool          // Data is baked into the config layer
-	Data   []byte        // the file's bytes when Baked
-	Rows   int           // counted when Baked, else the spec's `rows`
-	Warmup string        // "sync", "background"
-	OnFail string        // "refuse"
-	Within time.Duration // bound on a load; default 60s
-	Range  hcl.Range
+	Name     string
+	Source   string        // "file", "sqlite", "postgres"
+	Database string        // name of a Database, with "sqlite" and "postgres"
+	Query    string        // with those: gives prefix and dispatcher set
+	Refresh  time.Duration // between two loads while running; 0: at the start and on request
+	File     string        // as written: relative to the spec directory when Baked, absolute inside the appliance otherwise
+	Baked    bool          // Data is baked into the config layer
+	Data     []byte        // the file's bytes when Baked
+	Rows     int           // counted when Baked, else the spec's `rows`
+	Warmup   string        // "sync", "background"
+	OnFail   string        // "refuse" (default), "last-good", "baked"
+	Within   time.Duration // bound on a load; default 60s
+	Range    hcl.Range
 
-	FileRange, WarmupRange hcl.Range
+	FileRange, WarmupRange, DatabaseRange, QueryRange, OnFailRange, RefreshRange hcl.Range
 }
 
 // Limits are global admission limits. Zero: none.
@@ -186,6 +277,10 @@ type Limits struct {
 	RetryAfter                  time.Duration // whole seconds; default 5s
 	MessageSize                 int           // bytes; default 65535, the most UDP carries
 	Range                       hcl.Range
+
+	Listeners []*ScopedLimits // by the listener's name
+	Sources   []*ScopedLimits
+	Carriers  []*ScopedLimits // groups of sources
 
 	CPSRange, ConcurrentRange hcl.Range
 }
@@ -206,10 +301,12 @@ type Transaction struct {
 type State struct {
 	Memory      uint64 // bytes; 0: auto
 	HighWater   float64
+	HugePages   uint64       // size of the pages the state lies in, bytes; 0: ordinary ones
+	Persistence *Persistence // nil: calls in progress end with the machine
 	Range       hcl.Range
 	MemoryRange hcl.Range
 
-	HighWaterRange hcl.Range
+	HighWaterRange, HugePagesRange hcl.Range
 }
 
 // Firewall tunes the computed ruleset.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,8 +56,8 @@ func (s *section) str(name, def string) string {
 	return v.AsString()
 }
 
-// oneOf gives a text attribute limited to choices; those in later are known but
-// not built.
+// oneOf gives a text attribute limited to choices; those in later are taken too,
+// but not built.
 func (s *section) oneOf(name, def string, choices, later []string) string {
 	v := s.str(name, "")
 	if v == "" { // absent, or reported
@@ -69,16 +70,17 @@ func (s *section) oneOf(name, def string, choices, later []string) string {
 	}
 	for _, c := range later {
 		if v == c {
-			s.d.errorf(s.rng(name), "Not built yet", "The %s %q belongs to the spec language but is not built yet in this version. Write %s.", name, v, quoteList(choices, "or"))
-			return def
+			if !s.unbuilt {
+				s.d.notBuilt(fmt.Sprintf("%s %q", s.of(name), v), s.rng(name))
+			}
+			return v
 		}
 	}
-	if c := closest(v, choices); c != "" {
+	all := slices.Concat(choices, later)
+	if c := closest(v, all); c != "" {
 		s.d.errorf(s.rng(name), fmt.Sprintf("Invalid %s", name), "There is no %s %q. Did you mean %q?", name, v, c)
-	} else if c := closest(v, later); c != "" {
-		s.d.errorf(s.rng(name), fmt.Sprintf("Invalid %s", name), "There is no %s %q; %q is known but not built yet in this version. Write %s.", name, v, c, quoteList(choices, "or"))
 	} else {
-		s.d.errorf(s.rng(name), fmt.Sprintf("Invalid %s", name), "There is no %s %q. Write %s.", name, v, quoteList(choices, "or"))
+		s.d.errorf(s.rng(name), fmt.Sprintf("Invalid %s", name), "There is no %s %q. Write %s.", name, v, quoteList(all, "or"))
 	}
 	return def
 }

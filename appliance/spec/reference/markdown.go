@@ -53,9 +53,7 @@ func Markdown() []byte {
 	fmt.Fprintf(&b, "\n## Outside any block\n\n")
 	table(&b, root)
 	for _, block := range root.Blocks {
-		if !block.Later {
-			section(&b, block, nil)
-		}
+		section(&b, block, nil)
 	}
 	dynamic := spec.Dynamic()
 	dynamic.Many, dynamic.Blocks = true, nil // content: as the example has it
@@ -68,9 +66,7 @@ func Markdown() []byte {
 func contents(b *bytes.Buffer, root spec.Block) {
 	var links []string
 	for _, block := range root.Blocks {
-		if !block.Later {
-			links = append(links, fmt.Sprintf("[%s](#%s)", block.Type, block.Type))
-		}
+		links = append(links, fmt.Sprintf("[%s](#%s)", block.Type, block.Type))
 	}
 	links = append(links, "[dynamic](#dynamic)")
 	fmt.Fprintf(b, "Blocks: %s. [Functions](#functions). [Not built yet](#not-built-yet).\n", strings.Join(links, ", "))
@@ -80,16 +76,14 @@ func contents(b *bytes.Buffer, root spec.Block) {
 func section(b *bytes.Buffer, block spec.Block, in []string) {
 	level := strings.Repeat("#", len(in)+2)
 	title := strings.Join(append(in[:len(in):len(in)], block.Type), " / ")
-	fmt.Fprintf(b, "\n%s %s\n\n%s\n\n%s\n\n", level, title, block.Text, often(block, in))
+	fmt.Fprintf(b, "\n%s %s\n\n%s\n\n%s%s\n\n", level, title, block.Text, often(block, in), mark(block.Later))
 	fmt.Fprintf(b, "```hcl\n%s```\n", example(block))
 	if hasAttrs(block) {
 		b.WriteByte('\n')
 		table(b, block)
 	}
 	for _, inner := range block.Blocks {
-		if !inner.Later {
-			section(b, inner, append(in[:len(in):len(in)], block.Type))
-		}
+		section(b, inner, append(in[:len(in):len(in)], block.Type))
 	}
 }
 
@@ -126,15 +120,13 @@ func example(block spec.Block) string {
 	}
 	b.WriteString(" {\n")
 	for _, a := range block.Attrs {
-		if !a.Later {
-			fmt.Fprintf(&b, "%s = %s\n", a.Name, a.Example)
-		}
+		fmt.Fprintf(&b, "%s = %s\n", a.Name, a.Example)
 	}
 	if block.Open {
 		b.WriteString("NAME = \"value\"\n")
 	}
 	for _, inner := range block.Blocks {
-		if !inner.Later && attr(block, inner.Type) == nil {
+		if attr(block, inner.Type) == nil {
 			label := ""
 			if inner.Labelled {
 				label = ` "NAME"`
@@ -156,21 +148,22 @@ func attr(b spec.Block, name string) *spec.Attr {
 }
 
 func hasAttrs(b spec.Block) bool {
-	for _, a := range b.Attrs {
-		if !a.Later {
-			return true
-		}
-	}
-	return false
+	return len(b.Attrs) > 0
 }
 
 func table(b *bytes.Buffer, block spec.Block) {
 	b.WriteString("| attribute | value | default | bounds | meaning |\n|---|---|---|---|---|\n")
 	for _, a := range block.Attrs {
-		if !a.Later {
-			fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", a.Name, a.Kind, byDefault(a), bounds(a), cell(a.Text))
-		}
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s%s |\n", a.Name, a.Kind, byDefault(a), bounds(a), cell(a.Text), mark(a.Later))
 	}
+}
+
+// mark says of a part that this version cannot run it.
+func mark(later bool) string {
+	if !later {
+		return ""
+	}
+	return " *[Not built yet](#not-built-yet).*"
 }
 
 func byDefault(a spec.Attr) string {
@@ -219,7 +212,7 @@ func functions(b *bytes.Buffer) {
 	}
 }
 
-// notBuilt lists what the language has and this version has not.
+// notBuilt lists what this version checks and cannot run.
 func notBuilt(b *bytes.Buffer, root spec.Block) {
 	var out []string
 	var walk func(block spec.Block, in string)
@@ -227,6 +220,9 @@ func notBuilt(b *bytes.Buffer, root spec.Block) {
 		for _, a := range block.Attrs {
 			if a.Later {
 				out = append(out, fmt.Sprintf("`%s%s`", in, a.Name))
+			}
+			for _, c := range a.LaterChoices {
+				out = append(out, fmt.Sprintf("`%s%s = %q`", in, a.Name, c))
 			}
 		}
 		for _, inner := range block.Blocks {
@@ -239,6 +235,6 @@ func notBuilt(b *bytes.Buffer, root spec.Block) {
 	}
 	walk(root, "")
 	if len(out) > 0 {
-		fmt.Fprintf(b, "\n## Not built yet\n\nPart of the language; this version refuses them by name:\n%s.\n", strings.Join(out, ", "))
+		fmt.Fprintf(b, "\n## Not built yet\n\nThe run-time part of these is not built in this version. A spec that uses them is checked, sized, planned and\ncompared like any other; `trunkline build` and `trunkline bake` refuse it and name each:\n%s.\n", strings.Join(out, ", "))
 	}
 }

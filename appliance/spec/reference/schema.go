@@ -48,9 +48,6 @@ func blockSchema(b spec.Block) (node, error) {
 	properties := node{"//": node{"description": "A comment."}}
 	required := []string{}
 	for _, a := range b.Attrs {
-		if a.Later {
-			continue
-		}
 		n, err := attrSchema(a)
 		if err != nil {
 			return nil, fmt.Errorf("attribute %s of %s: %w", a.Name, b.Type, err)
@@ -61,9 +58,6 @@ func blockSchema(b spec.Block) (node, error) {
 		}
 	}
 	for _, inner := range b.Blocks {
-		if inner.Later {
-			continue
-		}
 		content, err := blockSchema(inner)
 		if err != nil {
 			return nil, err
