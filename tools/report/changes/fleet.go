@@ -35,10 +35,7 @@ func Fleet(w io.Writer, f *diff.Fleet, o Options) error {
 	if !o.Full {
 		rows := [][]string{}
 		for _, d := range changed {
-			what := canvas.Plural(len(d.Changes), "change")
-			if n := Removals(d); n > 0 {
-				what += ", " + canvas.Plural(n, "removal")
-			}
+			what := Tally(d)
 			if d.After.Errored {
 				what += ", cannot be built"
 			}

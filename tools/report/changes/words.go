@@ -70,7 +70,7 @@ func Tally(d *diff.Diff) string {
 	case r == 1:
 		line += ", 1 of them a removal"
 	case r > 1:
-		line += fmt.Sprintf(", %d of them removals", r)
+		line += ", " + sizing.Count(float64(r)) + " of them removals"
 	}
 	return line
 }

@@ -20,7 +20,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-func saved(t *testing.T, name string) *plan.Plan {
+func saved(t testing.TB, name string) *plan.Plan {
 	t.Helper()
 	b, err := os.ReadFile("../testdata/" + name + ".plan.json")
 	if err != nil {
@@ -135,11 +135,12 @@ func TestLimit(t *testing.T) {
 func TestTextStaysText(t *testing.T) {
 	for in, want := range map[string]string{
 		"a | b":                    `a \| b`,
-		"@voice-team look":         "&#64;voice-team look",
-		"fixes #12":                "fixes &#35;12",
+		"@voice-team look":         "@&#8203;voice-team look",
+		"fixes #12":                "fixes #&#8203;12",
 		"<img src=x>":              "&lt;img src=x&gt;",
 		"[x](https://example.net)": `\[x\](https&#58;//example.net)`,
-		"two\n\n# lines":           "two &#35; lines",
+		"two\n\n# lines":           "two #&#8203; lines",
+		"see www.example.net":      "see www&#46;example.net",
 		"`a` *b* _c_ ~d~":          "\\`a\\` \\*b\\* \\_c\\_ \\~d\\~",
 	} {
 		if got := escape(in); got != want {
@@ -150,6 +151,9 @@ func TestTextStaysText(t *testing.T) {
 		if got := code(in); got != want {
 			t.Errorf("%q becomes %q, want %q", in, got, want)
 		}
+	}
+	if got := cell("a|b"); got != "`a\\|b`" {
+		t.Errorf("cell: %q", got)
 	}
 	if got := block("text", "x\n````\n"); got != "`````text\nx\n````\n`````\n" {
 		t.Errorf("block: %q", got)

@@ -62,7 +62,7 @@ func reach(p *plan.Plan) string {
 	}
 	var rows [][]string
 	for _, l := range p.Appliance.Listeners {
-		rows = append(rows, []string{escape(l.Name), code(l.Transport + " " + l.Address.String()), prefixes(l.Sources), prefixes(l.Peers)})
+		rows = append(rows, []string{escape(l.Name), cell(l.Transport + " " + l.Address.String()), prefixes(l.Sources), prefixes(l.Peers)})
 	}
 	return table([]string{"listener", "address", "sources", "peers"}, rows) +
 		fmt.Sprintf("\nEverything else is dropped. One source may send %s packets/s (burst %s).\n",
@@ -123,7 +123,7 @@ func tables(b *sizing.Budget) string {
 func sysctls(b *sizing.Budget) string {
 	var rows [][]string
 	for _, s := range b.Sysctls {
-		rows = append(rows, []string{code(s.Key), code(s.Value), escape(s.Why)})
+		rows = append(rows, []string{cell(s.Key), cell(s.Value), escape(s.Why)})
 	}
 	return table([]string{"key", "value", "why"}, rows)
 }
@@ -131,7 +131,7 @@ func sysctls(b *sizing.Budget) string {
 func files(p *plan.Plan) string {
 	var rows [][]string
 	for _, f := range p.Files {
-		rows = append(rows, []string{code(f.Path), sizing.Bytes(float64(f.Size)), code(f.SHA256[:min(12, len(f.SHA256))])})
+		rows = append(rows, []string{cell(f.Path), sizing.Bytes(float64(f.Size)), cell(f.SHA256[:min(12, len(f.SHA256))])})
 	}
 	return table([]string{"file", ">size", "sha256"}, rows)
 }

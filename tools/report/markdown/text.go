@@ -1,6 +1,7 @@
 package markdown
 
 import (
+	"html"
 	"strings"
 	"unicode/utf8"
 
@@ -8,14 +9,24 @@ import (
 )
 
 // escaper keeps text from being markup. An at sign would notify a stranger, a
-// hash sign with digits link to an issue: as entities both are only characters.
+// hash sign with digits link to an issue; code hosts look for both in the rendered
+// page, where an entity is the character again (github/cmark-gfm issue 181): a
+// space of no width keeps them apart from what follows. The first character of
+// what would become a link goes as an entity: links are made of the source.
 var escaper = strings.NewReplacer(
-	"&", "&amp;", "<", "&lt;", ">", "&gt;", "@", "&#64;", "#", "&#35;",
-	`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "|", `\|`, "~", `\~`, "$", `\$`, "://", "&#58;//",
+	"&", "&amp;", "<", "&lt;", ">", "&gt;", "@", "@&#8203;", "#", "#&#8203;",
+	`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "|", `\|`, "~", `\~`, "$", `\$`,
+	"://", "&#58;//", "www.", "www&#46;",
 )
 
 // escape makes s one line of plain text.
 func escape(s string) string { return escaper.Replace(strings.Join(strings.Fields(s), " ")) }
+
+// escapeHTML does the same for text within an HTML element, where Markdown is not
+// read.
+func escapeHTML(s string) string {
+	return strings.NewReplacer("&#", "&#", "@", "@&#8203;", "#", "#&#8203;").Replace(html.EscapeString(strings.Join(strings.Fields(s), " ")))
+}
 
 // code makes s a code span, in a fence longer than any within.
 func code(s string) string {
@@ -26,6 +37,10 @@ func code(s string) string {
 	}
 	return fence + s + fence
 }
+
+// cell makes s a code span within a table, where a bar would end the cell: GFM
+// takes the backslash away even within code (GFM spec, tables).
+func cell(s string) string { return strings.ReplaceAll(code(s), "|", `\|`) }
 
 // block makes s a fenced block.
 func block(lang, s string) string {
