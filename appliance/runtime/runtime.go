@@ -81,6 +81,19 @@ type Listener struct {
 	SendBuffer  int `json:"send_buffer"`  // SO_SNDBUF asked for, bytes per socket
 	MaxMessage  int `json:"max_message"`  // largest SIP message taken, bytes
 	SocketCount int `json:"socket_count"` // sockets of the SO_REUSEPORT group (= Workers for UDP)
+
+	Connections *Connections `json:"connections,omitempty"` // of a transport other than UDP
+}
+
+// Datagram reports whether the listener takes datagrams, not connections.
+func (l Listener) Datagram() bool { return l.Transport == "" || l.Transport == "udp" }
+
+// Connections bounds a listener over TCP, TLS, WS or WSS.
+type Connections struct {
+	Max       int      `json:"max"`        // at once
+	PerSource int      `json:"per_source"` // at once, of one address; new ones per second, too
+	Idle      Duration `json:"idle"`       // without a message or keep-alive
+	Handshake Duration `json:"handshake"`  // TLS and WebSocket together
 }
 
 // Dispatcher algorithms.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"trunkline/appliance/runtime"
@@ -41,6 +43,9 @@ func Compile(a *runtime.Appliance) (*Ruleset, error) {
 	for _, l := range a.Listeners {
 		c.listener(l)
 	}
+	for _, s := range a.Firewall.Services {
+		c.service(s)
+	}
 	c.icmp()
 	c.chains()
 	return c.rs, nil
@@ -49,7 +54,11 @@ func Compile(a *runtime.Appliance) (*Ruleset, error) {
 // check refuses what cannot be filtered.
 func check(a *runtime.Appliance) error {
 	var errs []error
-	seen, named := map[netip.AddrPort]string{}, map[string]bool{}
+	type bound struct {
+		protocol Protocol
+		socket   netip.AddrPort
+	}
+	seen, named := map[bound]string{}, map[string]bool{}
 	for _, l := range a.Listeners {
 		addr := netip.AddrPortFrom(l.Address.Addr().Unmap(), l.Address.Port())
 		switch {
@@ -57,19 +66,22 @@ func check(a *runtime.Appliance) error {
 			errs = append(errs, fmt.Errorf("firewall: listener name %q: use letters, digits, '_', '.' and '-' only, at most 63", l.Name))
 		case named[l.Name]:
 			errs = append(errs, fmt.Errorf("firewall: two listeners are named %q: rename one", l.Name))
-		case l.Transport != "udp":
-			errs = append(errs, fmt.Errorf("firewall: listener %q has transport %q: only udp is filtered, use transport = \"udp\"", l.Name, l.Transport))
+		case !slices.Contains(transports, l.Transport):
+			errs = append(errs, fmt.Errorf("firewall: listener %q has transport %q: write one of %s", l.Name, l.Transport, strings.Join(transports, ", ")))
 		case !addr.IsValid() || addr.Addr().IsUnspecified() || addr.Port() == 0:
 			errs = append(errs, fmt.Errorf("firewall: listener %q has the address %s: give it one address and port, rules for \"any\" would open more than it", l.Name, l.Address))
-		case seen[addr] != "":
-			errs = append(errs, fmt.Errorf("firewall: listeners %q and %q share %s: give one another address or port", seen[addr], l.Name, addr))
+		case seen[bound{protocol(l), addr}] != "":
+			errs = append(errs, fmt.Errorf("firewall: listeners %q and %q share %s: give one another address or port", seen[bound{protocol(l), addr}], l.Name, addr))
 		}
-		seen[addr], named[l.Name] = l.Name, true
+		seen[bound{protocol(l), addr}], named[l.Name] = l.Name, true
 		for _, p := range append(append([]netip.Prefix{}, l.Sources...), l.Peers...) {
 			if !p.IsValid() {
 				errs = append(errs, fmt.Errorf("firewall: listener %q has an invalid source or peer prefix: write prefixes as 192.0.2.0/24", l.Name))
 			}
 		}
+	}
+	for _, s := range a.Firewall.Services {
+		errs = append(errs, checkService(s))
 	}
 	f := a.Firewall
 	if f.SourceRate < 0 || f.SourceBurst < 0 || f.ICMPRate < 0 {
@@ -81,11 +93,50 @@ func check(a *runtime.Appliance) error {
 	return errors.Join(errs...)
 }
 
+// transports are what a listener may speak; all but the first are TCP to a filter.
+var transports = []string{"udp", "tcp", "tls", "ws", "wss"}
+
+// protocol is what a listener's packets are.
+func protocol(l runtime.Listener) Protocol {
+	if l.Datagram() {
+		return UDP
+	}
+	return TCP
+}
+
+func checkService(s runtime.Service) error {
+	switch {
+	case !names.MatchString(s.Name):
+		return fmt.Errorf("firewall: service name %q: use letters, digits, '_', '.' and '-' only, at most 63", s.Name)
+	case s.Protocol != "udp" && s.Protocol != "tcp":
+		return fmt.Errorf("firewall: service %q has protocol %q: write udp or tcp", s.Name, s.Protocol)
+	case s.FirstPort == 0 || s.LastPort < s.FirstPort:
+		return fmt.Errorf("firewall: service %q has the ports %d to %d: write the lower one first, from 1 on", s.Name, s.FirstPort, s.LastPort)
+	case len(s.Addresses) == 0:
+		return fmt.Errorf("firewall: service %q has no address: name one of the appliance's", s.Name)
+	case s.Untracked && s.Protocol != "udp":
+		return fmt.Errorf("firewall: service %q is untracked %s: connections are tracked, or their replies are lost", s.Name, s.Protocol)
+	}
+	for _, a := range s.Addresses {
+		if !a.IsValid() || a.IsUnspecified() {
+			return fmt.Errorf("firewall: service %q has the address %s: give it addresses of the appliance, rules for \"any\" would open more than it", s.Name, a)
+		}
+	}
+	for _, p := range s.Sources {
+		if !p.IsValid() {
+			return fmt.Errorf("firewall: service %q has an invalid source prefix: write prefixes as 192.0.2.0/24", s.Name)
+		}
+	}
+	return nil
+}
+
 type compiler struct {
 	a     *runtime.Appliance
 	rs    *Ruleset
 	jumps []Rule
 	echo  []Rule
+
+	untracked []Socket // of services
 }
 
 var families = []Family{IPv4, IPv6}
@@ -136,7 +187,7 @@ func (c *compiler) listenerSockets() {
 	for _, f := range families {
 		var s []netip.AddrPort
 		for _, l := range c.a.Listeners {
-			if familyOf(l.Address.Addr()) == f {
+			if l.Datagram() && familyOf(l.Address.Addr()) == f {
 				s = append(s, socket(l))
 			}
 		}
@@ -151,7 +202,8 @@ func socket(l runtime.Listener) netip.AddrPort {
 }
 
 // listener adds a listener's chain. Peers come first, so they are not metered.
-// Strangers go before the meter: forged sources must not fill it.
+// Strangers go before the meter: forged sources must not fill it. Datagrams are
+// metered one by one, of connections the opening ones.
 func (c *compiler) listener(l runtime.Listener) {
 	f, base, fw := familyOf(l.Address.Addr()), "sip_"+l.Name, c.a.Firewall
 	ch := Chain{Name: base, Why: fmt.Sprintf("listener %s: peers, then sources within their rate, nobody else", l.Name)}
@@ -170,11 +222,15 @@ func (c *compiler) listener(l runtime.Listener) {
 			Matches: []Match{InSet{End: Source, Family: f, Set: set, Not: true}},
 			Counter: outside, Verdict: Verdict{Kind: Drop},
 		})
-		if fw.SourceRate > 0 {
+		if rate, burst := rates(l, fw); rate > 0 {
 			m := MeterSet{Name: fmt.Sprintf("%s_rate%d", base, f), Family: f, Size: fw.MaxSources, Timeout: meterTimeout}
 			c.rs.Meters = append(c.rs.Meters, m)
+			var over []Match
+			if !l.Datagram() {
+				over = append(over, New{})
+			}
 			ch.Rules = append(ch.Rules, Rule{
-				Matches: []Match{OverRate{Family: f, Set: m.Name, Rate: fw.SourceRate, Burst: burst(fw)}},
+				Matches: append(over, OverRate{Family: f, Set: m.Name, Rate: rate, Burst: burst}),
 				Counter: c.counter(base + "_over_rate"), Verdict: Verdict{Kind: Drop},
 			})
 		}
@@ -182,17 +238,68 @@ func (c *compiler) listener(l runtime.Listener) {
 	}
 	c.rs.Chains = append(c.rs.Chains, ch)
 	c.jumps = append(c.jumps, Rule{
-		Matches: []Match{UDPSocket{End: Destination, Socket: socket(l)}},
+		Matches: []Match{Socket{Protocol: protocol(l), End: Destination, Address: socket(l).Addr(), First: l.Address.Port(), Last: l.Address.Port()}},
 		Verdict: Verdict{Kind: Jump, Chain: base},
 	})
 }
 
-// burst is a second's worth when none is given.
-func burst(fw runtime.FirewallInput) int {
-	if fw.SourceBurst > 0 {
-		return fw.SourceBurst
+// service adds the chain of something beside the listeners: its sources, or
+// everybody where it has none.
+func (c *compiler) service(s runtime.Service) {
+	proto := UDP
+	if s.Protocol == "tcp" {
+		proto = TCP
 	}
-	return fw.SourceRate
+	base := "svc_" + s.Name
+	why := fmt.Sprintf("%s: its sources, nobody else", s.Name)
+	if len(s.Sources) == 0 {
+		why = fmt.Sprintf("%s: from anywhere", s.Name)
+	}
+	taken := c.counter(base)
+	for _, f := range families {
+		var here []netip.Addr
+		for _, a := range s.Addresses {
+			if familyOf(a) == f {
+				here = append(here, a.Unmap().WithZone(""))
+			}
+		}
+		if len(here) == 0 {
+			continue
+		}
+		ch := Chain{Name: fmt.Sprintf("%s_v%d", base, f), Why: why}
+		if len(s.Sources) > 0 {
+			outside := fmt.Sprintf("%s_outside_v%d", base, f)
+			set, ok := c.addrs(base+"_sources", f, s.Sources)
+			r := Rule{Counter: c.counter(outside), Verdict: Verdict{Kind: Drop}}
+			if ok {
+				r.Matches = []Match{InSet{End: Source, Family: f, Set: set, Not: true}}
+			}
+			ch.Rules = append(ch.Rules, r)
+		}
+		ch.Rules = append(ch.Rules, Rule{Counter: taken, Verdict: Verdict{Kind: Accept}})
+		c.rs.Chains = append(c.rs.Chains, ch)
+		for _, a := range here {
+			m := Socket{Protocol: proto, End: Destination, Address: a, First: s.FirstPort, Last: s.LastPort}
+			c.jumps = append(c.jumps, Rule{Matches: []Match{m}, Verdict: Verdict{Kind: Jump, Chain: ch.Name}})
+			if s.Untracked {
+				c.untracked = append(c.untracked, m)
+			}
+		}
+	}
+}
+
+// rates are what one source may send to a listener: packets per second, or new
+// connections. The burst is a second's worth when none is given.
+func rates(l runtime.Listener, fw runtime.FirewallInput) (rate, burst int) {
+	switch {
+	case fw.SourceRate == 0:
+		return 0, 0
+	case !l.Datagram() && l.Connections != nil && l.Connections.PerSource > 0:
+		return l.Connections.PerSource, l.Connections.PerSource
+	case fw.SourceBurst > 0:
+		return fw.SourceRate, fw.SourceBurst
+	}
+	return fw.SourceRate, fw.SourceRate
 }
 
 // icmp adds the chain all answered pings share, so the rate holds for both
@@ -205,6 +312,9 @@ func (c *compiler) icmp() {
 	var known []netip.Prefix
 	for _, l := range c.a.Listeners {
 		known = append(append(known, l.Sources...), l.Peers...)
+	}
+	for _, s := range c.a.Firewall.Services {
+		known = append(known, s.Sources...)
 	}
 	for _, f := range families {
 		set, ok := c.addrs("known", f, known)
@@ -224,7 +334,7 @@ func (c *compiler) icmp() {
 		return
 	}
 	c.rs.Chains = append(c.rs.Chains, Chain{
-		Name: "echo", Why: "pings of sources and peers, so many a second in all",
+		Name: "echo", Why: "pings of those who may come, so many a second in all",
 		Rules: []Rule{
 			{Matches: []Match{Limit{Rate: rate, Burst: rate}}, Counter: c.counter("icmp_echo"), Verdict: Verdict{Kind: Accept}},
 			{Counter: c.counter("icmp_echo_over_rate"), Verdict: Verdict{Kind: Drop}},
@@ -265,6 +375,12 @@ func (c *compiler) chains() {
 		notrack := Verdict{Kind: Notrack}
 		rawIn.Rules = append(rawIn.Rules, Rule{Matches: []Match{UDPSocketInSet{End: Destination, Family: s.Family, Set: s.Name}}, Verdict: notrack})
 		rawOut.Rules = append(rawOut.Rules, Rule{Matches: []Match{UDPSocketInSet{End: Source, Family: s.Family, Set: s.Name}}, Verdict: notrack})
+	}
+	for _, m := range c.untracked {
+		notrack := Verdict{Kind: Notrack}
+		rawIn.Rules = append(rawIn.Rules, Rule{Matches: []Match{m}, Verdict: notrack})
+		m.End = Source
+		rawOut.Rules = append(rawOut.Rules, Rule{Matches: []Match{m}, Verdict: notrack})
 	}
 	c.rs.Chains = append(c.rs.Chains, rawIn, rawOut, in,
 		Chain{Name: "forward", Why: "the appliance is no router", Hook: Forward, Priority: PriorityFilter,

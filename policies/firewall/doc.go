@@ -10,7 +10,12 @@
 //     destinations behind it. A source above its packet rate loses packets, peers
 //     are never metered. A meter that is full stops counting new sources; those are
 //     allowed ones, and they stay allowed.
-//   - SIP is not tracked (priority raw lies before conntrack, which is at -200). A
+//   - A listener over TCP, TLS or WebSocket has the same sources and peers; of its
+//     packets only those that open a connection are metered.
+//   - Services beside SIP (control, metrics) are reached by their sources. Media ports
+//     are open to everybody, as media comes from wherever the call leads, and are not
+//     tracked either.
+//   - SIP over UDP is not tracked (priority raw lies before conntrack, which is at -200). A
 //     flood cannot fill the conntrack table, and replies need no entry in it.
 //   - ICMP errors come in from anywhere: path MTU discovery needs them, and conntrack
 //     cannot relate them to untracked packets. Echo is answered to sources and

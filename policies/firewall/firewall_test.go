@@ -28,7 +28,7 @@ func load(t *testing.T, name string) *runtime.Appliance {
 }
 
 func TestText(t *testing.T) {
-	for _, name := range []string{"edge", "bare"} {
+	for _, name := range []string{"edge", "bare", "services"} {
 		t.Run(name, func(t *testing.T) {
 			rs, err := Compile(load(t, name))
 			if err != nil {
@@ -86,9 +86,16 @@ func TestCompileRefuses(t *testing.T) {
 		}, "share 203.0.113.10:5060"},
 		{"same name", func(a *runtime.Appliance) { a.Listeners[1].Name = "carrier-a" }, "rename one"},
 		{"name that ends the rule", func(a *runtime.Appliance) { a.Listeners[0].Name = "x { }; flush ruleset" }, "use letters, digits"},
-		{"transport", func(a *runtime.Appliance) { a.Listeners[0].Transport = "sctp" }, "only udp"},
+		{"transport", func(a *runtime.Appliance) { a.Listeners[0].Transport = "sctp" }, "write one of udp, tcp, tls, ws, wss"},
 		{"no meter size", func(a *runtime.Appliance) { a.Firewall.MaxSources = 0 }, "a meter needs a size"},
 		{"negative", func(a *runtime.Appliance) { a.Firewall.ICMPRate = -1 }, "cannot be negative"},
+		{"service without address", func(a *runtime.Appliance) { service(a).Addresses = nil }, "name one of the appliance's"},
+		{"service on any address", func(a *runtime.Appliance) { service(a).Addresses = []netip.Addr{netip.IPv4Unspecified()} }, "would open more than it"},
+		{"service ports", func(a *runtime.Appliance) { service(a).LastPort = 1 }, "the lower one first"},
+		{"service protocol", func(a *runtime.Appliance) { service(a).Protocol = "sctp" }, "write udp or tcp"},
+		{"untracked connections", func(a *runtime.Appliance) { service(a).Untracked = true }, "connections are tracked"},
+		{"service name", func(a *runtime.Appliance) { service(a).Name = "a b" }, "use letters"},
+		{"service source", func(a *runtime.Appliance) { service(a).Sources = []netip.Prefix{{}} }, "invalid source"},
 		{"prefix", func(a *runtime.Appliance) { a.Listeners[0].Sources[0] = netip.Prefix{} }, "invalid source"},
 	}
 	for _, tt := range tests {
@@ -99,6 +106,30 @@ func TestCompileRefuses(t *testing.T) {
 				t.Errorf("error %v, want one with %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// service adds one that is right.
+func service(a *runtime.Appliance) *runtime.Service {
+	a.Firewall.Services = []runtime.Service{{Name: "control", Protocol: "tcp", Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.11")},
+		FirstPort: 8443, LastPort: 8443, Sources: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")}}}
+	return &a.Firewall.Services[0]
+}
+
+// A transport has its own ports: what shares an address and port is told apart.
+func TestTransportsShareAnAddress(t *testing.T) {
+	a := load(t, "edge")
+	tcp := a.Listeners[0]
+	tcp.Name, tcp.Transport = "over-tcp", "tcp"
+	a.Listeners = append(a.Listeners, tcp)
+	if _, err := Compile(a); err != nil {
+		t.Errorf("udp and tcp on one port: %v", err)
+	}
+	tls := tcp
+	tls.Name, tls.Transport = "over-tls", "tls"
+	a.Listeners = append(a.Listeners, tls)
+	if _, err := Compile(a); err == nil || !strings.Contains(err.Error(), "share 203.0.113.10:5060") {
+		t.Errorf("tcp and tls on one port: %v", err)
 	}
 }
 

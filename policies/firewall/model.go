@@ -108,6 +108,23 @@ type Verdict struct{ Kind, Chain string }
 // Match is one condition; the types below are all there are.
 type Match interface{ match() }
 
+// Protocol is a transport protocol by its number in an IP header.
+type Protocol uint8
+
+// Protocols.
+const (
+	TCP Protocol = 6
+	UDP Protocol = 17
+)
+
+// String is nft's name of the protocol.
+func (p Protocol) String() string {
+	if p == TCP {
+		return "tcp"
+	}
+	return "udp"
+}
+
 // End says which end of a packet a match looks at.
 type End uint8
 
@@ -132,10 +149,13 @@ type (
 		Set    string
 		Not    bool
 	}
-	// UDPSocket: the UDP packet's address and port at End are this socket.
-	UDPSocket struct {
-		End    End
-		Socket netip.AddrPort
+	// Socket: the packet is of Protocol, and its address and port at End are Address
+	// and one of First to Last.
+	Socket struct {
+		Protocol    Protocol
+		End         End
+		Address     netip.Addr
+		First, Last uint16
 	}
 	// UDPSocketInSet: the UDP packet's address and port at End are in a SocketSet.
 	UDPSocketInSet struct {
@@ -152,6 +172,8 @@ type (
 	HopLimit struct{ Value uint8 }
 	// Tracked: conntrack knows the packet as established or related.
 	Tracked struct{}
+	// New: the packet opens a connection, as conntrack sees it.
+	New struct{}
 	// Limit: at most Rate packets a second, with bursts of Burst.
 	Limit struct{ Rate, Burst int }
 	// OverRate: the source address sends more than Rate packets a second beyond
@@ -166,11 +188,12 @@ type (
 func (Loopback) match()       {}
 func (Addr) match()           {}
 func (InSet) match()          {}
-func (UDPSocket) match()      {}
+func (Socket) match()         {}
 func (UDPSocketInSet) match() {}
 func (ICMP) match()           {}
 func (HopLimit) match()       {}
 func (Tracked) match()        {}
+func (New) match()            {}
 func (Limit) match()          {}
 func (OverRate) match()       {}
 
@@ -185,5 +208,5 @@ func familyOf(a netip.Addr) Family {
 // Family is the address family Addr matches.
 func (m Addr) Family() Family { return familyOf(m.Prefix.Addr()) }
 
-// Family is the address family UDPSocket matches.
-func (m UDPSocket) Family() Family { return familyOf(m.Socket.Addr()) }
+// Family is the address family Socket matches.
+func (m Socket) Family() Family { return familyOf(m.Address) }

@@ -98,8 +98,12 @@ func text(m Match) string {
 			not = "!= "
 		}
 		return fmt.Sprintf("%s %saddr %s@%s", m.Family.protocol(), m.End, not, m.Set)
-	case UDPSocket:
-		return fmt.Sprintf("%s %[2]saddr %s udp %[2]sport %[4]d", m.Family().protocol(), m.End, m.Socket.Addr(), m.Socket.Port())
+	case Socket:
+		port := fmt.Sprint(m.First)
+		if m.Last > m.First {
+			port = fmt.Sprintf("%d-%d", m.First, m.Last)
+		}
+		return fmt.Sprintf("%s %[2]saddr %s %s %[2]sport %[5]s", m.Family().protocol(), m.End, m.Address, m.Protocol, port)
 	case UDPSocketInSet:
 		return fmt.Sprintf("%s %[2]saddr . udp %[2]sport @%s", m.Family.protocol(), m.End, m.Set)
 	case ICMP:
@@ -119,6 +123,8 @@ func text(m Match) string {
 		return fmt.Sprintf("ip6 hoplimit %d", m.Value)
 	case Tracked:
 		return "ct state established,related"
+	case New:
+		return "ct state new"
 	case Limit:
 		return fmt.Sprintf("limit rate %d/second burst %d packets", m.Rate, m.Burst)
 	case OverRate:

@@ -71,7 +71,7 @@ func (e *emitter) address(f firewall.Family, end firewall.End, length uint32) {
 	e.add(&expr.Payload{DestRegister: reg, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: length})
 }
 
-// port loads the UDP port at an end.
+// port loads the UDP or TCP port at an end.
 func (e *emitter) port(end firewall.End, register uint32) {
 	offset := uint32(0)
 	if end == firewall.Destination {
@@ -133,14 +133,19 @@ func (e *emitter) match(m firewall.Match) error {
 		e.needFamily(m.Family)
 		e.address(m.Family, m.End, addressLen(m.Family))
 		return e.lookup(m.Set, m.Not)
-	case firewall.UDPSocket:
+	case firewall.Socket:
 		f := m.Family()
 		e.needFamily(f)
 		e.address(f, m.End, addressLen(f))
-		e.cmp(m.Socket.Addr().AsSlice())
-		e.needProto(unix.IPPROTO_UDP)
+		e.cmp(m.Address.AsSlice())
+		e.needProto(byte(m.Protocol))
 		e.port(m.End, reg)
-		e.cmp(binary.BigEndian.AppendUint16(nil, m.Socket.Port()))
+		first, last := binary.BigEndian.AppendUint16(nil, m.First), binary.BigEndian.AppendUint16(nil, m.Last)
+		if m.Last <= m.First {
+			e.cmp(first)
+			break
+		}
+		e.add(&expr.Cmp{Op: expr.CmpOpGte, Register: reg, Data: first}, &expr.Cmp{Op: expr.CmpOpLte, Register: reg, Data: last})
 	case firewall.UDPSocketInSet:
 		e.needFamily(m.Family)
 		e.needProto(unix.IPPROTO_UDP)
@@ -154,13 +159,9 @@ func (e *emitter) match(m firewall.Match) error {
 		e.add(&expr.Payload{DestRegister: reg, Base: expr.PayloadBaseNetworkHeader, Offset: 7, Len: 1})
 		e.cmp([]byte{m.Value})
 	case firewall.Tracked:
-		e.add(&expr.Ct{Key: expr.CtKeySTATE, Register: reg})
-		e.add(&expr.Bitwise{
-			SourceRegister: reg, DestRegister: reg, Len: 4,
-			Mask: binaryutil.NativeEndian.PutUint32(expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED),
-			Xor:  make([]byte, 4),
-		})
-		e.add(&expr.Cmp{Op: expr.CmpOpNeq, Register: reg, Data: make([]byte, 4)})
+		e.state(expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED)
+	case firewall.New:
+		e.state(expr.CtStateBitNEW)
 	case firewall.Limit:
 		e.add(limit(m.Rate, m.Burst, false))
 	case firewall.OverRate:
@@ -178,6 +179,17 @@ func (e *emitter) match(m firewall.Match) error {
 		return fmt.Errorf("match %T has no expression", m)
 	}
 	return nil
+}
+
+// state matches packets that conntrack knows in one of the states.
+func (e *emitter) state(bits uint32) {
+	e.add(&expr.Ct{Key: expr.CtKeySTATE, Register: reg})
+	e.add(&expr.Bitwise{
+		SourceRegister: reg, DestRegister: reg, Len: 4,
+		Mask: binaryutil.NativeEndian.PutUint32(bits),
+		Xor:  make([]byte, 4),
+	})
+	e.add(&expr.Cmp{Op: expr.CmpOpNeq, Register: reg, Data: make([]byte, 4)})
 }
 
 // prefix compares whole bytes directly and masks others, as nft does.

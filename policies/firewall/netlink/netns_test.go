@@ -164,7 +164,7 @@ func (s *space) bytecode() string {
 // Both renderings are the same ruleset to the kernel: the listing, and the very
 // expressions it runs.
 func TestTextAndNetlinkLoadTheSame(t *testing.T) {
-	for _, name := range []string{"edge", "bare"} {
+	for _, name := range []string{"edge", "bare", "services"} {
 		t.Run(name, func(t *testing.T) {
 			rs := compile(t, appliance(t, name))
 			byText, byNetlink := newSpace(t), newSpace(t)
