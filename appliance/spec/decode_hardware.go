@@ -316,10 +316,12 @@ func (d *decoder) workload(root *section, s *Spec) {
 		ConcurrentCalls: w.integer("concurrent_calls", 1, maxInt, 0),
 		CallDuration:    w.duration("call_duration", time.Second, 24*time.Hour, 0),
 		RingTime:        w.duration("ring_time", 0, time.Hour, 8*time.Second),
+		WorkerWait:      w.duration("worker_wait", 0, 10*time.Second, 0),
 		Range:           w.def,
 		CPSRange:        w.rng("cps"),
 		ConcurrentRange: w.rng("concurrent_calls"),
 		DurationRange:   w.rng("call_duration"),
 		RingRange:       w.rng("ring_time"),
+		WorkerWaitRange: w.rng("worker_wait"),
 	}
 }

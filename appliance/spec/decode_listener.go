@@ -110,11 +110,11 @@ func validHostName(host string) bool {
 	return true
 }
 
-// sources reads who may send to a listener. Overlaps are refused: an entry that
-// changes nothing is a mistake, and often one in the other entry's length.
-func (d *decoder) sources(sec *section, l *Listener) {
-	values, places := sec.texts("sources")
-	var kept []hcl.Range
+// prefixes reads a list of addresses and prefixes. Overlaps are refused: an entry
+// that changes nothing is a mistake, and often one in the other entry's length.
+// Diagnostics call an entry a source, which each of these lists is about.
+func (d *decoder) prefixes(sec *section, attr string) (list []netip.Prefix, places []hcl.Range) {
+	values, written := sec.texts(attr)
 	for i, v := range values {
 		p, err := netip.ParsePrefix(v)
 		if a, addrErr := netip.ParseAddr(v); addrErr == nil && a.Zone() == "" {
@@ -122,26 +122,33 @@ func (d *decoder) sources(sec *section, l *Listener) {
 		}
 		switch {
 		case err != nil || p.Addr().Is4In6():
-			d.errorf(places[i], "Invalid source", "%q is not an address or prefix. Write it as \"198.51.100.0/24\" or \"2001:db8::/32\"; names are not resolved here.", v)
+			d.errorf(written[i], "Invalid source", "%q is not an address or prefix. Write it as \"198.51.100.0/24\" or \"2001:db8::/32\"; names are not resolved here.", v)
 			continue
 		case p != p.Masked():
-			d.errorf(places[i], "Host bits in a source", "%s has bits set beyond its %d. Write %q for the whole network, or \"%s/%d\" for the one host.", v, p.Bits(), p.Masked(), p.Addr(), p.Addr().BitLen())
+			d.errorf(written[i], "Host bits in a source", "%s has bits set beyond its %d. Write %q for the whole network, or \"%s/%d\" for the one host.", v, p.Bits(), p.Masked(), p.Addr(), p.Addr().BitLen())
 			continue
 		}
-		if j := overlapping(l.Sources, p); j >= 0 {
-			wide, narrow := l.Sources[j], p
+		if j := overlapping(list, p); j >= 0 {
+			wide, narrow := list[j], p
 			if p.Bits() < wide.Bits() {
 				wide, narrow = p, wide
 			}
 			if wide == narrow {
-				d.errorf(places[i], "Source given twice", "%s stands at %s already. Remove one of the two.", p, at(kept[j]))
+				d.errorf(written[i], "Source given twice", "%s stands at %s already. Remove one of the two.", p, at(places[j]))
 			} else {
-				d.errorf(places[i], "Sources overlap", "%s lies within %s, so it changes nothing. Remove it, or correct the length of the other.", narrow, wide)
+				d.errorf(written[i], "Sources overlap", "%s lies within %s, so it changes nothing. Remove it, or correct the length of the other.", narrow, wide)
 			}
 			continue
 		}
-		l.Sources, kept = append(l.Sources, p), append(kept, places[i])
+		list, places = append(list, p), append(places, written[i])
 	}
+	return list, places
+}
+
+// sources reads who may send to a listener.
+func (d *decoder) sources(sec *section, l *Listener) {
+	var kept []hcl.Range
+	l.Sources, kept = d.prefixes(sec, "sources")
 	if !l.Address.IsValid() || len(l.Sources) == 0 {
 		return
 	}
