@@ -1,0 +1,13 @@
+// Package udp sends and receives datagrams on many sockets from one goroutine, in
+// batches (recvmmsg(2), sendmmsg(2)), without allocating per datagram.
+//
+// What is sent waits in the Set until Flush, or until the batch is full; datagrams
+// of one socket leave in the order they were sent. What the kernel dropped because
+// a receive queue was full is counted per socket (SO_MEMINFO, sock_diag(7)). Where
+// the process may (CAP_NET_ADMIN), receive queues are made as large as asked for;
+// elsewhere net.core.rmem_max limits them.
+//
+// A Set belongs to one goroutine, which should be locked to its thread: Open sets
+// that thread's timer slack to the least, so that waits end when they should
+// (prctl(2), PR_SET_TIMERSLACK).
+package udp
