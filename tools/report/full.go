@@ -116,6 +116,18 @@ func Figures(b *sizing.Budget) []sizing.Figure {
 		list = append(list, m.Bytes)
 	}
 	list = append(list, b.ProcessLimit, b.OpenFiles, b.SourceRate)
+	for _, n := range b.NICs {
+		list = append(list, n.Bandwidth, n.Packets, n.Queues)
+	}
+	if m := b.Media; m != nil {
+		list = append(list, m.Sessions, m.Commands, m.Sockets, m.Bandwidth, m.Packets)
+		for _, i := range m.Instances {
+			list = append(list, i.Sessions, i.Rate, i.Ports)
+		}
+	}
+	for _, d := range b.Databases {
+		list = append(list, d.Connections, d.Limit)
+	}
 	for _, c := range b.Ceilings {
 		list = append(list, c.At)
 	}
@@ -123,15 +135,27 @@ func Figures(b *sizing.Budget) []sizing.Figure {
 	return slices.DeleteFunc(list, func(f sizing.Figure) bool {
 		twice := seen[f.ID]
 		seen[f.ID] = true
-		return twice
+		return twice || f.ID == "" // a value the spec does not state has no formula
 	})
+}
+
+// parts prints the tables of what only some plans have.
+func (v *view) parts() {
+	for _, t := range Parts(v.p.Budget) {
+		v.Title(t.Title)
+		cols, head := []column{}, []string{}
+		for _, c := range t.Columns {
+			cols, head = append(cols, column{c.Number}), append(head, c.Name)
+		}
+		v.table(cols, append([][]string{head}, t.Rows...), true)
+	}
 }
 
 // figures prints how every number came about, each once.
 func (v *view) figures() {
 	v.Title("Figures")
 	for _, f := range Figures(v.p.Budget) {
-		v.Wrap(fmt.Sprintf("%s = %s", f.ID, f.Format()), "  ", "    ", canvas.Bold)
+		v.Wrap(fmt.Sprintf("%s = %s", f.ID, Amount(f)), "  ", "    ", canvas.Bold)
 		v.Wrap("= "+f.Formula, "    ", "      ", "")
 		for _, in := range f.Inputs {
 			s := in.Name + " = " + Term(in)

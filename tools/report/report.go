@@ -42,6 +42,7 @@ func Text(w io.Writer, p *plan.Plan, o Options) error {
 	v.findings()
 	v.firewall()
 	if o.Full {
+		v.parts()
 		v.rules()
 		v.sysctls()
 		v.files()
@@ -63,13 +64,24 @@ func (v *view) verdict() {
 	code := canvas.Green
 	if v.p.Budget.Errored() || v.p.Errored {
 		code = canvas.Red
-	} else if v.p.Findings(sizing.SeverityWarning) > 0 {
+	} else if v.p.Findings(sizing.SeverityWarning) > 0 || len(v.p.NotBuilt) > 0 {
 		code = canvas.Yellow
 	}
 	// One line, however long: `head -1` must give all of it.
 	v.WriteString(v.Paint(v.p.Verdict, code) + "\n")
 	if n := v.p.Findings(sizing.SeverityError); n > 0 {
 		v.Wrap(fmt.Sprintf("This plan cannot be built: %s, see Findings.", canvas.Plural(n, "error")), "", "  ", canvas.Red)
+	}
+	if text := NotBuilt(v.p); text != "" {
+		v.Wrap(text, "", "  ", canvas.Yellow)
+		for _, m := range v.p.NotBuilt {
+			at := ""
+			if m.At != "" {
+				at = " (" + m.At + ")"
+			}
+			v.Wrap(m.What+at, "  ", "    ", canvas.Yellow)
+			v.Wrap(m.Detail, "    ", "    ", "")
+		}
 	}
 }
 
@@ -79,16 +91,20 @@ func (v *view) head() {
 	if a.Site != "" {
 		name += " (" + a.Site + ")"
 	}
+	made := "Spec " + canvas.Digest(v.p.SpecDigest) + ", Trunkline " + v.p.Trunkline
+	if text := Calibrated(v.p); text != "" {
+		made += ", " + text
+	}
 	v.WriteString("\n")
-	v.Wrap(fmt.Sprintf("%s: %s planned, %s calls held at once, %s offered. Spec %s, Trunkline %s.",
-		name, Rate(b), sizing.Count(b.CallsHeld.Value), b.OfferedCalls.Format(), canvas.Digest(v.p.SpecDigest), v.p.Trunkline), "", "  ", "")
+	v.Wrap(fmt.Sprintf("%s: %s planned, %s calls held at once, %s offered. %s.",
+		name, Rate(b), sizing.Count(b.CallsHeld.Value), b.OfferedCalls.Format(), made), "", "  ", "")
 }
 
 func (v *view) sizing() {
 	a, b := v.p.Appliance, v.p.Budget
 	used := float64(a.Hardware.MemoryBytes) - free(b)
 	v.Title("Sizing")
-	v.table([]column{{}, {}}, [][]string{
+	rows := [][]string{
 		{"CPU", fmt.Sprintf("%s cores of work on %s", sizing.Count(b.CoresNeeded.Value), canvas.Plural(a.Hardware.Threads, "hardware thread"))},
 		{"Workers", sizing.Count(b.TotalWorkers.Value)},
 		{"Transactions", sizing.Count(b.Transactions.Value) + " slots, messages " + b.MessageBytes.Format()},
@@ -96,7 +112,21 @@ func (v *view) sizing() {
 		{"State", b.SHMTotal.Format()},
 		{"Process", b.ProcessLimit.Format() + " soft limit"},
 		{"Memory", fmt.Sprintf("%s of %s", sizing.Bytes(used), sizing.Bytes(float64(a.Hardware.MemoryBytes)))},
-	})
+	}
+	for _, n := range b.NICs {
+		rows = append(rows, []string{"NIC " + n.NIC, fmt.Sprintf("%s, %s received, %s", Amount(n.Bandwidth), Amount(n.Packets), canvas.Plural(int(n.Queues.Value), "receive queue"))})
+	}
+	if m := b.Media; m != nil {
+		rows = append(rows, []string{"Media", fmt.Sprintf("%s, %s commands/s, %s received", canvas.Plural(int(m.Sessions.Value), "session"), sizing.Count(m.Commands.Value), Amount(m.Bandwidth))})
+	}
+	for _, d := range b.Databases {
+		of := "max_connections is not stated"
+		if d.Limit.Value > 0 {
+			of = "max_connections " + sizing.Count(d.Limit.Value)
+		}
+		rows = append(rows, []string{"Database " + d.Database, canvas.Plural(int(d.Connections.Value), "connection") + ", " + of})
+	}
+	v.table([]column{{}, {}}, rows)
 }
 
 func (v *view) listeners() {

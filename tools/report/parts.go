@@ -1,0 +1,158 @@
+package report
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"trunkline/appliance/plan"
+	"trunkline/appliance/sizing"
+	"trunkline/tools/report/canvas"
+)
+
+// Table is a part of a plan that the views show alike. Cells are plain text, as
+// many in each row as there are columns; no rows: the plan has no such part.
+type Table struct {
+	Title   string
+	Columns []Column
+	Rows    [][]string
+}
+
+// Column is the heading of a column; numbers stand at the right.
+type Column struct {
+	Name   string
+	Number bool
+}
+
+// Parts are the tables of what only some plans have: which CPU serves what, what
+// the interfaces carry, media relays, databases.
+func Parts(b *sizing.Budget) []Table {
+	var out []Table
+	for _, t := range []Table{cpus(b), interfaces(b), queues(b), media(b), relays(b), databases(b)} {
+		if len(t.Rows) > 0 {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+func cpus(b *sizing.Budget) Table {
+	t := Table{Title: "CPUs", Columns: []Column{{"CPU", true}, {"workers", false}, {"interrupts of", false}, {"gets packets of (RPS)", false}}}
+	for _, c := range b.CPUs {
+		t.Rows = append(t.Rows, []string{strconv.Itoa(c.CPU), join(c.Workers), join(c.Queues), join(c.Steers)})
+	}
+	return t
+}
+
+func interfaces(b *sizing.Budget) Table {
+	t := Table{Title: "Interfaces", Columns: []Column{{"NIC", false}, {"bandwidth", true}, {"packets received", true}, {"queues used", true}}}
+	for _, n := range b.NICs {
+		t.Rows = append(t.Rows, []string{n.NIC, Amount(n.Bandwidth), Amount(n.Packets), sizing.Count(n.Queues.Value)})
+	}
+	return t
+}
+
+func queues(b *sizing.Budget) Table {
+	t := Table{Title: "Receive queues", Columns: []Column{{"queue", false}, {"interrupts on CPU", true}, {"packets go on to CPUs (RPS)", false}}}
+	for _, n := range b.NICs {
+		for _, q := range n.Affinity {
+			to := "stay there"
+			if len(q.RPS) > 0 {
+				var list []string
+				for _, c := range q.RPS {
+					list = append(list, strconv.Itoa(c))
+				}
+				to = join(list)
+			}
+			t.Rows = append(t.Rows, []string{fmt.Sprintf("%s/%d", n.NIC, q.Queue), strconv.Itoa(q.CPU), to})
+		}
+	}
+	return t
+}
+
+func media(b *sizing.Budget) Table {
+	t := Table{Title: "Media", Columns: []Column{{"all relays together", false}, {"planned", true}}}
+	if m := b.Media; m != nil {
+		t.Rows = [][]string{
+			{"sessions at once", sizing.Count(m.Sessions.Value)},
+			{"commands", sizing.Count(m.Commands.Value) + "/s"},
+			{"control sockets needed", sizing.Count(m.Sockets.Value)},
+			{"bandwidth received", Amount(m.Bandwidth)},
+			{"packets received", Amount(m.Packets)},
+		}
+	}
+	return t
+}
+
+func relays(b *sizing.Budget) Table {
+	t := Table{Title: "Media relays, each with any one of the others down",
+		Columns: []Column{{"relay", false}, {"sessions", true}, {"commands", true}, {"UDP ports", true}}}
+	if m := b.Media; m != nil {
+		for _, i := range m.Instances {
+			t.Rows = append(t.Rows, []string{i.Name, sizing.Count(i.Sessions.Value), sizing.Count(i.Rate.Value) + "/s", sizing.Count(i.Ports.Value)})
+		}
+	}
+	return t
+}
+
+func databases(b *sizing.Budget) Table {
+	t := Table{Title: "Databases", Columns: []Column{{"database", false}, {"connections", true}, {"max_connections", true}, {"share", true}, {"made up of", false}}}
+	for _, d := range b.Databases {
+		limit, share := "not stated", ""
+		if d.Limit.Value > 0 {
+			limit, share = sizing.Count(d.Limit.Value), fmt.Sprintf("%.0f %%", 100*d.Connections.Value/d.Limit.Value)
+		}
+		var from []string
+		for _, in := range d.Connections.Inputs {
+			from = append(from, in.Name+" = "+Term(in))
+		}
+		t.Rows = append(t.Rows, []string{d.Database, sizing.Count(d.Connections.Value), limit, share, join(from)})
+	}
+	return t
+}
+
+func join(list []string) string {
+	if len(list) == 0 {
+		return "-"
+	}
+	return strings.Join(list, ", ")
+}
+
+// Amount renders a figure as Figure.Format does, but large rates of bits for
+// people: "1.2 Gbit/s".
+func Amount(f sizing.Figure) string {
+	switch f.Unit {
+	case "bit/s", "bits/s", "bps":
+	default:
+		return f.Format()
+	}
+	v, prefixes := f.Value, []string{"", "k", "M", "G", "T"}
+	i := 0
+	for i < len(prefixes)-1 && v >= 1000 {
+		v /= 1000
+		i++
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0") + " " + prefixes[i] + "bit/s"
+}
+
+// NotBuilt says in one sentence that the plan has parts this version cannot run;
+// empty: it has none.
+func NotBuilt(p *plan.Plan) string {
+	switch n := len(p.NotBuilt); n {
+	case 0:
+		return ""
+	case 1:
+		return "Build refuses this plan: the spec asks for something this version cannot run yet."
+	default:
+		return fmt.Sprintf("Build refuses this plan: the spec asks for %s things this version cannot run yet.", sizing.Count(float64(n)))
+	}
+}
+
+// Calibrated names the coefficients file a plan was made with; empty: those of
+// this version of Trunkline.
+func Calibrated(p *plan.Plan) string {
+	if p.Calibration == nil {
+		return ""
+	}
+	return "coefficients of " + p.Calibration.Name + ", " + canvas.Digest(p.Calibration.Digest)
+}
