@@ -107,25 +107,15 @@ func (d *decoder) checkFamily(s *Spec, dst *Destination, via *Listener) {
 }
 
 // checkRoutable reports destinations that are neither a neighbour nor behind a
-// gateway.
+// gateway or static route.
 func (d *decoder) checkRoutable(s *Spec, dst *Destination) {
 	to := dst.Address.Addr()
 	if to.IsLoopback() || len(s.Hardware.NICs) == 0 || d.diags.HasErrors() {
 		return // a NIC that could not be read may be the one
 	}
-	for _, n := range s.Hardware.NICs {
-		for _, p := range n.Addresses {
-			if p.Contains(to) {
-				return
-			}
-		}
-		for _, gw := range n.Gateways {
-			if gw.Is4() == to.Is4() {
-				return
-			}
-		}
+	if !reachable(s, to) {
+		d.errorf(dst.URIRange, "No route to the destination", "%s", noRoute(to))
 	}
-	d.errorf(dst.URIRange, "No route to the destination", "%s lies in no subnet of a NIC, and no NIC has an %s gateway. Add the gateway to the NIC that faces it.", to, family(to))
 }
 
 // canReach: a socket on the loopback reaches the loopback alone, and the others
