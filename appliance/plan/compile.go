@@ -51,6 +51,7 @@ func compile(s *spec.Spec, b *sizing.Budget) (*runtime.Appliance, error) {
 		Limits: runtime.Limits{
 			CPS: s.Limits.CPS, Burst: burst(s.Limits), ConcurrentCalls: s.Limits.ConcurrentCalls,
 			RetryAfter: int(math.Ceil(s.Limits.RetryAfter.Seconds())),
+			Listeners:  scoped(s.Limits.Listeners), Sources: scoped(s.Limits.Sources), Carriers: scoped(s.Limits.Carriers),
 		},
 		Transaction: runtime.Transaction{
 			T1: runtime.Duration(timerT1), T2: runtime.Duration(timerT2),
@@ -62,6 +63,7 @@ func compile(s *spec.Spec, b *sizing.Budget) (*runtime.Appliance, error) {
 		State: runtime.State{
 			Transactions: int(b.Transactions.Value), MessageBytes: uint64(b.MessageBytes.Value), Calls: int(b.Calls.Value),
 			HighWater: s.State.HighWater, BudgetBytes: uint64(b.SHMTotal.Value), ProcessMemory: uint64(b.ProcessLimit.Value),
+			HugePages: s.State.HugePages, Persistence: persistence(s.State.Persistence),
 		},
 		Control: runtime.Control{Socket: ControlSocket},
 		Firewall: runtime.FirewallInput{
@@ -73,7 +75,7 @@ func compile(s *spec.Spec, b *sizing.Budget) (*runtime.Appliance, error) {
 		a.Firewall.SourceBurst = 2 * a.Firewall.SourceRate // two seconds' worth: a trunk that comes back
 	}
 	for _, n := range s.Hardware.NICs {
-		a.Hardware.NICs = append(a.Hardware.NICs, runtime.NIC{Name: n.Name, MAC: n.MatchMAC, Addresses: append([]netip.Prefix{}, n.Addresses...)})
+		a.Hardware.NICs = append(a.Hardware.NICs, runtime.NIC{Name: n.Name, MAC: n.MatchMAC, Addresses: append([]netip.Prefix{}, n.Addresses...), Queues: queues(b, n.Name)})
 	}
 
 	var errs []error
@@ -92,6 +94,7 @@ func compile(s *spec.Spec, b *sizing.Budget) (*runtime.Appliance, error) {
 	for _, k := range s.Caches {
 		a.Caches = append(a.Caches, cache(k))
 	}
+	services(a, s)
 	return a, errors.Join(errs...)
 }
 
@@ -108,15 +111,22 @@ func listener(s *spec.Spec, l *spec.Listener, b sizing.ListenerBudget, peers []n
 		size = maxDatagram
 	}
 	n := int(b.Workers.Value)
-	return runtime.Listener{
+	out := runtime.Listener{
 		Name: l.Name, NIC: l.NIC, Transport: l.Transport,
 		Address:   netip.AddrPortFrom(l.Address, uint16(l.Port)),
 		Advertise: l.Advertise,
 		Sources:   prefixes(l.Sources), Peers: prefixes(peers),
 		Workers: n, SocketCount: n,
 		RecvBuffer: int(b.RecvBuffer.Value), SendBuffer: int(b.SendBuffer.Value),
-		MaxMessage: size,
+		MaxMessage: size, TOS: l.TOS,
 	}
+	if t := l.TLS; t != nil {
+		out.TLS = &runtime.TLS{Certificate: t.Certificate, Key: t.Key, ClientCA: t.ClientCA, MinVersion: t.MinVersion}
+	}
+	if c := l.Conns; c != nil {
+		out.Connections = &runtime.Connections{Max: c.Max, PerSource: c.PerSource, Idle: runtime.Duration(c.Idle), Handshake: runtime.Duration(c.Handshake)}
+	}
+	return out
 }
 
 // prefixes sorts, masks and removes doubles. Empty stays an empty list.
@@ -142,7 +152,7 @@ func prefixes(in []netip.Prefix) []netip.Prefix {
 // listeners that reach them.
 func dispatcher(paths *sizing.Paths, d *spec.Dispatcher, peers map[string][]netip.Prefix) (runtime.Dispatcher, error) {
 	out := runtime.Dispatcher{
-		Name: d.Name, ID: d.ID, Algorithm: d.Algorithm,
+		Name: d.Name, ID: d.ID, Algorithm: d.Algorithm, Next: d.Next,
 		Failover: runtime.Failover{On: spans(d.Failover.On), OnTimeout: d.Failover.OnTimeout, Never: append([]int{}, d.Failover.Never...)},
 	}
 	if p := d.Probe; p != nil {
@@ -154,6 +164,10 @@ func dispatcher(paths *sizing.Paths, d *spec.Dispatcher, peers map[string][]neti
 	}
 	var errs []error
 	for _, x := range d.Destinations {
+		if x.Host != "" { // its addresses are known when it has been resolved
+			out.Destinations = append(out.Destinations, destination(x, netip.AddrPort{}, x.Listener))
+			continue
+		}
 		l := paths.Listener(x)
 		if l == nil {
 			errs = append(errs, fmt.Errorf("%sdestination %q of dispatcher %q: no listener speaks the address family of %s: add a listener on such an address", position(x), x.Name, d.Name, x.Address.Addr()))
@@ -161,11 +175,27 @@ func dispatcher(paths *sizing.Paths, d *spec.Dispatcher, peers map[string][]neti
 		}
 		addr := x.Address.Addr().Unmap()
 		peers[l.Name] = append(peers[l.Name], netip.PrefixFrom(addr, addr.BitLen()))
-		out.Destinations = append(out.Destinations, runtime.Destination{
-			Name: x.Name, URI: x.URI, Address: netip.AddrPortFrom(addr, x.Address.Port()), Listener: l.Name,
-		})
+		out.Destinations = append(out.Destinations, destination(x, netip.AddrPortFrom(addr, x.Address.Port()), l.Name))
 	}
 	return out, errors.Join(errs...)
+}
+
+// destination leaves out what is as by default.
+func destination(x *spec.Destination, addr netip.AddrPort, listener string) runtime.Destination {
+	out := runtime.Destination{
+		Name: x.Name, URI: x.URI, Address: addr, Listener: listener, Host: x.Host, Port: x.Port,
+		Priority: x.Priority, MaxCalls: x.MaxCalls, MaxCPS: x.MaxCPS, Attrs: x.Attrs,
+	}
+	if x.Transport != spec.TransportUDP {
+		out.Transport = x.Transport
+	}
+	if x.Weight != 1 {
+		out.Weight = x.Weight
+	}
+	if x.State != "active" {
+		out.State = x.State
+	}
+	return out
 }
 
 func position(x *spec.Destination) string {
@@ -192,9 +222,10 @@ func routes(s *spec.Spec) []*spec.Route {
 }
 
 func cache(k *spec.Cache) runtime.Cache {
-	path := k.File
+	path := k.File // empty: the rows come from a database
 	if k.Baked {
 		path = CacheDir + "/" + k.Name + ".csv"
 	}
-	return runtime.Cache{Name: k.Name, Source: k.Source, Path: path, Warmup: k.Warmup, OnFail: k.OnFail, Rows: k.Rows, Within: runtime.Duration(k.Within)}
+	return runtime.Cache{Name: k.Name, Source: k.Source, Path: path, Warmup: k.Warmup, OnFail: k.OnFail, Rows: k.Rows, Within: runtime.Duration(k.Within),
+		Database: k.Database, Query: k.Query, Refresh: runtime.Duration(k.Refresh)}
 }

@@ -38,6 +38,15 @@ type Appliance struct {
 	State       State         `json:"state"`
 	Control     Control       `json:"control"`
 	Firewall    FirewallInput `json:"firewall"`
+
+	// Parts that sbcd does not run yet; it refuses them (see Unsupported).
+	Media     *Media     `json:"media,omitempty"`
+	Session   *Session   `json:"session,omitempty"`
+	Messages  *Messages  `json:"messages,omitempty"`
+	Sockets   *Sockets   `json:"sockets,omitempty"`
+	Databases []Database `json:"databases,omitempty"`
+	Secrets   []Secret   `json:"secrets,omitempty"`
+	Update    *Update    `json:"update,omitempty"`
 }
 
 // Hardware is what the spec says the machine is.
@@ -82,6 +91,8 @@ type Listener struct {
 	MaxMessage  int `json:"max_message"`  // largest SIP message taken, bytes
 	SocketCount int `json:"socket_count"` // sockets of the SO_REUSEPORT group (= Workers for UDP)
 
+	TOS         int          `json:"tos,omitempty"`         // IP type of service of what is sent
+	TLS         *TLS         `json:"tls,omitempty"`         // with "tls" and "wss"
 	Connections *Connections `json:"connections,omitempty"` // of a transport other than UDP
 }
 
@@ -107,6 +118,7 @@ type Dispatcher struct {
 	Name         string        `json:"name"`
 	ID           int           `json:"id"`
 	Algorithm    string        `json:"algorithm"`
+	Next         string        `json:"next,omitempty"`  // set that takes the calls when this one is exhausted
 	Probe        *Probe        `json:"probe,omitempty"` // nil: not probed, always active
 	Failover     Failover      `json:"failover"`
 	Destinations []Destination `json:"destinations"`
@@ -117,8 +129,18 @@ type Dispatcher struct {
 type Destination struct {
 	Name     string         `json:"name"`
 	URI      string         `json:"uri"`      // as the spec wrote it
-	Address  netip.AddrPort `json:"address"`  // where packets go
+	Address  netip.AddrPort `json:"address"`  // where packets go; invalid: Host is resolved
 	Listener string         `json:"listener"` // the listener whose socket reaches it
+
+	Host      string            `json:"host,omitempty"`      // a name (RFC 3263)
+	Port      int               `json:"port,omitempty"`      // of Host; 0: from the records
+	Transport string            `json:"transport,omitempty"` // empty: "udp"
+	Weight    int               `json:"weight,omitempty"`    // 0: 1
+	Priority  int               `json:"priority,omitempty"`
+	State     string            `json:"state,omitempty"` // at the start; empty: "active"
+	MaxCalls  int               `json:"max_calls,omitempty"`
+	MaxCPS    int               `json:"max_cps,omitempty"`
+	Attrs     map[string]string `json:"attrs,omitempty"`
 }
 
 // Probe is OPTIONS probing of a set's destinations.
@@ -186,13 +208,16 @@ const (
 // Cache is a longest-prefix table. A file source is CSV with two columns,
 // prefix and dispatcher set, no header, '#' comments allowed.
 type Cache struct {
-	Name   string   `json:"name"`
-	Source string   `json:"source"` // "file"
-	Path   string   `json:"path"`   // absolute inside the appliance
-	Warmup string   `json:"warmup"`
-	OnFail string   `json:"on_fail"`
-	Rows   int      `json:"rows"`    // rows the plan sized for; 0: unknown
-	Within Duration `json:"timeout"` // 0: no bound on the load
+	Name     string   `json:"name"`
+	Source   string   `json:"source"` // "file"
+	Path     string   `json:"path"`   // absolute inside the appliance
+	Warmup   string   `json:"warmup"`
+	OnFail   string   `json:"on_fail"`
+	Database string   `json:"database,omitempty"` // with a source that is one
+	Query    string   `json:"query,omitempty"`
+	Refresh  Duration `json:"refresh,omitempty"` // 0: at the start and on request
+	Rows     int      `json:"rows"`              // rows the plan sized for; 0: unknown
+	Within   Duration `json:"timeout"`           // 0: no bound on the load
 }
 
 // Limits are the global admission limits. Zero means no limit.
@@ -201,6 +226,10 @@ type Limits struct {
 	Burst           int `json:"burst"`            // depth of the bucket, calls
 	ConcurrentCalls int `json:"concurrent_calls"` // calls between admission and release
 	RetryAfter      int `json:"retry_after"`      // seconds, in the 503 a refused call gets
+
+	Listeners []ScopedLimits `json:"listeners,omitempty"` // by the listener's name
+	Sources   []ScopedLimits `json:"sources,omitempty"`
+	Carriers  []ScopedLimits `json:"carriers,omitempty"`
 }
 
 // Transaction holds the timers of the proxy. T1 and T2 are RFC 3261 Table 4.
@@ -221,11 +250,20 @@ type State struct {
 	HighWater     float64 `json:"high_water"`     // share of the slots (0..1] past which new calls get 503
 	BudgetBytes   uint64  `json:"budget_bytes"`   // what the plan set aside in all
 	ProcessMemory uint64  `json:"process_memory"` // Go soft memory limit (GOMEMLIMIT), bytes
+
+	HugePages   uint64       `json:"huge_pages,omitempty"` // size of a page, bytes; 0: ordinary ones
+	Persistence *Persistence `json:"persistence,omitempty"`
 }
 
 // Control is the local control socket.
 type Control struct {
 	Socket string `json:"socket"` // unix socket path; empty: no control API
+
+	Remote   *Remote  `json:"remote,omitempty"`
+	Metrics  *Metrics `json:"metrics,omitempty"`
+	HEP      *HEP     `json:"hep,omitempty"`
+	CDR      *CDR     `json:"cdr,omitempty"`
+	LogLevel string   `json:"log_level,omitempty"` // empty: "info"
 }
 
 // FirewallInput is what the ruleset needs beyond listeners.

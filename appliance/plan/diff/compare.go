@@ -144,7 +144,8 @@ func rate(b *sizing.Budget) sizing.Figure {
 }
 
 // reach compares who gets to which socket: sources and peers alike may send
-// requests, and both firewall and sbcd let nobody else.
+// requests, and both firewall and sbcd let nobody else. Services beside SIP are
+// sockets, too; one without sources is open to its family.
 func reach(a, b *runtime.Appliance) []Reach {
 	type socket struct {
 		listener string
@@ -154,20 +155,19 @@ func reach(a, b *runtime.Appliance) []Reach {
 	}
 	all := map[string]*socket{}
 	var order []string
-	at := func(l runtime.Listener) *socket {
-		key := l.Transport + " " + l.Address.String()
-		if all[key] == nil {
-			all[key] = &socket{}
-			order = append(order, key)
+	at := func(o opening) *socket {
+		if all[o.socket] == nil {
+			all[o.socket] = &socket{}
+			order = append(order, o.socket)
 		}
-		all[key].listener = l.Name
-		return all[key]
+		all[o.socket].listener = o.name
+		return all[o.socket]
 	}
-	for _, l := range a.Listeners {
-		at(l).before, at(l).closed = slices.Concat(l.Sources, l.Peers), true
+	for _, o := range openings(a) {
+		at(o).before, at(o).closed = o.who, true
 	}
-	for _, l := range b.Listeners {
-		at(l).after, at(l).closed = slices.Concat(l.Sources, l.Peers), false
+	for _, o := range openings(b) {
+		at(o).after, at(o).closed = o.who, false
 	}
 	out := []Reach{}
 	for _, key := range order {
@@ -181,6 +181,41 @@ func reach(a, b *runtime.Appliance) []Reach {
 		}
 		if len(r.Gained)+len(r.Lost) > 0 {
 			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// opening is one socket, or range of ports, that packets get to.
+type opening struct {
+	socket, name string
+	who          []netip.Prefix
+}
+
+func openings(a *runtime.Appliance) []opening {
+	var out []opening
+	for _, l := range a.Listeners {
+		out = append(out, opening{l.Transport + " " + l.Address.String(), l.Name, slices.Concat(l.Sources, l.Peers)})
+	}
+	for _, s := range a.Firewall.Services {
+		for _, addr := range s.Addresses {
+			o := opening{s.Protocol + " " + netip.AddrPortFrom(addr, s.FirstPort).String(), s.Name, nil}
+			if s.LastPort > s.FirstPort {
+				o.socket += fmt.Sprintf("-%d", s.LastPort)
+			}
+			for _, p := range s.Sources {
+				if p.Addr().Is4() == addr.Is4() {
+					o.who = append(o.who, p)
+				}
+			}
+			if len(s.Sources) == 0 {
+				everybody := netip.IPv4Unspecified()
+				if addr.Is6() {
+					everybody = netip.IPv6Unspecified()
+				}
+				o.who = []netip.Prefix{netip.PrefixFrom(everybody, 0)}
+			}
+			out = append(out, o)
 		}
 	}
 	return out

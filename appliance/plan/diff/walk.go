@@ -3,7 +3,9 @@ package diff
 import (
 	"encoding"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"trunkline/appliance/runtime"
@@ -13,9 +15,10 @@ import (
 // order, and algorithms pick destinations by their place.
 var ordered = map[string]bool{"routes[]": true, "dispatchers[].destinations[]": true}
 
-// skipped are fields told elsewhere: the digest in the head, and the number of
-// sockets, which is that of the workers.
-var skipped = map[string]bool{"spec_digest": true, "listeners[].socket_count": true}
+// skipped are fields told elsewhere: the digest in the head, the number of
+// sockets, which is that of the workers, and services by what they belong to and by
+// who reaches them.
+var skipped = map[string]bool{"spec_digest": true, "listeners[].socket_count": true, "firewall.services": true}
 
 // walker compares two values of one type, field by field, and collects changes.
 type walker struct{ out []Change }
@@ -70,6 +73,8 @@ func (w *walker) value(path, object, field string, a, b reflect.Value) {
 		w.objects(path+"[]", object, kind(field), a, b)
 	case a.Kind() == reflect.Slice:
 		w.list(path, object, field, a, b)
+	case a.Kind() == reflect.Map:
+		w.pairs(path, object, field, a, b)
 	default:
 		w.leaf(path, object, field, a, b)
 	}
@@ -97,6 +102,23 @@ func (w *walker) list(path, object, field string, a, b reflect.Value) {
 	}
 	// A list that got shorter is a value that changed, not an object that went.
 	w.emit(Change{Action: action, Path: path, Object: object, Field: words(field), Before: x, After: y})
+}
+
+// pairs compares maps of text, key by key.
+func (w *walker) pairs(path, object, field string, a, b reflect.Value) {
+	x, y := a.Interface().(map[string]string), b.Interface().(map[string]string)
+	keys := map[string]bool{}
+	for k := range x {
+		keys[k] = true
+	}
+	for k := range y {
+		keys[k] = true
+	}
+	for _, k := range slices.Sorted(maps.Keys(keys)) {
+		if old, now := x[k], y[k]; old != now {
+			w.emit(Change{Action: Modify, Path: path, Object: object, Field: words(field) + " " + k, Before: old, After: now})
+		}
+	}
 }
 
 // objects compares lists of named structs.
@@ -155,6 +177,18 @@ func summary(v any) string {
 		return from + " -> " + to
 	case runtime.Cache:
 		return v.Source + " " + v.Path
+	case runtime.MediaInstance:
+		if v.Local {
+			return fmt.Sprintf("on the appliance, ports %d-%d", v.FirstPort, v.LastPort)
+		}
+		return strings.Join(texts(reflect.ValueOf(v.Control)), ", ")
+	case runtime.Database:
+		if v.File != "" {
+			return v.Engine + " " + v.File
+		}
+		return v.Engine + " " + v.Address
+	case runtime.ScopedLimits:
+		return fmt.Sprintf("%d calls/s, %d calls", v.CPS, v.ConcurrentCalls)
 	case runtime.NIC:
 		return strings.Join(texts(reflect.ValueOf(v.Addresses)), ", ")
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -52,6 +53,9 @@ SIGINT stops it.`,
 // are complete.
 func (p *program) run(ctx context.Context, cfg *runtime.Appliance) error {
 	log := p.logger()
+	if missing := engine.Unsupported(cfg); len(missing) > 0 {
+		return refuse(fmt.Errorf("this version cannot run what the configuration asks for: %s: take it out of the spec, or use a version that can", strings.Join(missing, "; ")))
+	}
 	p.limitMemory(cfg)
 	router, err := route.New(cfg)
 	if err != nil {

@@ -1,0 +1,53 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+
+	"trunkline/appliance/runtime"
+)
+
+// Unsupported names what a configuration asks for and this engine does not run.
+// Serving calls without it would break what the spec promises (media, limits,
+// encryption), so such a configuration is refused as a whole.
+func Unsupported(a *runtime.Appliance) []string {
+	var out []string
+	missing := func(there bool, format string, args ...any) {
+		if there {
+			out = append(out, fmt.Sprintf(format, args...))
+		}
+	}
+	for _, l := range a.Listeners {
+		missing(!l.Datagram(), "listener %s: transport %s", l.Name, l.Transport)
+		missing(l.TOS != 0, "listener %s: tos", l.Name)
+	}
+	for _, d := range a.Dispatchers {
+		missing(!slices.Contains(algorithms, d.Algorithm), "dispatcher %s: algorithm %s", d.Name, d.Algorithm)
+		missing(d.Next != "", "dispatcher %s: next", d.Name)
+		for _, x := range d.Destinations {
+			missing(x.Host != "", "destination %s of %s: host name %s", x.Name, d.Name, x.Host)
+			missing(x.Transport != "", "destination %s of %s: transport %s", x.Name, d.Name, x.Transport)
+			missing(x.Weight != 0 || x.Priority != 0 || x.State != "" || len(x.Attrs) > 0, "destination %s of %s: weight, priority, state or attrs", x.Name, d.Name)
+		}
+	}
+	for _, c := range a.Caches {
+		missing(c.Source != "file", "cache %s: source %s", c.Name, c.Source)
+		missing(c.OnFail != runtime.OnFailRefuse, "cache %s: on_fail %s", c.Name, c.OnFail)
+		missing(c.Refresh != 0, "cache %s: refresh", c.Name)
+	}
+	missing(len(a.Limits.Listeners)+len(a.Limits.Sources)+len(a.Limits.Carriers) > 0, "limits of listeners, sources or carriers")
+	missing(a.State.HugePages != 0, "state: huge pages")
+	missing(a.State.Persistence != nil, "state: persistence")
+	missing(a.Media != nil, "media")
+	missing(a.Session != nil, "session timers")
+	missing(a.Messages != nil, "changes of messages")
+	missing(a.Sockets != nil, "dynamic sockets")
+	missing(len(a.Databases) > 0, "databases")
+	missing(len(a.Secrets) > 0, "secrets")
+	missing(a.Update != nil, "updates")
+	c := a.Control
+	missing(c.Remote != nil || c.Metrics != nil || c.HEP != nil || c.CDR != nil || c.LogLevel != "", "control beyond its local socket")
+	return out
+}
+
+var algorithms = []string{runtime.AlgorithmHashCallID, runtime.AlgorithmRoundRobin}
