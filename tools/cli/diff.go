@@ -175,7 +175,7 @@ func (a *app) operand(ctx context.Context, arg, other string, warnings bool) (op
 				return operand{}, err
 			}
 			specs, diags, files := spec.LoadFleet(arg, o)
-			return a.planAll(arg, specs, diags, files, warnings)
+			return a.planAll(ctx, arg, specs, diags, files, warnings)
 		}
 	}
 	p, err := readSaved(saved)
@@ -216,11 +216,11 @@ func (a *app) revisionOperand(ctx context.Context, label, name, other string, wa
 		return operand{}, err
 	}
 	specs, diags, files := spec.LoadFleetFS(tree, label, o)
-	return a.planAll(fmt.Sprintf("%s (%.12s)", label, r.commit), specs, diags, files, warnings)
+	return a.planAll(ctx, fmt.Sprintf("%s (%.12s)", label, r.commit), specs, diags, files, warnings)
 }
 
 // planAll plans loaded specs.
-func (a *app) planAll(label string, specs []*spec.Spec, diags hcl.Diagnostics, files map[string]*hcl.File, warnings bool) (operand, error) {
+func (a *app) planAll(ctx context.Context, label string, specs []*spec.Spec, diags hcl.Diagnostics, files map[string]*hcl.File, warnings bool) (operand, error) {
 	if len(diags) > 0 && (warnings || diags.HasErrors()) {
 		if err := spec.WriteDiagnostics(a.Stderr, files, diags, uint(width(a.Stderr)), a.color(a.Stderr)); err != nil {
 			return operand{}, err
@@ -232,11 +232,11 @@ func (a *app) planAll(label string, specs []*spec.Spec, diags hcl.Diagnostics, f
 	}
 	a.diags = diags
 	var out operand
-	for _, s := range specs {
-		p, err := a.planSpec(s)
-		if err != nil {
-			return operand{}, err
-		}
+	made, err := a.planSpecs(ctx, specs)
+	if err != nil {
+		return operand{}, err
+	}
+	for _, p := range made {
 		in := diff.Input{Label: label, Plan: p.plan, Files: map[string][]byte{}}
 		for _, f := range p.files {
 			in.Files[f.Path] = f.Data

@@ -2,16 +2,14 @@ package cli
 
 import (
 	"bytes"
-	"encoding/json"
+	"context"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
-
 	"trunkline/appliance/plan"
+	"trunkline/appliance/plan/schema"
 	"trunkline/appliance/sizing"
 	"trunkline/appliance/spec"
 	"trunkline/tools/report"
@@ -46,41 +44,29 @@ func (a *app) validFleet(dir string, specs []*spec.Spec) error {
 	return a.strictly(dir)
 }
 
-// fleetPlan is the plans of a fleet as one JSON document.
-type fleetPlan struct {
-	FormatVersion int          `json:"format_version"`
-	Errored       bool         `json:"errored"` // one of the plans is
-	Plans         []*plan.Plan `json:"plans"`
-}
-
 // planFleet plans every appliance and shows one line of each; with --full all of
 // each.
-func (a *app) planFleet(specs []*spec.Spec, o viewOptions) error {
+func (a *app) planFleet(ctx context.Context, specs []*spec.Spec, o viewOptions) error {
 	if o.format == formatHTML {
 		return fmt.Errorf("--format %s shows one appliance, and the spec describes %d: say which with -appliance NAME, or take another format", o.format, len(specs))
 	}
-	out := fleetPlan{FormatVersion: plan.FormatVersion}
-	step, done := a.fleetProgress(len(specs))
-	for _, s := range specs {
-		p, err := a.planSpec(s)
-		if err != nil {
-			done(false)
-			return fmt.Errorf("%s: %w", s.Appliance.Name, err)
-		}
-		out.Plans = append(out.Plans, p.plan)
-		out.Errored = out.Errored || p.plan.Errored
-		step()
+	made, err := a.planSpecs(ctx, specs)
+	if err != nil {
+		return err
 	}
-	done(true)
+	plans := make([]*plan.Plan, len(made))
+	for i, p := range made {
+		plans[i] = p.plan
+	}
 
 	var b bytes.Buffer
 	text := report.Options{Width: width(a.Stdout), Full: true, Color: a.color(a.Stdout)}
 	if o.file != "" {
 		text = report.Options{Width: plainWidth, Full: true}
 	}
-	write := func() error { return writeFleet(&b, out, specs, o, text) }
+	write := func() error { return writeFleet(&b, plans, specs, o, text) }
 	if o.tellsMistakes() && o.format != formatJSON {
-		write = func() error { return a.writeFleetView(&b, out.Plans, specs[0].Dir, o) }
+		write = func() error { return a.writeFleetView(&b, plans, specs[0].Dir, o) }
 	}
 	if err := write(); err != nil {
 		return err
@@ -93,7 +79,7 @@ func (a *app) planFleet(specs []*spec.Spec, o viewOptions) error {
 		return err
 	}
 	refused := 0
-	for _, p := range out.Plans {
+	for _, p := range plans {
 		if a.refused(p) {
 			fmt.Fprintln(a.Stderr, a.refusal(p))
 			refused++
@@ -105,15 +91,16 @@ func (a *app) planFleet(specs []*spec.Spec, o viewOptions) error {
 	return nil
 }
 
-func writeFleet(w io.Writer, f fleetPlan, specs []*spec.Spec, o viewOptions, text report.Options) error {
+func writeFleet(w io.Writer, plans []*plan.Plan, specs []*spec.Spec, o viewOptions, text report.Options) error {
 	if o.format == formatJSON {
-		enc := json.NewEncoder(w)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		return enc.Encode(f)
+		b, err := schema.EncodeFleet(schema.NewFleet(plans))
+		if err == nil {
+			_, err = w.Write(b)
+		}
+		return err
 	}
 	if o.full {
-		for i, p := range f.Plans {
+		for i, p := range plans {
 			if i > 0 {
 				fmt.Fprintln(w)
 			}
@@ -127,7 +114,7 @@ func writeFleet(w io.Writer, f fleetPlan, specs []*spec.Spec, o viewOptions, tex
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "APPLIANCE\tSTATE\tCARRIES\tMEMORY\tSATURATES FIRST\n")
 	errored := 0
-	for i, p := range f.Plans {
+	for i, p := range plans {
 		state := "ok"
 		errs, warnings := p.Findings(sizing.SeverityError), p.Findings(sizing.SeverityWarning)
 		switch {
@@ -143,7 +130,7 @@ func writeFleet(w io.Writer, f fleetPlan, specs []*spec.Spec, o viewOptions, tex
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\n%s, %d with an error. One of them in full: -appliance NAME; all of them: -full\n", count(len(f.Plans), "appliance"), errored)
+	_, err := fmt.Fprintf(w, "\n%s, %d with an error. One of them in full: -appliance NAME; all of them: -full\n", count(len(plans), "appliance"), errored)
 	return err
 }
 
@@ -155,21 +142,4 @@ func firstSentence(text string) string {
 		}
 	}
 	return text
-}
-
-// fleetProgress shows a bar on a terminal, and nothing elsewhere.
-func (a *app) fleetProgress(n int) (step func(), done func(ok bool)) {
-	if !a.terminal(a.Stderr) {
-		return func() {}, func(bool) {}
-	}
-	p := mpb.New(mpb.WithOutput(a.Stderr), mpb.WithAutoRefresh())
-	bar := p.AddBar(int64(n), mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.Name("planning  "), decor.CountersNoUnit("%d / %d")),
-		mpb.AppendDecorators(decor.Elapsed(decor.ET_STYLE_MMSS)))
-	return bar.Increment, func(ok bool) {
-		if !ok {
-			bar.Abort(true)
-		}
-		p.Wait()
-	}
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
-	"trunkline/appliance/bake"
 	"trunkline/appliance/plan"
 	"trunkline/appliance/sizing"
 	"trunkline/appliance/spec"
@@ -66,40 +65,6 @@ func count(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// planned is a spec all the way to its config layer.
-type planned struct {
-	spec  *spec.Spec
-	plan  *plan.Plan
-	files []bake.File
-}
-
-// makePlan sizes and plans a spec and renders its files.
-func (a *app) makePlan(dir string) (*planned, error) {
-	s, err := a.load(dir)
-	if err != nil {
-		return nil, err
-	}
-	return a.planSpec(s)
-}
-
-// planSpec sizes and plans a loaded spec and renders its files.
-func (a *app) planSpec(s *spec.Spec) (*planned, error) {
-	o, err := a.planOptions()
-	if err != nil {
-		return nil, err
-	}
-	p, err := plan.Make(s, sizing.Size(s, sizing.DefaultCoefficients()), o)
-	if err != nil {
-		return nil, err
-	}
-	files, err := bake.Seal(p, s)
-	if err != nil {
-		return nil, err
-	}
-	p.Warnings = warned(a.diags)
-	return &planned{s, p, files}, nil
 }
 
 // refuse ends a command that would put to use a plan with errors, or, under

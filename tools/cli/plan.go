@@ -48,7 +48,7 @@ Of a spec of several appliances one line each is shown; with --full all of each.
 			}
 			return nil
 		},
-		RunE: a.does(func(_ context.Context, args []string) error { return a.runPlan(args[0], out, o) }),
+		RunE: a.does(func(ctx context.Context, args []string) error { return a.runPlan(ctx, args[0], out, o) }),
 	}
 	a.specFlags(c)
 	a.policyFlags(c)
@@ -63,13 +63,13 @@ Of a spec of several appliances one line each is shown; with --full all of each.
 	return c
 }
 
-func (a *app) runPlan(dir, out string, o viewOptions) error {
+func (a *app) runPlan(ctx context.Context, dir, out string, o viewOptions) error {
 	specs, err := a.loadAll(dir)
 	if err == nil && len(specs) > 1 {
 		if out != "" {
 			return fmt.Errorf("-out saves the plan of one appliance, and the spec describes %d: say which with -appliance NAME", len(specs))
 		}
-		return a.planFleet(specs, o)
+		return a.planFleet(ctx, specs, o)
 	}
 	var p *planned
 	if err == nil {

@@ -37,6 +37,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(a.init(), a.fmt(), a.upgrade(), a.reference(), a.schema())
 	root.AddCommand(a.diff())
 	root.AddCommand(a.policyCommand())
+	root.AddCommand(topics()...)
 	shells(root)
 	complete(root)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return seeHelp(c, err) })
