@@ -24,6 +24,9 @@ type Column struct {
 	Number bool
 }
 
+// CPUTitle is the title of the table of CPUs.
+const CPUTitle = "CPUs"
+
 // Parts are the tables of what only some plans have: which CPU serves what, what
 // the interfaces carry, media relays, databases.
 func Parts(b *sizing.Budget) []Table {
@@ -37,7 +40,7 @@ func Parts(b *sizing.Budget) []Table {
 }
 
 func cpus(b *sizing.Budget) Table {
-	t := Table{Title: "CPUs", Columns: []Column{{"CPU", true}, {"workers", false}, {"interrupts of", false}, {"gets packets of (RPS)", false}}}
+	t := Table{Title: CPUTitle, Columns: []Column{{"CPU", true}, {"workers", false}, {"interrupts of", false}, {"gets packets of (RPS)", false}}}
 	for _, c := range b.CPUs {
 		t.Rows = append(t.Rows, []string{strconv.Itoa(c.CPU), join(c.Workers), join(c.Queues), join(c.Steers)})
 	}

@@ -17,6 +17,7 @@ import (
 	"html/template"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"trunkline/appliance/plan"
@@ -45,6 +46,10 @@ type page struct {
 	Paths           []callPath
 	MorePaths       int
 	Figures         []sizing.Figure
+	NotBuilt        string // that it cannot be built yet; empty: it can
+	Calibrated      string
+	CPUTable        []report.Table // at most one
+	Parts           []report.Table
 }
 
 type tile struct{ Label, Value, Note string }
@@ -59,14 +64,23 @@ func Write(w io.Writer, p *plan.Plan, list []issues.Issue) error {
 		"term":     report.Term,
 		"prefixes": prefixes,
 		"short":    func(s string) string { return s[:min(len(s), 12)] },
+		"amount":   report.Amount,
 	}).Parse(pageText)
 	if err != nil {
 		return fmt.Errorf("HTML report: %w", err)
 	}
 	d := page{
 		Style: template.CSS(style), Plan: p, Name: p.Appliance.Name,
-		Tiles: tiles(p), Issues: list, Figures: report.Figures(p.Budget),
+		NotBuilt: report.NotBuilt(p), Calibrated: report.Calibrated(p),
+		Tiles: tiles(p), Issues: found(list), Figures: report.Figures(p.Budget),
 		Ladder: makeLadder(p.Budget), Memory: makeMemory(p), CPU: makeCPU(p),
+	}
+	for _, part := range report.Parts(p.Budget) {
+		if part.Title == report.CPUTitle { // the chart shows the most of it
+			d.CPUTable = append(d.CPUTable, part)
+		} else {
+			d.Parts = append(d.Parts, part)
+		}
 	}
 	d.State, d.StateFor = state(p, list)
 	d.Paths, d.MorePaths = makePaths(p)
@@ -78,10 +92,17 @@ func Write(w io.Writer, p *plan.Plan, list []issues.Issue) error {
 	return err
 }
 
+// found are the issues without those that have a box of their own.
+func found(list []issues.Issue) []issues.Issue {
+	return slices.DeleteFunc(slices.Clone(list), func(i issues.Issue) bool { return i.ID == issues.NotBuilt })
+}
+
 func state(p *plan.Plan, list []issues.Issue) (text, class string) {
 	switch warnings := issues.Count(list, sizing.SeverityWarning); {
 	case p.Errored:
 		return "Cannot be built", "error"
+	case len(p.NotBuilt) > 0:
+		return "Cannot be built yet", "error"
 	case warnings == 1:
 		return "Can be built, 1 warning", "warning"
 	case warnings > 1:
@@ -97,12 +118,16 @@ func tiles(p *plan.Plan) []tile {
 	if n := len(b.Memory); n > 0 {
 		used -= b.Memory[n-1].Bytes.Value
 	}
-	return []tile{
+	out := []tile{
 		{"New calls", report.Rate(b), "planned"},
 		{"Calls at once", sizing.Count(b.CallsHeld.Value), sizing.Count(b.Calls.Value) + " slots"},
 		{"CPU", sizing.Count(b.CoresNeeded.Value) + " cores", fmt.Sprintf("of work, %d hardware threads", a.Hardware.Threads)},
 		{"Memory", sizing.Bytes(used), "of " + sizing.Bytes(memory)},
 	}
+	if m := b.Media; m != nil {
+		out = append(out, tile{"Media sessions", sizing.Count(m.Sessions.Value), report.Amount(m.Bandwidth) + " received"})
+	}
+	return out
 }
 
 // number takes the figures of a plan, whatever their type.

@@ -48,7 +48,7 @@ func render(t testing.TB, p *plan.Plan) string {
 }
 
 func TestGolden(t *testing.T) {
-	for _, name := range []string{"edge-fra1", "overloaded"} {
+	for _, name := range []string{"edge-fra1", "overloaded", "media"} {
 		t.Run(name, func(t *testing.T) {
 			got := render(t, saved(t, name))
 			wellFormed(t, got)
@@ -221,6 +221,31 @@ func TestLoadOfWorkers(t *testing.T) {
 	p.Appliance.Listeners[0].Name = "alone"
 	if w := makeCPU(p).Threads[0].Workers; len(w) != 1 || w[0].Load != "225 %" {
 		t.Errorf("one listener: %+v", w)
+	}
+}
+
+// The map follows the budget's placement, whatever the numbers of the threads.
+func TestPlacementOfWorkers(t *testing.T) {
+	p := saved(t, "media")
+	p.Budget.CPUs = []sizing.CPU{
+		{CPU: 3, Workers: []string{"core/0"}, Queues: []string{"wan/0", "wan/1", "wan/2", "lan/0"}},
+		{CPU: 200, Workers: []string{"carrier-a/0"}, Steers: []string{"wan"}},
+	}
+	p.Appliance.Hardware.Threads = 256
+	m := makeCPU(p)
+	if len(m.Threads) != 2 || m.More != 254 || m.Legend == "" {
+		t.Fatalf("%d threads drawn, %d not: %q", len(m.Threads), m.More, m.Legend)
+	}
+	for i, want := range []string{
+		"thread 3: worker core/0 at 11 %, queue wan/0, queue wan/1, and 2 more queues",
+		"thread 200: worker carrier-a/0 at 3.8 %, packets of wan",
+	} {
+		if got := m.Threads[i].Title; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if q := m.Threads[0].Queues; len(q) != 3 || q[2].Y >= m.Threads[0].Height() {
+		t.Errorf("lines end at %v of %d", q, m.Threads[0].Height())
 	}
 }
 

@@ -37,6 +37,10 @@ type Issue struct {
 	Line, Column, EndLine, EndColumn int
 }
 
+// NotBuilt is the ID of what this version cannot run: a warning, for the plan is
+// shown all the same, and build refuses it.
+const NotBuilt = "not-built"
+
 // Result is what is known of one appliance.
 type Result struct {
 	Name   string     // the appliance's, or that of its spec directory
@@ -44,8 +48,8 @@ type Result struct {
 	Issues []Issue
 }
 
-// Of lists the diagnostics of a spec and the findings of its plan, either of
-// which may be missing. dir, the directory of the spec, is put before file names
+// Of lists the diagnostics of a spec, the findings of its plan and what of it this
+// version cannot run; spec or plan may be missing. dir, the directory of the spec, is put before file names
 // of a saved plan, which does not hold it; "" leaves them bare.
 func Of(dir string, diags hcl.Diagnostics, p *plan.Plan) []Issue {
 	var list []Issue
@@ -66,11 +70,14 @@ func Of(dir string, diags hcl.Diagnostics, p *plan.Plan) []Issue {
 				i.place(f.Subject)
 				// A finding is about a whole block; marking all of it hides the text.
 				i.EndLine, i.EndColumn = 0, 0
-			} else if file, line, ok := strings.Cut(f.At, ":"); ok {
-				if n, err := strconv.Atoi(line); err == nil {
-					i.File, i.Line = path.Join(filepath.ToSlash(dir), file), n
-				}
+			} else {
+				i.at(dir, f.At)
 			}
+			list = append(list, i)
+		}
+		for _, m := range p.NotBuilt {
+			i := Issue{ID: NotBuilt, Severity: sizing.SeverityWarning, Summary: "Not built yet: " + m.What, Detail: m.Detail}
+			i.at(dir, m.At)
 			list = append(list, i)
 		}
 	}
@@ -128,6 +135,15 @@ func (i Issue) Place() string {
 		return i.File
 	}
 	return i.File + ":" + strconv.Itoa(i.Line)
+}
+
+// at places an issue by "file.hcl:12" of a plan, which does not hold the directory.
+func (i *Issue) at(dir, place string) {
+	if file, line, ok := strings.Cut(place, ":"); ok {
+		if n, err := strconv.Atoi(line); err == nil {
+			i.File, i.Line = path.Join(filepath.ToSlash(dir), file), n
+		}
+	}
 }
 
 func (i *Issue) place(r hcl.Range) {

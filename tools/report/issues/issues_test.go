@@ -52,7 +52,9 @@ func TestGolden(t *testing.T) {
 	waived := Issue{ID: "security.open", Severity: sizing.SeverityWaived, Summary: "Open to all", Detail: "Name the sources.", File: "sites/x/edge.hcl", Line: 3,
 		Source: "a rule of the house", Waiver: "Waived until 2027-01-31 (edge.hcl:90): carriers move"}
 	overloaded := Result{"overloaded", over, append(Of("sites/overloaded", nil, over), waived)}
-	cases := map[string][]Result{"wrong": {wrong}, "overloaded": {overloaded}, "fleet": {overloaded, wrong}}
+	media := saved(t, "media") // has parts that cannot be built yet
+	cases := map[string][]Result{"wrong": {wrong}, "overloaded": {overloaded}, "fleet": {overloaded, wrong},
+		"not-built": {{"media", media, Of("sites/media", nil, media)}}}
 	for name, results := range cases {
 		for ext, write := range map[string]func(io.Writer) error{
 			"txt":   func(w io.Writer) error { return GitHub(w, results...) },

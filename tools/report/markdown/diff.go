@@ -259,7 +259,7 @@ func rowsOf(head []string, rows [][]string) string {
 	if more <= 0 {
 		return table(head, rows)
 	}
-	return table(head, rows[:maxRows]) + "\nAnd " + plural(more, "more row") + ": `trunkline diff -full` shows them.\n"
+	return table(head, rows[:maxRows]) + "\nAnd " + plural(more, "more row") + ": `trunkline` shows them with `-full`.\n"
 }
 
 func movedCeilings(x *diff.Diff) string {

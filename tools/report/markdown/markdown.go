@@ -15,6 +15,7 @@ import (
 
 	"trunkline/appliance/plan"
 	"trunkline/appliance/sizing"
+	"trunkline/tools/report"
 	"trunkline/tools/report/issues"
 )
 
@@ -26,13 +27,18 @@ func Plan(w io.Writer, p *plan.Plan, list []issues.Issue, o Options) error {
 		name += " (" + p.Appliance.Site + ")"
 	}
 	d.head(p.Appliance.Name, escape(name)+": "+state(p, list), p.Verdict)
-	d.risks(list)
+	d.notBuilt(p)
+	d.risks(list, true)
 	d.section(glance(p))
 	d.section(notes(list))
 	for _, s := range sections(p) {
 		d.fold(s.title, s.body)
 	}
-	return d.write(w, fmt.Sprintf("Spec `%s`, Trunkline %s.", digest(p.SpecDigest), escape(p.Trunkline)))
+	end := fmt.Sprintf("Spec `%s`, Trunkline %s", digest(p.SpecDigest), escape(p.Trunkline))
+	if text := report.Calibrated(p); text != "" {
+		end += ", " + escape(text)
+	}
+	return d.write(w, end+".")
 }
 
 // Refused writes what is wrong with a spec that has no plan. name is what the
@@ -40,7 +46,7 @@ func Plan(w io.Writer, p *plan.Plan, list []issues.Issue, o Options) error {
 func Refused(w io.Writer, name string, list []issues.Issue, o Options) error {
 	d := newDoc(o, "plan")
 	d.head(name, escape(name)+": no plan, the spec is wrong", "")
-	d.risks(list)
+	d.risks(list, false)
 	d.section(notes(list))
 	return d.write(w, "")
 }
@@ -53,7 +59,7 @@ func Fleet(w io.Writer, results []issues.Result, o Options) error {
 	var rows [][]string
 	for _, r := range results {
 		rows = append(rows, []string{escape(r.Name), state(r.Plan, r.Issues), shorten(escape(r.Plan.Verdict), 300)})
-		if r.Plan.Errored {
+		if r.Plan.Errored || len(r.Plan.NotBuilt) > 0 {
 			errored++
 		}
 	}
@@ -70,7 +76,7 @@ func Fleet(w io.Writer, results []issues.Result, o Options) error {
 		}
 	}
 	issues.Sort(all)
-	d.risks(all)
+	d.risks(all, false)
 	d.section("Appliances", table([]string{"appliance", "state", "verdict"}, rows))
 	d.section(notes(all))
 	return d.write(w, "")
@@ -80,17 +86,38 @@ func state(p *plan.Plan, list []issues.Issue) string {
 	switch n := issues.Count(list, sizing.SeverityWarning); {
 	case p.Errored:
 		return "cannot be built"
+	case len(p.NotBuilt) > 0:
+		return "cannot be built yet"
 	case n > 0:
 		return "can be built, with " + plural(n, "warning")
 	}
 	return "can be built"
 }
 
-// risks are errors and warnings, errors first, as many as fit.
-func (d *doc) risks(list []issues.Issue) {
+// notBuilt is what this version cannot run.
+func (d *doc) notBuilt(p *plan.Plan) {
+	text := report.NotBuilt(p)
+	if text == "" {
+		return
+	}
+	d.b.WriteString("> **" + escape(text) + "**\n>\n")
+	var items []string
+	for _, m := range p.NotBuilt {
+		s := "> - "
+		if m.At != "" {
+			s += code(m.At) + ": "
+		}
+		items = append(items, s+shorten(escape(m.What), 300)+"<br>"+shorten(escape(m.Detail), 600)+"\n")
+	}
+	d.list("", "part that cannot be built yet", items, 0.5)
+}
+
+// risks are errors and warnings, errors first, as many as fit; what cannot be built
+// yet unless it was told already.
+func (d *doc) risks(list []issues.Issue, told bool) {
 	var items []string
 	for _, i := range list {
-		if risk(i) {
+		if risk(i) && !(i.ID == issues.NotBuilt && told) {
 			items = append(items, item(i))
 		}
 	}

@@ -57,9 +57,10 @@ func TestGolden(t *testing.T) {
 	for name, f := range map[string]func(*testing.T) string{
 		"edge-fra1":  plans("edge-fra1"),
 		"overloaded": plans("overloaded"),
+		"media":      plans("media"), // everything that only some plans have
 		"fleet": func(t *testing.T) string {
 			var results []issues.Result
-			for _, n := range []string{"edge-fra1", "overloaded"} {
+			for _, n := range []string{"edge-fra1", "overloaded", "media"} {
 				p := saved(t, n)
 				results = append(results, issues.Result{Name: n, Plan: p, Issues: issues.Of("sites/"+n, nil, p)})
 			}

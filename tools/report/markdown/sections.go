@@ -19,13 +19,51 @@ func glance(p *plan.Plan) (string, string) {
 	if n := len(b.Memory); n > 0 {
 		used -= b.Memory[n-1].Bytes.Value
 	}
-	return "At a glance", table([]string{"", ">planned", ">provided"}, [][]string{
+	rows := [][]string{
 		{"New calls", report.Rate(b), ""},
 		{"Calls held at once", sizing.Count(b.CallsHeld.Value), sizing.Count(b.Calls.Value) + " slots"},
 		{"CPU", sizing.Count(b.CoresNeeded.Value) + " cores of work", plural(a.Hardware.Threads, "hardware thread")},
 		{"Workers", sizing.Count(b.TotalWorkers.Value), ""},
 		{"Memory", sizing.Bytes(used), sizing.Bytes(float64(a.Hardware.MemoryBytes))},
-	})
+	}
+	for _, n := range b.NICs {
+		rows = append(rows, []string{"NIC " + escape(n.NIC), report.Amount(n.Bandwidth) + ", " + report.Amount(n.Packets), plural(int(n.Queues.Value), "receive queue")})
+	}
+	if m := b.Media; m != nil {
+		rows = append(rows, []string{"Media", plural(int(m.Sessions.Value), "session"), plural(len(m.Instances), "media server")})
+	}
+	for _, d := range b.Databases {
+		limit := ""
+		if d.Limit.Value > 0 {
+			limit = sizing.Count(d.Limit.Value)
+		}
+		rows = append(rows, []string{"Connections to database " + escape(d.Database), sizing.Count(d.Connections.Value), limit})
+	}
+	return "At a glance", table([]string{"", ">planned", ">provided"}, rows)
+}
+
+// parts are the tables of what only some plans have.
+func parts(b *sizing.Budget) string {
+	var out []string
+	for _, t := range report.Parts(b) {
+		var head []string
+		for _, c := range t.Columns {
+			if c.Number {
+				c.Name = ">" + c.Name
+			}
+			head = append(head, c.Name)
+		}
+		var rows [][]string
+		for _, r := range t.Rows {
+			var cells []string
+			for _, c := range r {
+				cells = append(cells, escape(c))
+			}
+			rows = append(rows, cells)
+		}
+		out = append(out, "**"+escape(t.Title)+"**\n\n"+rowsOf(head, rows))
+	}
+	return strings.Join(out, "\n")
 }
 
 // sections are the folded ones, the most asked for first: when the limit bites,
@@ -37,6 +75,7 @@ func sections(p *plan.Plan) []section {
 		{"Who may send", reach(p)},
 		{"Listeners", listeners(p)},
 		{"Memory map", memory(p)},
+		{"CPUs, interfaces, media and databases", parts(b)},
 		{"State of calls", tables(b)},
 		{"Kernel settings", sysctls(b)},
 		{"Files of the config layer", files(p)},
