@@ -20,7 +20,7 @@ network, kernel settings and firewall, below DIR/etc. The image carries the same
 files; a tree of its own is for reading, for diff, and for running sbcd on any host.
 
 DIR must be missing, empty, or an earlier output of bake, which is then replaced
-in one step.` + inputsHelp,
+in one step.` + inputsHelp + calibrationHelp,
 		Args: oneArg("the spec directory"),
 		PreRunE: func(c *cobra.Command, _ []string) error {
 			if dir == "" {

@@ -39,7 +39,7 @@ Nothing is asked of this machine but a directory: no root, no containers.
 
 With --plan the image is built only if the spec still gives that very plan, saved
 with plan -out: what was reviewed is what is built. "build PLAN.json" does the same
-for the spec in the working directory.` + inputsHelp,
+for the spec in the working directory.` + inputsHelp + calibrationHelp,
 		Args: oneArg("the spec directory"),
 		RunE: a.does(func(ctx context.Context, args []string) error { return a.runBuild(ctx, args[0], o) }),
 	}
@@ -128,7 +128,7 @@ func (a *app) runBuild(ctx context.Context, dir string, o buildOptions) error {
 		return err
 	}
 	a.summary(name, r, time.Since(begin))
-	if note := imageNote(r.Base.TreeBytes, sizing.DefaultCoefficients()); note != "" {
+	if note := imageNote(r.Base.TreeBytes, a.calibration.coefficients); note != "" {
 		fmt.Fprintf(a.Stderr, "%s %s\n", a.paint(a.Stderr, "Warning:", "1;33"), note)
 	}
 	return nil
@@ -142,7 +142,7 @@ const initrdExtra = 4 << 20
 func imageNote(tree int64, c *sizing.Coefficients) string {
 	planned, _ := c.Get("root_image_bytes")
 	if real := float64(tree + initrdExtra); real > planned.Value {
-		return fmt.Sprintf("the root image takes %s of memory, the plan counts %s: leave that much more free, and raise root_image_bytes in appliance/sizing/coefficients.hcl.",
+		return fmt.Sprintf("the root image takes %s of memory, the plan counts %s: leave that much more free, and raise root_image_bytes in a file for --calibration.",
 			sizing.Bytes(real), sizing.Bytes(planned.Value))
 	}
 	return ""

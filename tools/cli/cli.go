@@ -72,11 +72,12 @@ func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)
 // app is one run of the program.
 type app struct {
 	Env
-	inputs  specInputs      // what the flags of specFlags said
-	policy  policyOptions   // what the flags of policyFlags said
-	started bool            // a command's own work has begun: errors are no longer about usage
-	diags   hcl.Diagnostics // of the spec loaded last
-	sources map[string]*hcl.File
+	inputs      specInputs      // what the flags of specFlags said
+	policy      policyOptions   // what the flags of policyFlags said
+	calibration calibration     // what --calibration said
+	started     bool            // a command's own work has begun: errors are no longer about usage
+	diags       hcl.Diagnostics // of the spec loaded last
+	sources     map[string]*hcl.File
 }
 
 // Run runs one command and returns its exit status.

@@ -92,6 +92,10 @@ func flagCompleter(c *cobra.Command, name string) completer {
 		return named("variable", "=")
 	case "policies", "programs", "cache":
 		return fixed(nil, cobra.ShellCompDirectiveFilterDirs)
+	case "calibration":
+		return fixed([]string{"hcl"}, cobra.ShellCompDirectiveFilterFileExt)
+	case "plan":
+		return fixed([]string{"json"}, cobra.ShellCompDirectiveFilterFileExt)
 	case "out":
 		if c.Name() == "bake" || c.Name() == "build" {
 			return fixed(nil, cobra.ShellCompDirectiveFilterDirs)

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
+	"trunkline/appliance/plan"
 	"trunkline/appliance/plan/diff"
 	"trunkline/appliance/spec"
 	"trunkline/tools/report/changes"
@@ -48,7 +49,7 @@ With -detailed-exitcode the exit status is 0 without changes, 1 when something i
 wrong (the command line included), and 2 with changes.
 
 Appliances of a fleet are compared by name, one line each; -appliance names one to
-see in full. Values of variables are given to both sides.` + inputsHelp,
+see in full. Values of variables are given to both sides.` + inputsHelp + calibrationHelp,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 2 {
 				return seeHelp(c, fmt.Errorf("two arguments are wanted (what was, what will be), not %d", len(args)))
@@ -65,6 +66,7 @@ see in full. Values of variables are given to both sides.` + inputsHelp,
 	}
 	a.specFlags(c)
 	c.Flags().StringArrayVar(&a.policy.dirs, "policies", nil, "directory of rules to judge both by, besides the built-in ones (may be given several times)")
+	a.calibrationFlag(c)
 	c.Flags().BoolVar(&o.asJSON, "json", false, "print the differences as JSON")
 	c.Flags().BoolVar(&o.full, "full", false, "print everything, files line by line")
 	c.Flags().BoolVar(&o.detailed, detailedExitCode, false, "exit with 2 when something changes")
@@ -92,6 +94,8 @@ func (a *app) runDiff(ctx context.Context, before, after string, o diffOptions) 
 		return err
 	}
 	x.plans, y.plans = x.like(y), y.like(x)
+	a.tellUnbuilt(after, unbuiltOf(plansOf(y.plans)))
+	a.tellCalibrations(before, after, x.plans, y.plans)
 	changed := false
 	view := changes.Options{Width: width(a.Stdout), Full: o.full, Color: a.color(a.Stdout)}
 	if len(x.plans) == 1 && len(y.plans) == 1 {
@@ -103,6 +107,24 @@ func (a *app) runDiff(ctx context.Context, before, after string, o diffOptions) 
 		return exitStatus(exitChanges)
 	}
 	return err
+}
+
+func plansOf(in []diff.Input) []*plan.Plan {
+	out := make([]*plan.Plan, len(in))
+	for i, x := range in {
+		out[i] = x.Plan
+	}
+	return out
+}
+
+// tellCalibrations warns of two sides that were sized with different coefficients.
+// All plans of one side were sized with the same.
+func (a *app) tellCalibrations(before, after string, x, y []diff.Input) {
+	if len(x) == 0 || len(y) == 0 || sameCalibration(x[0].Plan, y[0].Plan) {
+		return
+	}
+	fmt.Fprintf(a.Stderr, "%s the two are sized by different coefficients, and figures may differ for that alone\n    %s: with %s. %s: with %s. Give the same file with --calibration, or plan again.\n",
+		a.paint(a.Stderr, "Warning:", "1;33"), before, calibrated(x[0].Plan.Calibration), after, calibrated(y[0].Plan.Calibration))
 }
 
 func (a *app) diffOne(x, y diff.Input, view changes.Options, asJSON bool) (changed bool, err error) {

@@ -121,6 +121,8 @@ func writeFleet(w io.Writer, plans []*plan.Plan, specs []*spec.Spec, o viewOptio
 		case p.Errored:
 			state = count(errs, "error")
 			errored++
+		case len(p.NotBuilt) > 0:
+			state = fmt.Sprintf("%d not built", len(p.NotBuilt))
 		case warnings > 0:
 			state = count(warnings, "warning")
 		}

@@ -2,12 +2,11 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 
-	"trunkline/appliance/plan"
-	"trunkline/appliance/sizing"
 	"trunkline/appliance/spec"
 )
 
@@ -40,6 +39,18 @@ func (a *app) tell(dir string, diags hcl.Diagnostics, files map[string]*hcl.File
 	return nil
 }
 
+// alsoWrong adds mistakes in what a spec is planned with, which have been shown, to
+// those the views tell of.
+func (a *app) alsoWrong(diags hcl.Diagnostics, files map[string]*hcl.File) {
+	a.diags = append(a.diags[:len(a.diags):len(a.diags)], diags...)
+	all := maps.Clone(a.sources)
+	if all == nil {
+		all = map[string]*hcl.File{}
+	}
+	maps.Copy(all, files)
+	a.sources = all
+}
+
 // tally counts diagnostics: "2 errors, 1 warning".
 func tally(diags hcl.Diagnostics) string {
 	errs, warnings := 0, 0
@@ -65,42 +76,4 @@ func count(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// refuse ends a command that would put to use a plan with errors, or, under
-// --strict, with warnings.
-func (a *app) refuse(p *plan.Plan) error {
-	if !a.refused(p) {
-		return nil
-	}
-	fmt.Fprintln(a.Stderr, p.Verdict)
-	for _, f := range p.Budget.Findings {
-		mark := a.paint(a.Stderr, "Error:", "1;31")
-		switch {
-		case f.Severity == sizing.SeverityError:
-		case f.Severity == sizing.SeverityWarning && a.policy.strict:
-			mark = a.paint(a.Stderr, "Warning:", "1;33")
-		default:
-			continue
-		}
-		at := ""
-		if f.At != "" {
-			at = f.At + ": "
-		}
-		fmt.Fprintf(a.Stderr, "%s %s%s\n    %s\n", mark, at, f.Summary, f.Detail)
-	}
-	fmt.Fprintf(a.Stderr, "%s `trunkline plan` shows all of it.\n", a.refusal(p))
-	return errShown
-}
-
-// refused reports whether a plan must not be put to use.
-func (a *app) refused(p *plan.Plan) bool {
-	return p.Errored || a.policy.strict && a.warnings(p) > 0
-}
-
-func (a *app) refusal(p *plan.Plan) string {
-	if !p.Errored {
-		return strictRefusal(p.Appliance.Name, a.warnings(p))
-	}
-	return fmt.Sprintf("%s: refused, the plan has %s.", p.Appliance.Name, count(p.Findings(sizing.SeverityError), "error"))
 }

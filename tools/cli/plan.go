@@ -32,7 +32,7 @@ to the working directory: run in the root of the repository.
 With -out the plan is saved as well: build --plan builds what it says or refuses,
 and diff compares it.
 
-Of a spec of several appliances one line each is shown; with --full all of each.` + inputsHelp,
+Of a spec of several appliances one line each is shown; with --full all of each.` + inputsHelp + calibrationHelp,
 		Args: oneArg("the spec directory"),
 		PreRunE: func(c *cobra.Command, _ []string) error {
 			switch {

@@ -37,13 +37,13 @@ func (a *app) planSpec(s *spec.Spec) (*planned, error) {
 	if err != nil {
 		return nil, err
 	}
-	return planOne(s, o, warned(a.diags))
+	return planOne(s, a.calibration.coefficients, o, warned(a.diags))
 }
 
 // planOne does the work of planSpec. It changes nothing that is shared, and so may
 // run for several specs at once.
-func planOne(s *spec.Spec, o plan.Options, warnings []plan.Warning) (*planned, error) {
-	p, err := plan.Make(s, sizing.Size(s, sizing.DefaultCoefficients()), o)
+func planOne(s *spec.Spec, c *sizing.Coefficients, o plan.Options, warnings []plan.Warning) (*planned, error) {
+	p, err := plan.Make(s, sizing.Size(s, c), o)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func planOne(s *spec.Spec, o plan.Options, warnings []plan.Warning) (*planned, e
 // bar on a terminal. The plans are in the order of the specs; the error, if any, is
 // that of the first spec that has one.
 func (a *app) planSpecs(ctx context.Context, specs []*spec.Spec) ([]*planned, error) {
-	o, err := a.planOptions() // once: packs are read, and complained of, here
+	o, err := a.planOptions() // once: packs and coefficients are read, and complained of, here
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (a *app) planSpecs(ctx context.Context, specs []*spec.Spec) ([]*planned, er
 	for range min(runtime.GOMAXPROCS(0), len(specs)) {
 		workers.Go(func() {
 			for i := range next {
-				if out[i], errs[i] = planOne(specs[i], o, warnings); errs[i] != nil {
+				if out[i], errs[i] = planOne(specs[i], a.calibration.coefficients, o, warnings); errs[i] != nil {
 					stop()
 				}
 				step()

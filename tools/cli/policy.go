@@ -37,6 +37,7 @@ func (a *app) policyFlags(c *cobra.Command) {
 		panic(err) // the flag is in the line above
 	}
 	a.strictFlag(c)
+	a.calibrationFlag(c)
 }
 
 func (a *app) strictFlag(c *cobra.Command) {
@@ -59,6 +60,9 @@ func (a *app) planOptions() (plan.Options, error) {
 			return o, err
 		}
 		o.Policies = append(o.Policies, p)
+	}
+	if _, o.Calibration, err = a.sizeWith(); err != nil {
+		return o, err
 	}
 	a.policy.plan = &o
 	return o, nil
@@ -87,6 +91,7 @@ func (a *app) loadPack(fsys fs.FS, name string) (*checks.Pack, error) {
 	}
 	if diags.HasErrors() {
 		fmt.Fprintf(a.Stderr, "%s: %s.\n", name, tally(diags))
+		a.alsoWrong(diags, files)
 		return nil, errShown
 	}
 	return p, nil
@@ -179,7 +184,7 @@ func (a *app) policyList() *cobra.Command {
 }
 
 func (a *app) policyTest() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:   "test [DIR]",
 		Short: "Try rules on their fixtures: specs that satisfy and specs that break them",
 		Long: `Try the rules in DIR, or the built-in ones, on their fixtures:
@@ -193,6 +198,8 @@ comment "# finding" marks the lines the findings must be about.`,
 		Args: atMostOne("the directory of rules"),
 		RunE: a.does(func(_ context.Context, args []string) error { return a.runPolicyTest(args) }),
 	}
+	a.calibrationFlag(c)
+	return c
 }
 
 func atMostOne(what string) cobra.PositionalArgs {
@@ -219,7 +226,11 @@ func (a *app) runPolicyTest(args []string) error {
 	if err != nil {
 		return err
 	}
-	results := checks.Test(p, fsys, encodedPlan)
+	coefficients, _, err := a.sizeWith()
+	if err != nil {
+		return err
+	}
+	results := checks.Test(p, fsys, func(s *spec.Spec) ([]byte, error) { return encodedPlan(s, coefficients) })
 	failed := 0
 	for _, r := range results {
 		if r.Err == nil {
@@ -241,8 +252,8 @@ func (a *app) runPolicyTest(args []string) error {
 }
 
 // encodedPlan is the plan of a fixture, as rules see it.
-func encodedPlan(s *spec.Spec) ([]byte, error) {
-	p, err := plan.Make(s, sizing.Size(s, nil), plan.Options{Version: version})
+func encodedPlan(s *spec.Spec, c *sizing.Coefficients) ([]byte, error) {
+	p, err := plan.Make(s, sizing.Size(s, c), plan.Options{Version: version})
 	if err != nil {
 		return nil, err
 	}

@@ -68,11 +68,7 @@ func warned(diags hcl.Diagnostics) []plan.Warning {
 // tellWarnings shows the warnings a saved plan keeps.
 func (a *app) tellWarnings(p *plan.Plan) {
 	for _, w := range p.Warnings {
-		at := ""
-		if w.At != "" {
-			at = w.At + ": "
-		}
-		fmt.Fprintf(a.Stderr, "%s %s%s\n    %s\n", a.paint(a.Stderr, "Warning:", "1;33"), at, w.Summary, w.Detail)
+		fmt.Fprintf(a.Stderr, "%s %s%s\n    %s\n", a.paint(a.Stderr, "Warning:", "1;33"), place(w.At), w.Summary, w.Detail)
 	}
 }
 
@@ -105,6 +101,10 @@ func (a *app) holds(name, dir string, p *planned) error {
 	}
 	if is, want := p.plan.Appliance.Name, saved.Appliance.Name; is != want {
 		return fmt.Errorf("%s is of the appliance %s, not of %s: name it with -appliance", name, want, is)
+	}
+	if !sameCalibration(saved, p.plan) {
+		return fmt.Errorf("stale plan: %s was sized with %s, this build with %s: %s",
+			name, calibrated(saved.Calibration), calibrated(p.plan.Calibration), recalibrate(name, saved))
 	}
 	if err := a.refuse(saved); err != nil {
 		return err

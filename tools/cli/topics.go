@@ -39,10 +39,11 @@ alone.`, exitOK, exitRefused, exitUsage, exitUnformatted, exitInterrupted, exitC
   %-22s value of the variable NAME of a spec
   %-22s Debian mirror to take packages from (lock, build)
   %-22s directory of packages and base layers (build)
+  %-22s file of coefficients to size with (plan, diff, bake, build, policy test)
   %-22s seconds since 1970: the day waivers are judged by
   %-22s when set to anything: no colour
   %-22s "dumb": no colour and no moving bars`,
-				spec.VariablePrefix+"NAME", debian.MirrorVariable, debian.CacheVariable, epochVariable, "NO_COLOR", "TERM"),
+				spec.VariablePrefix+"NAME", debian.MirrorVariable, debian.CacheVariable, calibrationVariable, epochVariable, "NO_COLOR", "TERM"),
 		},
 	}
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -15,7 +16,10 @@ func (a *app) validate() *cobra.Command {
 		Use:   "validate SPEC",
 		Short: "Check a spec: every mistake with its line and what to write instead",
 		Long: `Check the spec in the directory SPEC, offline. Every mistake is shown with its file,
-its line and what to write instead. Of a spec of several appliances all are checked.` + inputsHelp,
+its line and what to write instead. Of a spec of several appliances all are checked.
+
+Parts of the language that this version cannot run yet are no mistakes: they are named
+in a note, and build refuses them.` + inputsHelp,
 		Args: oneArg("the spec directory"),
 		RunE: a.does(func(_ context.Context, args []string) error { return a.runValidate(args[0], asJSON) }),
 	}
@@ -25,14 +29,23 @@ its line and what to write instead. Of a spec of several appliances all are chec
 	return c
 }
 
+// validation is what `trunkline validate -json` prints.
+type validation struct {
+	spec.Report
+	NotBuilt []unbuilt `json:"not_built,omitempty"` // what a valid spec asks for and build refuses
+}
+
 func (a *app) runValidate(dir string, asJSON bool) error {
 	if asJSON {
 		o, err := a.specOptions()
 		if err != nil {
 			return err
 		}
-		_, diags, files := spec.LoadFleet(dir, o)
-		if err := spec.WriteDiagnosticsJSON(a.Stdout, files, diags); err != nil {
+		specs, diags, files := spec.LoadFleet(dir, o)
+		enc := json.NewEncoder(a.Stdout)
+		enc.SetIndent("", "  ")
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(validation{spec.NewReport(files, diags), unbuiltIn(specs)}); err != nil {
 			return err
 		}
 		if a.diags = diags; diags.HasErrors() {
@@ -44,6 +57,7 @@ func (a *app) runValidate(dir string, asJSON bool) error {
 	if err != nil {
 		return err
 	}
+	a.tellUnbuilt(dir, unbuiltIn(specs))
 	if len(specs) > 1 {
 		return a.validFleet(dir, specs)
 	}
