@@ -17,13 +17,12 @@ const tick = 250 * time.Microsecond
 type Timers struct {
 	T1 time.Duration // round-trip estimate: first interval of retransmissions
 	T2 time.Duration // longest interval, except for INVITE
-	T4 time.Duration // how long a message may stay in the network
 }
 
 // DefaultTimers are the RFC's.
-var DefaultTimers = Timers{T1: 500 * time.Millisecond, T2: 4 * time.Second, T4: 5 * time.Second}
+var DefaultTimers = Timers{T1: 500 * time.Millisecond, T2: 4 * time.Second}
 
-// giveUp is timers B, F and H.
+// giveUp is timers B, F, H and J.
 func (t Timers) giveUp() time.Duration { return 64 * t.T1 }
 
 // endpoint is an address and port without a pointer in it, so that the collector

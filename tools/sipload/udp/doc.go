@@ -7,7 +7,6 @@
 // the process may (CAP_NET_ADMIN), receive queues are made as large as asked for;
 // elsewhere net.core.rmem_max limits them.
 //
-// A Set belongs to one goroutine, which should be locked to its thread: Open sets
-// that thread's timer slack to the least, so that waits end when they should
-// (prctl(2), PR_SET_TIMERSLACK).
+// A Set belongs to one goroutine, which should be tied to a thread with
+// [LockThread].
 package udp

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"syscall"
 	"time"
 	"unsafe"
@@ -94,9 +95,16 @@ func Open(locals []netip.AddrPort, buffer int) (*Set, error) {
 			return nil, err
 		}
 	}
-	// Without it a wait may end 50 us late; a refusal costs only precision.
-	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 	return s, nil
+}
+
+// LockThread ties the calling goroutine to its thread, until
+// runtime.UnlockOSThread, and lets that thread's waits end when they should
+// (prctl(2), PR_SET_TIMERSLACK): 50 us late is usual otherwise. That the kernel
+// refuses costs only precision.
+func LockThread() {
+	runtime.LockOSThread()
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 }
 
 func (s *Set) open(i int, local netip.AddrPort, buffer int) error {

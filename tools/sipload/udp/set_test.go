@@ -16,7 +16,7 @@ func ap(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 
 func open(t testing.TB, buffer int, locals ...string) *Set {
 	t.Helper()
-	runtime.LockOSThread()
+	LockThread()
 	var a []netip.AddrPort
 	for _, l := range locals {
 		a = append(a, ap(l))
