@@ -31,7 +31,8 @@ const calibrationHelp = `
 Figures of the model come from this version's coefficients. --calibration, or else
 ` + calibrationVariable + `, names a file of others, as measured on the machine in
 question: coefficient blocks, each with value, unit, source and date. What the file
-leaves out stays as it is. A plan says which file it was made with.`
+leaves out stays as it is. It lies outside the directory of the spec, whose *.hcl
+are the spec. A plan says which file it was made with.`
 
 // calibration is the set of coefficients a run sizes with.
 type calibration struct {
