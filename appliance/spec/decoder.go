@@ -23,6 +23,8 @@ type decoder struct {
 	pick  *block // its block
 	fleet bool   // it is one of several
 
+	appliances int // of the directory
+
 	own           []named     // values its block gives
 	settled       []*variable // variables with their values
 	variableNames []string

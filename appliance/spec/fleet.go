@@ -75,6 +75,7 @@ func (s *source) load(o Options, all bool) ([]*Spec, hcl.Diagnostics) {
 		*s.budget = budget{}
 		d := newDecoder(s, o)
 		d.name, d.pick, d.fleet = m.name, m.block, len(members) > 1
+		d.appliances = len(members)
 		spec := d.decode(bodies)
 		found.add(m.name, d.diags)
 		if spec != nil && !d.diags.HasErrors() {
