@@ -166,6 +166,8 @@ type Update struct {
 	Tries    int           // boots of a new image before the old one returns, default 3
 	Range    hcl.Range
 
+	Certificate []byte // of the signer, DER
+
 	URLRange, SignerRange, WindowRange, RebootRange hcl.Range
 }
 
