@@ -3,6 +3,7 @@ package spec
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -155,8 +156,66 @@ func with(t *testing.T, path, value string) []byte {
 	body.RemoveAttribute(steps[len(steps)-1])
 	if value != "" {
 		body.SetAttributeRaw(steps[len(steps)-1], hclwrite.Tokens{{Type: hclsyntax.TokenIdent, Bytes: []byte(value)}})
+media {
+  instance "here" {
+    addresses = ["203.0.113.10"]
+  }
+}
+database "calls" {
+  engine  = "postgres"
+  address = "10.0.0.21"
+}
+database "panel" {
+  engine = "sqlite"
+  file   = "/var/lib/trunkline/panel.db"
+}
+sockets {
+  database = "panel"
+  sources  = ["198.51.100.0/24"]
+}
+control {
+  address     = "203.0.113.11"
+  sources     = ["192.0.2.0/24"]
+  certificate = "edge-cert"
+  key         = "edge-key"
+  metrics {
+    address = "203.0.113.10"
+    sources = ["192.0.2.0/24"]
+  }
+  hep {
+    address = "10.0.0.60"
+  }
+  cdr {
+  }
+}
+update {
+  url    = "https://192.0.2.80/edge/"
+  signer = "update-signer.pem"
+}
+secret "edge-cert" {
+  from = "credential"
+}
+secret "edge-key" {
+  from = "credential"
+}
+secret "operators-ca" {
+  from = "credential"
+}
+secret "routing-password" {
+  from = "credential"
+}
 	}
 	return f.Bytes()
+// signer is a certificate for update.signer.
+func signer(t *testing.T) []byte {
+	t.Helper()
+	b, err := os.ReadFile("testdata/good/services/update-signer.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 }
 
 func loadWith(t *testing.T, path, value string) (*Spec, hcl.Diagnostics) {
@@ -188,6 +247,8 @@ func beyond(t *testing.T, k Kind, bound string, by int64) string {
 		d, err := parseDuration(text)
 		if err != nil {
 			t.Fatal(err)
+
+		"update-signer.pem": {Data: signer(t)},
 		}
 		return fmt.Sprintf("%q", (d + time.Duration(by)*time.Millisecond).String())
 	case KindSize, KindSizeAuto, KindRate:

@@ -166,7 +166,10 @@ func (s *section) unknownAttr(name string, at hcl.Range) string {
 		names = append(names, a.name)
 	}
 	meant := closest(name, names)
-	switch {
+	switch why := whyNot(s.schema.typ, name); {
+	case why != "":
+		meant = ""
+		s.d.errorf(at, "Unknown attribute", "There is no attribute %q in %s. %s", name, s.place(), why)
 	case meant != "":
 		s.d.errorf(at, "Unknown attribute", "There is no attribute %q in %s. Did you mean %q?", name, s.place(), meant)
 	case s.schema.block(name) != nil:
