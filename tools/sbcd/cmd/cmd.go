@@ -108,7 +108,9 @@ func (p *program) root() *cobra.Command {
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
-	root.AddCommand(p.runCommand(), p.firewallCommand(), p.statusCommand(), p.versionCommand())
+	nics := p.nicsCommand()
+	p.configFlag(nics)
+	root.AddCommand(p.runCommand(), p.firewallCommand(), nics, p.statusCommand(), p.versionCommand())
 	return root
 }
 
