@@ -32,7 +32,7 @@ in one step.` + inputsHelp + calibrationHelp,
 	}
 	a.specFlags(c)
 	a.policyFlags(c)
-	c.Flags().StringVarP(&dir, "out", "o", "", "directory to write (required)")
+	c.Flags().StringVarP(&dir, "out", "o", "", "`DIR` to write (required)")
 	return c
 }
 

@@ -47,9 +47,9 @@ through the SIP ports that are forwarded from 127.0.0.1. The disk is not written
 	}
 	c.Flags().BoolVar(&o.call, "call", false, "place a test call through the appliance once it is ready")
 	c.Flags().BoolVar(&o.headless, "headless", false, "no console; end once the appliance is ready and the call was placed")
-	c.Flags().IntVar(&o.memory, "memory", 0, "memory of the machine in MiB (default: the plan's, at most 4096)")
+	c.Flags().IntVar(&o.memory, "memory", 0, "`MIB` of memory for the machine (default: the plan's, at most 4096)")
 	c.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long the appliance may take to be ready")
-	c.Flags().IntVar(&o.port, "port", 0, "first local port to forward (default: any free ones)")
+	c.Flags().IntVar(&o.port, "port", 0, "first local `PORT` to forward (default: any free ones)")
 	return c
 }
 

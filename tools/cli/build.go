@@ -38,19 +38,19 @@ NAME.efi (to boot over the network), NAME.raw (a disk), plan.json, plan.txt and 
 Nothing is asked of this machine but a directory: no root, no containers.
 
 With --plan the image is built only if the spec still gives that very plan, saved
-with plan -out: what was reviewed is what is built. "build PLAN.json" does the same
+with plan --out: what was reviewed is what is built. "build PLAN.json" does the same
 for the spec in the working directory.` + inputsHelp + calibrationHelp,
 		Args: oneArg("the spec directory"),
 		RunE: a.does(func(ctx context.Context, args []string) error { return a.runBuild(ctx, args[0], o) }),
 	}
 	a.specFlags(c)
 	a.policyFlags(c)
-	c.Flags().StringVarP(&o.out, "out", "o", "out", "directory to write OUT/NAME into")
+	c.Flags().StringVarP(&o.out, "out", "o", "out", "`DIR` to write DIR/NAME into")
 	c.Flags().StringVar(&o.plan, "plan", "", "saved plan `FILE` that the image must be of")
 	c.Flags().BoolVar(&o.offline, "offline", false, "use the package cache alone")
 	c.Flags().StringVar(&o.mirror, "mirror", "", mirrorHelp)
-	c.Flags().StringVar(&o.cache, "cache", "", "cache of packages and base layers (default: $"+debian.CacheVariable+", else trunkline in the user's cache directory)")
-	c.Flags().StringVar(&o.programs, "programs", "", "directory of sbcd and init, which go into the image (default: where trunkline lies)")
+	c.Flags().StringVar(&o.cache, "cache", "", "`DIR` to cache packages and base layers in (default: $"+debian.CacheVariable+", else trunkline in the user's cache directory)")
+	c.Flags().StringVar(&o.programs, "programs", "", "`DIR` of sbcd and init, which go into the image (default: where trunkline lies)")
 	return c
 }
 

@@ -28,11 +28,8 @@ const (
 // calibrationHelp is the part of a command's help about coefficients.
 const calibrationHelp = `
 
-Figures of the model come from this version's coefficients. --calibration, or else
-` + calibrationVariable + `, names a file of others, as measured on the machine in
-question: coefficient blocks, each with value, unit, source and date. What the file
-leaves out stays as it is. It lies outside the directory of the spec, whose *.hcl
-are the spec. A plan says which file it was made with.`
+With --calibration the figures come from coefficients of your own: see "trunkline
+help calibration".`
 
 // calibration is the set of coefficients a run sizes with.
 type calibration struct {
@@ -44,7 +41,7 @@ type calibration struct {
 
 // calibrationFlag adds --calibration to a command that sizes.
 func (a *app) calibrationFlag(c *cobra.Command) {
-	c.Flags().VarP(&fileFlag{&a.calibration.file}, "calibration", "", "`FILE` of coefficients to size with (default: $"+calibrationVariable+", else this version's own)")
+	c.Flags().VarP(&fileFlag{&a.calibration.file}, "calibration", "", "`FILE` of coefficients to size with (default: $"+calibrationVariable+", else those of this version)")
 }
 
 // sizeWith returns the coefficients of this run, and how a plan records them. What is

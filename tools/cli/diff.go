@@ -40,15 +40,15 @@ A and B are each one of
                  directory, at a revision of the repository
   git:REV:DIR    DIR of a revision, below the root of the repository; one that
                  begins with ./ or ../ is below the working directory
-  FILE           a plan saved with plan -out, or the plan.json of a build
+  FILE           a plan saved with plan --out, or the plan.json of a build
   OUT/NAME       a built image, by the plan beside it
 
 Revisions are read out of the repository; nothing is checked out.
 
-With -detailed-exitcode the exit status is 0 without changes, 1 when something is
+With --detailed-exitcode the exit status is 0 without changes, 1 when something is
 wrong (the command line included), and 2 with changes.
 
-Appliances of a fleet are compared by name, one line each; -appliance names one to
+Appliances of a fleet are compared by name, one line each; --appliance names one to
 see in full. Values of variables are given to both sides.` + inputsHelp + calibrationHelp,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 2 {
@@ -65,7 +65,7 @@ see in full. Values of variables are given to both sides.` + inputsHelp + calibr
 		RunE: a.does(func(ctx context.Context, args []string) error { return a.runDiff(ctx, args[0], args[1], o) }),
 	}
 	a.specFlags(c)
-	c.Flags().StringArrayVar(&a.policy.dirs, "policies", nil, "directory of rules to judge both by, besides the built-in ones (may be given several times)")
+	c.Flags().StringArrayVar(&a.policy.dirs, "policies", nil, "`DIR` of rules to judge both by, besides the built-in ones (may be given several times)")
 	a.calibrationFlag(c)
 	c.Flags().BoolVar(&o.asJSON, "json", false, "print the differences as JSON")
 	c.Flags().BoolVar(&o.full, "full", false, "print everything, files line by line")

@@ -37,7 +37,7 @@ PATH is a file, or a directory whose *.hcl files are meant; without one, the cur
 directory. "-" formats standard input to standard output. The names of the files that
 were rewritten are printed.
 
-With -check nothing is written, and the exit status is 3 when a file would be. A file
+With --check nothing is written, and the exit status is 3 when a file would be. A file
 with a mistake in its syntax is left alone; the exit status is then 1.`,
 		RunE: a.does(func(_ context.Context, args []string) error { return a.runFmt(args, recursive, o) }),
 	}

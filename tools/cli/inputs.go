@@ -15,7 +15,7 @@ import (
 // inputsHelp is the part of a command's help about values from outside a spec.
 const inputsHelp = `
 
-Values for the spec's variables come from -var and -var-file, the last of these
+Values for the spec's variables come from --var and --var-file, the last of these
 counting, then from the appliance's entry in a fleet, then from the environment
 (` + spec.VariablePrefix + `NAME), then from the variable's default.`
 

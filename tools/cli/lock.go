@@ -18,7 +18,7 @@ import (
 	"trunkline/image/debian"
 )
 
-const mirrorHelp = "Debian mirror, the directory that holds dists/ and pool/ (default: $" + debian.MirrorVariable + ", else this machine's apt configuration)"
+const mirrorHelp = "`URL` of a Debian mirror, the directory that holds dists/ and pool/ (default: $" + debian.MirrorVariable + ", else this machine's apt configuration)"
 
 func (a *app) lock() *cobra.Command {
 	var mirror, keyring string
@@ -35,7 +35,7 @@ One lock file serves all appliances of a spec.` + inputsHelp,
 	}
 	a.specFlags(c)
 	c.Flags().StringVar(&mirror, "mirror", "", mirrorHelp)
-	c.Flags().StringVar(&keyring, "keyring", "", "OpenPGP keys the index must be signed with (default: Debian's, built in)")
+	c.Flags().StringVar(&keyring, "keyring", "", "`FILE` of OpenPGP keys the index must be signed with (default: Debian's, built in)")
 	return c
 }
 

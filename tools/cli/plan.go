@@ -29,7 +29,7 @@ Formats, besides text and json:
 Of a wrong spec, all but text and html show the mistakes. Files are named relative
 to the working directory: run in the root of the repository.
 
-With -out the plan is saved as well: build --plan builds what it says or refuses,
+With --out the plan is saved as well: build --plan builds what it says or refuses,
 and diff compares it.
 
 Of a spec of several appliances one line each is shown; with --full all of each.` + inputsHelp + calibrationHelp,
@@ -52,8 +52,8 @@ Of a spec of several appliances one line each is shown; with --full all of each.
 	}
 	a.specFlags(c)
 	a.policyFlags(c)
-	c.Flags().StringVar(&o.format, "format", formatText, "how to show the plan: "+strings.Join(planFormats, ", "))
-	c.Flags().StringVarP(&o.file, "output", "o", "", "file to write instead of standard output")
+	c.Flags().StringVar(&o.format, "format", formatText, "`FORMAT` of the plan: "+strings.Join(planFormats, ", "))
+	c.Flags().StringVarP(&o.file, "output", "o", "", "`FILE` to write instead of standard output")
 	c.Flags().StringVar(&out, "out", "", "`FILE` to save the plan in")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON, short for --format json")
 	c.Flags().BoolVar(&o.full, "full", false, "print everything, every figure with its formula")

@@ -32,7 +32,7 @@ type policyOptions struct {
 
 // policyFlags adds --policies and --strict to a command that plans.
 func (a *app) policyFlags(c *cobra.Command) {
-	c.Flags().StringArrayVar(&a.policy.dirs, "policies", nil, "directory of rules to judge by, besides the built-in ones (may be given several times)")
+	c.Flags().StringArrayVar(&a.policy.dirs, "policies", nil, "`DIR` of rules to judge by, besides the built-in ones (may be given several times)")
 	if err := c.MarkFlagDirname("policies"); err != nil {
 		panic(err) // the flag is in the line above
 	}

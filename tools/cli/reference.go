@@ -18,7 +18,7 @@ function, with defaults and bounds.`,
 		Args: noArgs,
 		RunE: a.does(func(context.Context, []string) error { return a.output(out, reference.Markdown()) }),
 	}
-	c.Flags().StringVarP(&out, "out", "o", "", "write to this file instead")
+	c.Flags().StringVarP(&out, "out", "o", "", "`FILE` to write instead of standard output")
 	return c
 }
 

@@ -17,7 +17,7 @@ var schemas = []struct {
 	render      func() ([]byte, error)
 }{
 	{"spec", "the spec language, in the JSON form of HCL", reference.JSONSchema},
-	{"plan", "plans, as `plan -json` prints them and builds keep them", func() ([]byte, error) { return schema.Plan(), nil }},
+	{"plan", "plans, as `plan --json` prints them and builds keep them", func() ([]byte, error) { return schema.Plan(), nil }},
 }
 
 func (a *app) schema() *cobra.Command {
@@ -30,11 +30,11 @@ func (a *app) schema() *cobra.Command {
   schema spec   of the spec language in the JSON form of HCL, for editors and for
                 programs that write specs. Trunkline itself reads the native
                 syntax, in files called *.hcl. This is what "schema" alone prints.
-  schema plan   of a plan, as plan -json prints it, plan -out saves it and a build
+  schema plan   of a plan, as plan --json prints it, plan --out saves it and a build
                 keeps it in plan.json, and of the plans of a fleet: for programs
                 that read them.
 
-Both are of this version's format; trunkline version -json says which.`,
+Both are of this version's format; trunkline version --json says which.`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return seeHelp(c, fmt.Errorf("one argument is wanted (spec or plan), not %d", len(args)))
@@ -61,7 +61,7 @@ Both are of this version's format; trunkline version -json says which.`,
 		names = append(names, s.name+"\t"+s.about)
 	}
 	c.ValidArgsFunction = atMost(1, fixed(names, cobra.ShellCompDirectiveNoFileComp))
-	c.Flags().StringVarP(&out, "out", "o", "", "write to this file instead")
+	c.Flags().StringVarP(&out, "out", "o", "", "`FILE` to write instead of standard output")
 	return c
 }
 

@@ -22,7 +22,7 @@ the one this Trunkline reads. Comments stay. The names of the files that were re
 are printed, and the mistakes the new spec has, if any. What no rule can rewrite is
 shown with its line, and then nothing is written.
 
-With -check nothing is written, and the exit status is 3 when there is something to
+With --check nothing is written, and the exit status is 3 when there is something to
 upgrade.`,
 		Args: oneArg("the spec directory"),
 		RunE: a.does(func(_ context.Context, args []string) error { return a.runUpgrade(args[0], o) }),
