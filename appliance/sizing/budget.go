@@ -4,14 +4,25 @@ import "github.com/hashicorp/hcl/v2"
 
 // Figure is one computed number that can be argued with: what it is, how it came
 // about, from what, and who says so.
+//
+// Low and High are there when a coefficient it depends on has a measured range:
+// the figure with every coefficient at its better and at its worse end. A
+// coefficient's ends are those of its range or its stated value, whichever lies
+// further out: where the stated value leaves room beyond what was measured (as
+// cpu_per_call does), it is one end, so Low <= Value <= High always holds.
 type Figure struct {
 	ID      string  `json:"id"`   // stable, dotted: "shm.transactions"
 	Name    string  `json:"name"` // for people
 	Value   float64 `json:"value"`
+	Low     float64 `json:"low,omitempty"` // same as High: nothing it depends on has a range
+	High    float64 `json:"high,omitempty"`
 	Unit    string  `json:"unit"`    // "B", "calls/s", "threads", "packets", "1"
 	Formula string  `json:"formula"` // in terms of the inputs' names
 	Inputs  []Input `json:"inputs,omitempty"`
 }
+
+// Ranged reports whether Low and High say something.
+func (f Figure) Ranged() bool { return f.Low != f.High }
 
 // Input is one term of a Figure's formula: a value of the spec, another figure,
 // or a coefficient (then Source says where it was measured).
@@ -22,10 +33,22 @@ type Input struct {
 	Source string  `json:"source,omitempty"`
 }
 
-// ListenerBudget is what one listener gets.
+// ListenerBudget is what one listener gets. Over UDP each worker has a socket;
+// over TCP, TLS and WebSocket the buffers are those of one connection.
 type ListenerBudget struct {
-	Listener   string `json:"listener"`
-	Workers    Figure `json:"workers"`
+	Listener    string  `json:"listener"`
+	Workers     Figure  `json:"workers"`
+	RecvBuffer  Figure  `json:"recv_buffer"`           // bytes per socket
+	SendBuffer  Figure  `json:"send_buffer"`           // bytes per socket
+	Connections *Figure `json:"connections,omitempty"` // at once; nil: over UDP
+	Reconnect   *Figure `json:"reconnect,omitempty"`   // seconds the machine needs to shake hands with all of them; nil: without TLS
+}
+
+// SocketsBudget is what SIP sockets from a table get, all together unless said
+// otherwise. Their traffic is not stated anywhere: buffers are at their floor.
+type SocketsBudget struct {
+	Sockets    Figure `json:"sockets"`     // slots set aside
+	Workers    Figure `json:"workers"`     // of all dynamic sockets, beside those of the listeners
 	RecvBuffer Figure `json:"recv_buffer"` // bytes per socket
 	SendBuffer Figure `json:"send_buffer"` // bytes per socket
 }
@@ -76,21 +99,29 @@ type Finding struct {
 	Waiver string `json:"waiver,omitempty"` // until when, and why, it is waived
 }
 
-// CPU is what one hardware thread has to do. Workers and queues beyond the first
-// CPUs share them in turn. A machine of more threads than the map has room for
-// shows those that have something to do.
+// CPU is what one hardware thread has to do. Workers and queues are dealt to the
+// CPUs in turn, physical cores first; those beyond the last start over at the
+// first. A machine of more than 1,024 threads shows, and uses for queues, the first
+// 1,024.
 type CPU struct {
-	CPU     int      `json:"cpu"`     // number as Linux counts: siblings of a core are cores apart
-	Workers []string `json:"workers"` // "carrier-a/0": listener and number of the worker
-	Queues  []string `json:"queues"`  // "wan/0": NIC and receive queue it takes interrupts of
-	Steers  []string `json:"steers"`  // NICs whose packets are steered here after the interrupt (RPS)
+	CPU int `json:"cpu"` // number as Linux counts: siblings of a core are cores apart
+	// Workers the plan counts on this CPU: "carrier-a/0", listener and number of the
+	// worker. sbcd does not pin them, the kernel places them: the map shows that there
+	// is one for each hardware thread, not where each runs. Those of dynamic sockets
+	// are "dynamic sockets/0".
+	Workers []string `json:"workers"`
+	Queues  []string `json:"queues"` // "wan/0": NIC and receive queue it takes interrupts of
+	Steers  []string `json:"steers"` // NICs whose packets are steered here after the interrupt (RPS)
 }
 
-// NICBudget is what one interface must carry and which CPUs serve it.
+// NICBudget is what one card must carry and which CPUs serve it. What a VLAN
+// carries counts on its parent; what a bond carries is spread evenly over its
+// members (802.3ad) or counts on each of them (active-backup).
 type NICBudget struct {
 	NIC       string       `json:"nic"`
 	Bandwidth Figure       `json:"bandwidth"` // bits/s in the busier direction, signalling and media
 	Packets   Figure       `json:"packets"`   // received per second
+	Sent      Figure       `json:"sent"`      // packets sent per second
 	Queues    Figure       `json:"queues"`    // receive queues in use
 	Affinity  []QueueShare `json:"affinity"`  // one for each queue in use
 }
@@ -110,6 +141,7 @@ type MediaBudget struct {
 	Sockets   Figure          `json:"sockets"`   // control sockets the planned rate needs
 	Bandwidth Figure          `json:"bandwidth"` // bits/s received, all relays
 	Packets   Figure          `json:"packets"`   // received per second, all relays
+	CPU       Figure          `json:"cpu"`       // cores the relays on this appliance take; 0: none here
 	Instances []MediaInstance `json:"instances"` // order of the spec
 }
 
@@ -119,6 +151,14 @@ type MediaInstance struct {
 	Sessions Figure `json:"sessions"` // it must hold
 	Rate     Figure `json:"rate"`     // commands per second it must take
 	Ports    Figure `json:"ports"`    // UDP ports it must have
+}
+
+// PersistenceBudget is what keeping calls in progress asks of the disk or the
+// database. None of it is on the path of a message.
+type PersistenceBudget struct {
+	Bytes  Figure `json:"bytes"`  // of all calls held
+	Writes Figure `json:"writes"` // per second
+	Rows   Figure `json:"rows"`   // calls changed in one write
 }
 
 // DatabaseBudget is the connections to one database server.
@@ -149,8 +189,12 @@ type Budget struct {
 	NICs         []NICBudget      `json:"nics"`          // Ethernet interfaces, order of the spec
 	Media        *MediaBudget     `json:"media,omitempty"`
 	Databases    []DatabaseBudget `json:"databases,omitempty"` // order of the spec
-	Ceilings     []Ceiling        `json:"ceilings"`            // lowest headroom first
-	Findings     []Finding        `json:"findings"`            // errors first, then by line
+	Sockets      *SocketsBudget   `json:"sockets,omitempty"`
+
+	Persistence *PersistenceBudget `json:"persistence,omitempty"`
+
+	Ceilings []Ceiling `json:"ceilings"` // lowest headroom first
+	Findings []Finding `json:"findings"` // errors first, then by line
 }
 
 // Sysctl is one kernel setting the plan computed.

@@ -46,12 +46,14 @@ func (z *sizer) add(r rung) {
 
 func (z *sizer) ceilings() {
 	z.limitCeilings()
+	z.scopedCeilings()
 	z.cpuCeilings()
 	z.socketCeilings()
 	z.stateCeilings()
 	z.nicCeilings()
 	z.memoryCeilings()
 	z.backendCeilings()
+	z.mediaCeilings()
 	for _, r := range z.rungs {
 		z.judge(r)
 	}
@@ -94,32 +96,49 @@ func (z *sizer) limitCeilings() {
 	}
 }
 
+// cpuCeilings are those of all workers together, on both axes, and of each
+// listener's.
 func (z *sizer) cpuCeilings() {
-	per, util := z.c.in("cpu_per_call"), z.c.in("target_utilisation")
+	per, util, held := z.perCall(), z.c.in("target_utilisation"), z.heldCPU()
 	h := z.s.Hardware
-	z.add(rung{resource: "worker CPU", axis: AxisCPS, hardware: true, subject: at(h.CPURange, h.Range),
-		remedy: fmt.Sprintf("raise hardware.cpu.cores from %d to %d", h.Cores, z.coresFor(h.Cores)) + where(h.CPURange),
-		at: figure("ceiling.cpu", "All workers together", "calls/s", z.cores.Value*util.Value/per.Value,
-			"cpu.cores x target_utilisation / cpu_per_call", of(z.cores), util, per)})
+	z.twoAxes(axes{resource: "worker CPU", id: "ceiling.cpu", subject: at(h.CPURange, h.Range),
+		remedy:   fmt.Sprintf("raise hardware.cpu.cores from %d to %d", h.Cores, z.coresFor(h.Cores)) + where(h.CPURange),
+		capacity: z.cores.Value * util.Value, formula: "cpu.cores x target_utilisation", inputs: []Input{of(z.cores), util},
+		perCall: per.Value, held: held.Value, terms: []Input{per, of(held)}})
+	media := 0.0
+	if z.b.Media != nil {
+		media = z.b.Media.CPU.Value
+	}
 	for i, f := range z.t.listeners {
-		cost := z.cpuPerCall(f)
+		cost, wait, kept := z.cpuPerCall(f), z.waitPerCall(f), z.heldPerListener(f)
 		if cost <= 0 || f.l.Address.IsLoopback() {
 			continue
 		}
 		w := z.b.Listeners[i].Workers
 		var remedy string
 		if f.l.Workers > 0 {
-			remedy = fmt.Sprintf("raise workers of listener %q from %d to %d", f.l.Name, f.l.Workers, max(f.l.Workers+1, int(whole(z.t.cps.Value*cost/util.Value))))
+			remedy = fmt.Sprintf("raise workers of listener %q from %d to %d", f.l.Name, f.l.Workers, max(f.l.Workers+1, int(z.workersFor(f))))
 			remedy += where(f.l.WorkersRange)
-		} else {
-			remedy = fmt.Sprintf("raise hardware.cpu.cores from %d to %d", h.Cores, z.coresForWorker(i, w.Value, cost/util.Value)) + where(h.CPURange)
+		} else if !z.figures {
+			remedy = fmt.Sprintf("raise hardware.cpu.cores from %d to %d", h.Cores, z.coresForWorker(i, w.Value)) + where(h.CPURange)
+		}
+		// A worker that waits has its thread for the rest of the time; all of them
+		// together have no more than the cores that media leaves.
+		busy := (w.Value*util.Value - kept) / (cost + wait)
+		cpu := (z.cores.Value*util.Value - media - kept) / cost
+		formula := "min(workers, cpu.cores) x target_utilisation / (cpu_per_call x datagrams_in / load.datagrams_in)"
+		inputs := []Input{of(w), of(z.cores), util, z.c.in("cpu_per_call"), of(f.in), of(z.t.perCallIn)}
+		if wait > 0 || media > 0 || kept > 0 || f.l.Secure() {
+			formula = "min((workers x target_utilisation - refreshes) / (time of a call here + wait), (cpu.cores x target_utilisation - media - refreshes) / time of a call here)"
+			inputs = append(inputs, Input{Name: "time of a call here", Value: cost, Unit: "s", Source: "cpu_per_call x datagrams_in / load.datagrams_in, and TLS"},
+				Input{Name: "wait", Value: wait, Unit: "s", Source: "worker_wait x datagrams_in / load.datagrams_in"},
+				Input{Name: "refreshes", Value: kept, Unit: "cores", Source: "cpu_per_call x refreshes_in / load.datagrams_in"},
+				Input{Name: "media", Value: media, Unit: "cores", Source: "media.cpu"})
 		}
 		// Fixed workers are a choice of the spec: workerFindings judges them.
 		z.add(rung{resource: "workers of listener " + f.l.Name, axis: AxisCPS, hardware: f.l.Workers == 0, told: f.l.Workers > 0,
 			subject: at(f.l.WorkersRange, f.l.Range), remedy: remedy,
-			at: figure("ceiling.listener."+f.l.Name+".cpu", "Workers of "+f.l.Name, "calls/s", math.Min(w.Value, z.cores.Value)*util.Value/cost,
-				"min(workers, cpu.cores) x target_utilisation / (cpu_per_call x datagrams_in / load.datagrams_in)",
-				of(w), of(z.cores), util, per, of(f.in), of(z.t.perCallIn))})
+			at: figure("ceiling.listener."+f.l.Name+".cpu", "Workers of "+f.l.Name, "calls/s", math.Min(busy, cpu), formula, inputs...)})
 	}
 }
 
@@ -132,25 +151,31 @@ func (z *sizer) coresFor(cores int) int {
 
 // coresForWorker is the number of cores at which listener i gets a further
 // worker, and enough of them for the plan: others may be served before it.
-func (z *sizer) coresForWorker(i int, has, cost float64) int {
+func (z *sizer) coresForWorker(i int, has float64) int {
 	h := z.s.Hardware
-	need := math.Max(has+1, whole(z.t.cps.Value*cost))
-	threads := z.threadsFor(i, need)
+	need := math.Max(has+1, z.workersFor(z.t.listeners[i]))
+	threads := float64(z.threadsFor(i, need))
+	if z.shared.ID != z.threads.ID && z.threads.Value > 0 { // several workers a thread
+		threads = math.Ceil(threads * z.threads.Value / math.Max(z.shared.Value, 1))
+	}
 	tpc := max(h.ThreadsPerCore, 1)
-	return max(h.Cores+1, (threads+tpc-1)/tpc)
+	return max(h.Cores+1, (int(threads)+tpc-1)/tpc)
 }
 
 func (z *sizer) socketCeilings() {
 	per := z.c.in("socket_packets")
 	for _, f := range z.t.listeners {
-		if f.in.Value <= 0 {
+		if f.in.Value <= 0 || f.l.Stream() { // connections are spread by the kernel: none is the only one
 			continue
+		}
+		formula, inputs := "socket_packets / datagrams_in: one trunk is one flow, and a flow meets one socket", []Input{per, of(f.in)}
+		if f.heldIn.Value > 0 {
+			formula, inputs = "(socket_packets - refreshes_in) / datagrams_in: one trunk is one flow, and a flow meets one socket", append(inputs, of(f.heldIn))
 		}
 		// One trunk is one flow and meets one socket: the others do not help it.
 		z.add(rung{resource: "socket of listener " + f.l.Name, axis: AxisCPS, hardware: true, subject: f.l.Range,
 			remedy: fmt.Sprintf("give part of the carriers of listener %q a second listener address", f.l.Name) + where(f.l.Range),
-			at: figure("ceiling.listener."+f.l.Name+".socket", "Socket of "+f.l.Name, "calls/s", per.Value/f.in.Value,
-				"socket_packets / datagrams_in: one trunk is one flow, and a flow meets one socket", per, of(f.in))})
+			at:     figure("ceiling.listener."+f.l.Name+".socket", "Socket of "+f.l.Name, "calls/s", (per.Value-f.heldIn.Value)/f.in.Value, formula, inputs...)})
 	}
 }
 
@@ -177,34 +202,6 @@ func (z *sizer) stateCeilings() {
 	}
 	z.add(rung{resource: "call slots", axis: AxisConcurrent, remedy: remedy, subject: z.s.State.Range, told: z.s.Limits.ConcurrentCalls > 0,
 		at: figure("ceiling.calls", "Call slots", "calls", z.b.Calls.Value*high.Value, "calls.slots x high_water", of(z.b.Calls), high)})
-}
-
-func (z *sizer) nicCeilings() {
-	size, over, util, ppq := z.c.in("datagram_bytes"), z.c.in("datagram_overhead"), z.c.in("nic_utilisation"), z.c.in("nic_packets_per_queue")
-	for _, n := range z.s.Hardware.NICs {
-		in, out := 0.0, 0.0
-		for _, f := range z.t.listeners {
-			if f.l.NIC == n.Name {
-				in, out = in+f.in.Value, out+f.out.Value
-			}
-		}
-		if in+out <= 0 {
-			continue
-		}
-		dir := Input{Name: "datagrams per call, busier direction", Value: math.Max(in, out), Unit: "datagrams"}
-		if n.SpeedBits > 0 {
-			speed := stated("nic."+n.Name+".speed", float64(n.SpeedBits), "bit/s", n.Range)
-			z.add(rung{resource: "bandwidth of NIC " + n.Name, axis: AxisCPS, hardware: true, subject: n.Range,
-				remedy: "put a faster card behind NIC " + n.Name + where(n.Range),
-				at: figure("ceiling.nic."+n.Name+".bandwidth", "Bandwidth of "+n.Name, "calls/s", speed.Value*util.Value/(dir.Value*(size.Value+over.Value)*8),
-					"speed x nic_utilisation / (datagrams per call x (datagram_bytes + datagram_overhead) x 8)", speed, util, dir, size, over)})
-		}
-		queues := stated("nic."+n.Name+".queues", float64(max(n.Queues, 1)), "queues", n.Range)
-		z.add(rung{resource: "packets of NIC " + n.Name, axis: AxisCPS, hardware: true, subject: n.Range,
-			remedy: "raise queues of NIC " + n.Name + where(n.Range),
-			at: figure("ceiling.nic."+n.Name+".packets", "Packets of "+n.Name, "calls/s", queues.Value*ppq.Value/(in+out),
-				"queues x nic_packets_per_queue / datagrams per call", queues, ppq, Input{Name: "datagrams per call", Value: in + out, Unit: "datagrams"})})
-	}
 }
 
 func (z *sizer) memoryCeilings() {

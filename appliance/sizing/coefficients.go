@@ -41,41 +41,68 @@ const (
 	natural               // zero or more
 )
 
+// direction says which end of a coefficient's range is the better one.
+type direction int
+
+const (
+	less direction = iota // a cost
+	more                  // a capacity
+)
+
 // known lists the names of the model. The unit is part of the contract: a file
 // that states another one is talking about something else.
 var known = map[string]struct {
-	unit  string
-	bound bound
+	unit   string
+	bound  bound
+	better direction
 }{
-	"cpu_per_call":           {"s", positive},
-	"target_utilisation":     {"1", share},
-	"smt_yield":              {"1", share},
-	"requests_in_per_call":   {"datagrams", positive},
-	"replies_in_per_call":    {"datagrams", positive},
-	"replies_out_per_call":   {"datagrams", positive},
-	"datagram_bytes":         {"B", positive},
-	"datagram_overhead":      {"B", natural},
-	"transaction_slot_bytes": {"B", positive},
-	"message_bytes_stored":   {"B", positive},
-	"call_slot_bytes":        {"B", positive},
-	"cache_row_bytes":        {"B", positive},
-	"worker_bytes":           {"B", positive},
-	"state_headroom":         {"1", factor},
-	"kernel_bytes":           {"B", positive},
-	"kernel_share":           {"1", share},
-	"root_image_bytes":       {"B", positive},
-	"process_bytes":          {"B", positive},
-	"gc_slack":               {"1", natural},
-	"page_cache_bytes":       {"B", natural},
-	"stall":                  {"s", positive},
-	"send_stall":             {"s", positive},
-	"datagram_truesize":      {"B", positive},
-	"recv_buffer_floor":      {"B", positive},
-	"send_buffer_floor":      {"B", positive},
-	"socket_packets":         {"packets/s", positive},
-	"nic_packets_per_queue":  {"packets/s", positive},
-	"nic_utilisation":        {"1", share},
-	"source_rate_factor":     {"1", factor},
+	"cpu_per_call":               {"s", positive, less},
+	"target_utilisation":         {"1", share, more},
+	"smt_yield":                  {"1", share, more},
+	"requests_in_per_call":       {"datagrams", positive, less},
+	"replies_in_per_call":        {"datagrams", positive, less},
+	"replies_out_per_call":       {"datagrams", positive, less},
+	"datagram_bytes":             {"B", positive, less},
+	"datagram_overhead":          {"B", natural, less},
+	"transaction_slot_bytes":     {"B", positive, less},
+	"message_bytes_stored":       {"B", positive, less},
+	"call_slot_bytes":            {"B", positive, less},
+	"cache_row_bytes":            {"B", positive, less},
+	"worker_bytes":               {"B", positive, less},
+	"state_headroom":             {"1", factor, less},
+	"kernel_bytes":               {"B", positive, less},
+	"kernel_share":               {"1", share, less},
+	"root_image_bytes":           {"B", positive, less},
+	"process_bytes":              {"B", positive, less},
+	"gc_slack":                   {"1", natural, less},
+	"page_cache_bytes":           {"B", natural, less},
+	"stall":                      {"s", positive, less},
+	"send_stall":                 {"s", positive, less},
+	"datagram_truesize":          {"B", positive, less},
+	"recv_buffer_floor":          {"B", positive, less},
+	"send_buffer_floor":          {"B", positive, less},
+	"socket_packets":             {"packets/s", positive, more},
+	"nic_packets_per_queue":      {"packets/s", positive, more},
+	"nic_utilisation":            {"1", share, more},
+	"source_rate_factor":         {"1", factor, less},
+	"refresh_requests_in":        {"datagrams", natural, less},
+	"refresh_replies_in":         {"datagrams", natural, less},
+	"refresh_replies_out":        {"datagrams", natural, less},
+	"media_commands_per_call":    {"commands", positive, less},
+	"media_commands_per_refresh": {"commands", natural, less},
+	"media_socket_commands":      {"commands/s", positive, more},
+	"media_packet_cpu":           {"s", positive, less},
+	"media_session_bytes":        {"B", positive, less},
+	"media_process_bytes":        {"B", positive, less},
+	"tls_handshake_cpu":          {"s", positive, less},
+	"tls_handshakes_per_call":    {"1", natural, less},
+	"tls_message_cpu":            {"s", natural, less},
+	"connection_kernel_bytes":    {"B", positive, less},
+	"tcp_connection_bytes":       {"B", positive, less},
+	"tls_connection_bytes":       {"B", positive, less},
+	"database_connection_bytes":  {"B", positive, less},
+	"persisted_call_bytes":       {"B", positive, less},
+	"persisted_changes_per_call": {"changes", positive, less},
 }
 
 var defaults = sync.OnceValue(func() *Coefficients {
@@ -167,7 +194,7 @@ func (c *Coefficients) read(src []byte, filename string) hcl.Diagnostics {
 			diags = append(diags, problem(b.DefRange, "Impossible value",
 				fmt.Sprintf("Coefficient %q is %v, but it %s.", name, body.Value, why)))
 		}
-		if why := refusesRange(body.Range); why != "" {
+		if why := def.bound.refusesRange(body.Range); why != "" {
 			diags = append(diags, problem(b.DefRange, "Wrong range", fmt.Sprintf("The range of coefficient %q %s.", name, why)))
 		}
 		if strings.TrimSpace(body.Source) == "" {
@@ -197,7 +224,7 @@ func (b bound) refuses(v float64) string {
 }
 
 // refusesRange returns what is wrong with a range, or nothing.
-func refusesRange(r []float64) string {
+func (b bound) refusesRange(r []float64) string {
 	switch {
 	case len(r) == 0:
 		return ""
@@ -205,6 +232,11 @@ func refusesRange(r []float64) string {
 		return "is two numbers, the lowest and the highest measured: [1, 2]"
 	case !(0 <= r[0] && r[0] <= r[1] && !math.IsInf(r[1], 0)):
 		return "goes from the lowest to the highest measured, neither below zero"
+	}
+	for _, v := range r {
+		if why := b.refuses(v); why != "" {
+			return fmt.Sprintf("has %v in it, but each end %s", v, why)
+		}
 	}
 	return ""
 }

@@ -223,3 +223,142 @@ coefficient "source_rate_factor" {
   source = "RFC 3261 17.1: a request not answered for 1.5 s has been sent three times"
   date   = "2026-11"
 }
+
+# --- Session timers (RFC 4028) ---
+
+coefficient "refresh_requests_in" {
+  value  = 2
+  unit   = "datagrams"
+  range  = [1, 2]
+  source = "RFC 4028 section 7.4: a refresh is a re-INVITE (INVITE and ACK received) or an UPDATE (one request)"
+  date   = "2026-11"
+}
+
+coefficient "refresh_replies_in" {
+  value  = 1
+  unit   = "datagrams"
+  source = "RFC 3261 section 14: the 200 of the refresh"
+  date   = "2026-11"
+}
+
+coefficient "refresh_replies_out" {
+  value  = 2
+  unit   = "datagrams"
+  range  = [1, 2]
+  source = "RFC 3261 section 17.2.1: 100 and 200 of a re-INVITE; an UPDATE has the 200 alone"
+  date   = "2026-11"
+}
+
+# --- Media ---
+
+coefficient "media_commands_per_call" {
+  value  = 3
+  unit   = "commands"
+  source = "rtpengine's ng protocol: offer, answer, delete of a call without early media"
+  date   = "2026-11"
+}
+
+coefficient "media_commands_per_refresh" {
+  value  = 2
+  unit   = "commands"
+  range  = [0, 2]
+  source = "a re-INVITE carries SDP: offer and answer; an UPDATE without SDP none"
+  date   = "2026-11"
+}
+
+coefficient "media_socket_commands" {
+  value  = 750
+  unit   = "commands/s"
+  range  = [600, 900]
+  source = "Kamailio at 1,000 CPS: one ng UDP socket held the full path to 200 to 300 calls/s, three commands each"
+  date   = "2026-11"
+}
+
+coefficient "media_packet_cpu" {
+  value  = 0.00001
+  unit   = "s"
+  source = "assumption: one media packet received, matched and sent by a relay in user space"
+  date   = "2026-11"
+}
+
+coefficient "media_session_bytes" {
+  value  = 65536
+  unit   = "B"
+  source = "assumption: a call of the relay with two streams and four sockets, their queues included"
+  date   = "2026-11"
+}
+
+coefficient "media_process_bytes" {
+  value  = 67108864
+  unit   = "B"
+  source = "assumption: program, libraries and threads of a relay without a call"
+  date   = "2026-11"
+}
+
+# --- Connections (TCP, TLS, WebSocket) ---
+
+coefficient "tls_handshake_cpu" {
+  value  = 0.002
+  unit   = "s"
+  range  = [0.000225, 0.002072]
+  source = "measured: server side of Go's crypto/tls, full handshakes over loopback on one vCPU: 0.000225 s (TLS 1.2, ECDSA P-256) to 0.002072 s (TLS 1.3, RSA 2,048, client certificate)"
+  date   = "2026-11"
+}
+
+coefficient "tls_handshakes_per_call" {
+  value  = 0.01
+  unit   = "1"
+  source = "assumption: trunks keep their connections, one call in a hundred opens one"
+  date   = "2026-11"
+}
+
+coefficient "tls_message_cpu" {
+  value  = 0.000005
+  unit   = "s"
+  source = "assumption: sealing or opening one record of a message"
+  date   = "2026-11"
+}
+
+coefficient "connection_kernel_bytes" {
+  value  = 8192
+  unit   = "B"
+  source = "assumption: socket, file and timers of an idle connection"
+  date   = "2026-11"
+}
+
+coefficient "tcp_connection_bytes" {
+  value  = 16384
+  unit   = "B"
+  source = "assumption: stack and message buffer of an idle connection"
+  date   = "2026-11"
+}
+
+coefficient "tls_connection_bytes" {
+  value  = 49152
+  unit   = "B"
+  source = "assumption: as over TCP, with the state and record buffers of crypto/tls"
+  date   = "2026-11"
+}
+
+# --- Databases and calls kept ---
+
+coefficient "database_connection_bytes" {
+  value  = 131072
+  unit   = "B"
+  source = "assumption: buffers, prepared statements and TLS state of one connection"
+  date   = "2026-11"
+}
+
+coefficient "persisted_call_bytes" {
+  value  = 1024
+  unit   = "B"
+  source = "assumption: Call-ID, tags, targets, route sets and timers of a call"
+  date   = "2026-11"
+}
+
+coefficient "persisted_changes_per_call" {
+  value  = 2
+  unit   = "changes"
+  source = "a call is answered and ends"
+  date   = "2026-11"
+}

@@ -24,16 +24,45 @@ func (z *sizer) memory() {
 
 	_, all := z.socketBytes()
 	sockets := figure("memory.sockets", "Socket buffers, full", "B", all,
-		"sum over the listeners of workers x 2 x (recv_buffer + send_buffer)", z.bufferInputs()...)
+		"sum over the UDP listeners of workers x 2 x (recv_buffer + send_buffer)", z.bufferInputs()...)
 
 	floor := c.in("page_cache_bytes")
 	cache := figure("memory.page_cache", "Page cache floor", "B", pages(floor.Value), "page_cache_bytes, whole pages", floor)
 
-	z.b.ProcessLimit = figure("process.limit", "Go soft memory limit", "B", process.Value+shm.Value,
-		"memory.process + memory.shm", of(process), of(shm))
+	items := []Figure{kernel, root, process, shm}
+	items = append(items, z.hugePages()...)
+	items = append(items, sockets)
+	limit, formula, inputs := process.Value+shm.Value, "memory.process + memory.shm", []Input{of(process), of(shm)}
+	inProcess := func(f Figure) {
+		limit, formula, inputs = limit+f.Value, formula+" + "+f.ID, append(inputs, of(f))
+	}
+	if _, any := z.streams(); any {
+		own, all := z.connectionBytes()
+		items = append(items, all)
+		inProcess(own)
+	}
+	if b := z.b.Sockets; b != nil {
+		_, bytes := z.dynamicBytes()
+		items = append(items, figure("memory.dynamic", "Dynamic sockets, full", "B", bytes,
+			"dynamic.sockets x 2 x (recv_buffer + send_buffer)", of(b.Sockets), of(b.RecvBuffer), of(b.SendBuffer)))
+	}
+	if f := z.databaseBytes(); f.Value > 0 {
+		items = append(items, f)
+		inProcess(f)
+	}
+	if z.b.Persistence != nil {
+		f := z.persistenceBytes()
+		items = append(items, f)
+		inProcess(f)
+	}
+	if f := z.mediaBytes(); f.Value > 0 {
+		items = append(items, f)
+	}
+	items = append(items, cache)
+	z.b.ProcessLimit = figure("process.limit", "Go soft memory limit", "B", limit, formula, inputs...)
 
 	free, inputs := total.Value, []Input{total}
-	for _, f := range []Figure{kernel, root, process, shm, sockets, cache} {
+	for _, f := range items {
 		z.b.Memory = append(z.b.Memory, MemoryItem{Name: f.Name, Bytes: f})
 		free -= f.Value
 		inputs = append(inputs, of(f))
@@ -58,24 +87,118 @@ func (z *sizer) memoryRemedy() string {
 func (z *sizer) bufferInputs() []Input {
 	var in []Input
 	for _, lb := range z.b.Listeners {
+		if lb.Connections != nil {
+			continue
+		}
 		in = append(in, of(lb.Workers), of(lb.RecvBuffer), of(lb.SendBuffer))
 	}
 	return in
+}
+
+// hugePages is what the last huge page of the state does not use; nothing with
+// ordinary pages.
+func (z *sizer) hugePages() []Figure {
+	size := float64(z.s.State.HugePages)
+	if size <= 0 {
+		return nil
+	}
+	in := stated("state.hugepages", size, "B", at(z.s.State.HugePagesRange, z.s.State.Range))
+	return []Figure{figure("memory.hugepages", "State, rest of the last huge page", "B", roundUp(z.b.SHMTotal.Value, size)-z.b.SHMTotal.Value,
+		"shm.total rounded up to hugepages - shm.total", of(z.b.SHMTotal), in)}
+}
+
+// smallHugePage is the size vm.nr_hugepages counts in unless the kernel's command
+// line says otherwise (amd64, kernel: Documentation/admin-guide/mm/hugetlbpage.rst).
+const smallHugePage = 2 << 20
+
+func (z *sizer) hugePageSysctls() []Sysctl {
+	size := float64(z.s.State.HugePages)
+	if size <= 0 {
+		return nil
+	}
+	n := digits(roundUp(z.b.SHMTotal.Value, size) / size)
+	if size != smallHugePage {
+		z.find("state.hugepages", SeverityNote, at(z.s.State.HugePagesRange, z.s.State.Range), "Huge pages from the kernel's command line",
+			"Pages of %s cannot be set aside after the kernel has started: its command line needs hugepagesz=%.0fG hugepages=%s. Write hugepages = \"2MiB\" for pages that are set aside by a setting.", Bytes(size), size/(1<<30), n)
+		return nil
+	}
+	return []Sysctl{{"vm.nr_hugepages", n, "huge pages of 2 MiB, set aside for the state of calls"}}
+}
+
+// databaseBytes is what the connections of this appliance take in sbcd.
+func (z *sizer) databaseBytes() Figure {
+	per, n, inputs := z.c.in("database_connection_bytes"), 0.0, []Input{}
+	for _, d := range z.s.Databases {
+		p := z.pool(d)
+		n += p.Value
+		inputs = append(inputs, p)
+	}
+	return figure("memory.databases", "Database connections", "B", pages(n*per.Value),
+		"sum of pool x uses x database_connection_bytes, whole pages", append(inputs, per)...)
+}
+
+// mediaBytes is what the relays on this appliance take.
+func (z *sizer) mediaBytes() Figure {
+	if z.b.Media == nil {
+		return Figure{}
+	}
+	base, per, n := z.c.in("media_process_bytes"), z.c.in("media_session_bytes"), 0.0
+	for _, i := range z.s.Media.Instances {
+		if i.Local {
+			n++
+		}
+	}
+	relays := stated("relays here", n, "instances", z.s.Media.Range)
+	return figure("memory.media", "Media relays", "B", pages(n*base.Value+z.media.local.Value*per.Value),
+		"relays here x media_process_bytes + media.local.sessions x media_session_bytes, whole pages", relays, base, of(z.media.local), per)
 }
 
 // memoryPerCall and memoryPerCPS are what one more held call and one more call
 // a second take, garbage collector's slack included.
 func (z *sizer) memoryPerCall() float64 {
 	c, high := z.c, z.highWater().Value
-	return c.at("call_slot_bytes") * c.at("state_headroom") / high * (1 + c.at("gc_slack"))
+	n := c.at("call_slot_bytes") * c.at("state_headroom") / high * (1 + c.at("gc_slack"))
+	if z.b.Media != nil && z.b.Media.Sessions.Value > 0 {
+		n += c.at("media_session_bytes") * z.media.local.Value / z.b.Media.Sessions.Value
+	}
+	if z.t.refresh.Value > 0 {
+		n += z.t.refresh.Value / z.t.held.Value * z.persistedPerChange()
+		for i, f := range z.t.listeners {
+			n += f.heldIn.Value / z.t.held.Value * z.memoryPerDatagram(i)
+		}
+	}
+	return n
 }
 
 func (z *sizer) memoryPerCPS() float64 {
 	c, high := z.c, z.highWater().Value
 	slot := (c.at("transaction_slot_bytes") + c.at("message_bytes_stored")) * (1 + c.at("gc_slack"))
 	n := z.st.perCPS * c.at("state_headroom") / high * slot
+	n += c.at("persisted_changes_per_call") * z.persistedPerChange()
 	for i, f := range z.t.listeners {
-		n += z.b.Listeners[i].Workers.Value * f.in.Value * copies(c.at("stall")) * c.at("stall") * c.at("datagram_truesize")
+		n += f.in.Value * z.memoryPerDatagram(i)
 	}
 	return n
+}
+
+// memoryPerDatagram is what one more datagram a second takes in the buffers of a
+// listener.
+func (z *sizer) memoryPerDatagram(i int) float64 {
+	c, lb := z.c, z.b.Listeners[i]
+	if lb.Connections != nil {
+		return c.at("stall") * c.at("datagram_truesize")
+	}
+	return lb.Workers.Value * copies(c.at("stall")) * c.at("stall") * c.at("datagram_truesize")
+}
+
+// persistedPerChange is memory for one more change of a call a second.
+func (z *sizer) persistedPerChange() float64 {
+	p := z.s.State.Persistence
+	switch {
+	case p == nil:
+		return 0
+	case p.Mode == persistAtOnce:
+		return z.c.at("stall") * z.c.at("persisted_call_bytes")
+	}
+	return 2 * math.Max(p.Interval.Seconds(), 0) * z.c.at("persisted_call_bytes")
 }

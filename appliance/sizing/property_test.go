@@ -105,6 +105,7 @@ func TestThreadsFor(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for range rounds {
 		z := &sizer{s: random(r), c: DefaultCoefficients(), b: &Budget{}}
+		z.egress = egressOf(z.s)
 		z.traffic()
 		for i, f := range z.t.listeners {
 			if f.l.Workers > 0 || f.l.Address.IsLoopback() {

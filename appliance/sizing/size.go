@@ -18,25 +18,52 @@ type sizer struct {
 	st      state
 	cores   Figure
 	threads Figure
+	shared  Figure // workers that shareOut gives out: one for each thread, more when workers wait
+	media   mediaLoad
+	links   []link
+
+	management map[string]bool // NICs without SIP, by name
+
+	egress  map[*spec.Listener]float64
+	figures bool // nobody reads the remedies
 	free    Figure
 	rungs   []rung
 }
 
 // Size computes the budget of a checked spec. A nil c means the coefficients of
 // this version. It never fails: what the hardware cannot carry is a finding of
-// SeverityError.
+// SeverityError. Findings, and all that becomes configuration, follow from the
+// stated values of the coefficients; their ranges give the figures a Low and a High.
 func Size(s *spec.Spec, c *Coefficients) *Budget {
 	if c == nil {
 		c = DefaultCoefficients()
 	}
-	z := &sizer{s: s, c: c, b: &Budget{Listeners: []ListenerBudget{}, CPUs: []CPU{}, NICs: []NICBudget{}, Ceilings: []Ceiling{}, Findings: []Finding{}}}
+	egress := egressOf(s)
+	b := size(s, c, egress, false)
+	if best, ok := c.corner(true); ok {
+		worst, _ := c.corner(false)
+		b.bands(size(s, best, egress, true), size(s, worst, egress, true))
+	}
+	return b
+}
+
+// size computes the budget with the stated values alone. egress is egressOf(s);
+// with figures, remedies of ceilings are left out: only the figures count.
+func size(s *spec.Spec, c *Coefficients, egress map[*spec.Listener]float64, figures bool) *Budget {
+	z := &sizer{s: s, c: c, egress: egress, figures: figures, b: &Budget{Listeners: []ListenerBudget{}, CPUs: []CPU{}, NICs: []NICBudget{}, Ceilings: []Ceiling{}, Findings: []Finding{}}}
 	z.traffic()
+	z.mediaBudget()
+	z.dynamicSockets()
 	z.cpu()
 	z.workers()
 	z.buffers()
 	z.sourceRate()
 	z.state()
+	z.databases()
+	z.persistence()
 	z.memory()
+	z.nics()
+	z.cpuMap()
 	z.sysctls()
 	z.openFiles()
 	z.b.OfferedCalls = z.t.offered
@@ -45,6 +72,7 @@ func Size(s *spec.Spec, c *Coefficients) *Budget {
 	z.workerFindings()
 	z.loadFindings()
 	z.stateFindings()
+	z.connectionFindings()
 	z.sortFindings()
 	return z.b
 }
@@ -52,8 +80,34 @@ func Size(s *spec.Spec, c *Coefficients) *Budget {
 // openFiles is the descriptor limit of sbcd.
 func (z *sizer) openFiles() {
 	margin := Input{Name: "margin", Value: 1024, Unit: "files", Source: "control connections, probes, caches, logs"}
-	z.b.OpenFiles = figure("process.open_files", "Open files", "files", roundUp(z.b.TotalWorkers.Value+margin.Value, 1024),
-		"workers.total + margin, rounded up to 1,024", of(z.b.TotalWorkers), margin)
+	n, formula, inputs := z.b.TotalWorkers.Value+margin.Value, "workers.total", []Input{of(z.b.TotalWorkers)}
+	more := func(name string, in ...Input) {
+		for _, i := range in {
+			n += i.Value
+		}
+		formula += " + " + name
+		inputs = append(inputs, in...)
+	}
+	for _, l := range z.b.Listeners {
+		if l.Connections != nil {
+			more(l.Connections.ID, of(*l.Connections))
+		}
+	}
+	if b := z.b.Sockets; b != nil {
+		more(b.Sockets.ID, of(b.Sockets))
+	}
+	if m := z.s.Media; m != nil {
+		sockets := 0.0
+		for _, i := range m.Instances {
+			sockets += float64(len(i.Control))
+		}
+		more("control sockets of media", stated("control sockets of media", sockets, "files", m.Range))
+	}
+	for _, d := range z.s.Databases {
+		more("pool of "+d.Name, z.pool(d))
+	}
+	z.b.OpenFiles = figure("process.open_files", "Open files", "files", roundUp(n, 1024),
+		formula+" + margin, rounded up to 1,024", append(inputs, margin)...)
 }
 
 func (z *sizer) loadFindings() {

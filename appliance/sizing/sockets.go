@@ -41,14 +41,24 @@ func (z *sizer) buffers() {
 		"1 + sum over RFC 3261 retransmission times t < stall of (stall - t) / stall", stall)
 	for i, f := range z.t.listeners {
 		lb := &z.b.Listeners[i]
+		if f.l.Stream() {
+			z.connections(f, lb)
+			continue
+		}
+		load, inputs := "load.peak_cps x datagrams_in", []Input{of(z.t.peak), of(f.in)}
+		loadOut, inputsOut := "load.peak_cps x datagrams_out", []Input{of(z.t.peak), of(f.out)}
+		if z.t.refresh.Value > 0 {
+			load, inputs = "("+load+" + refreshes_in)", append(inputs, of(f.heldIn))
+			loadOut, inputsOut = "("+loadOut+" + refreshes_out)", append(inputsOut, of(f.heldOut))
+		}
 		lb.RecvBuffer = figure("listener."+f.l.Name+".recv_buffer", "Receive buffer of "+f.l.Name, "B",
-			buffer(z.t.peak.Value*f.in.Value*n.Value*stall.Value*truesize.Value/2, recvFloor.Value),
-			"max(load.peak_cps x datagrams_in x copies x stall x datagram_truesize / 2, recv_buffer_floor), whole pages; the kernel doubles what is asked for",
-			of(z.t.peak), of(f.in), of(n), stall, truesize, recvFloor)
+			buffer(f.received(z.t.peak.Value)*n.Value*stall.Value*truesize.Value/2, recvFloor.Value),
+			"max("+load+" x copies x stall x datagram_truesize / 2, recv_buffer_floor), whole pages; the kernel doubles what is asked for",
+			append(inputs, of(n), stall, truesize, recvFloor)...)
 		lb.SendBuffer = figure("listener."+f.l.Name+".send_buffer", "Send buffer of "+f.l.Name, "B",
-			buffer(z.t.peak.Value*f.out.Value*sendStall.Value*truesize.Value/2, sendFloor.Value),
-			"max(load.peak_cps x datagrams_out x send_stall x datagram_truesize / 2, send_buffer_floor), whole pages; the kernel doubles what is asked for",
-			of(z.t.peak), of(f.out), sendStall, truesize, sendFloor)
+			buffer(f.sent(z.t.peak.Value)*sendStall.Value*truesize.Value/2, sendFloor.Value),
+			"max("+loadOut+" x send_stall x datagram_truesize / 2, send_buffer_floor), whole pages; the kernel doubles what is asked for",
+			append(inputsOut, sendStall, truesize, sendFloor)...)
 		if lb.RecvBuffer.Value >= maxSocketBuffer {
 			z.find("sockets.buffer-limit", SeverityWarning, f.l.Range, "Receive buffer at the kernel's limit",
 				"Listener %q would need more than the largest receive buffer Linux allows (%s) to ride out %.1f s. Spread its traffic over more listeners.",
@@ -61,9 +71,13 @@ func buffer(bytes, floor float64) float64 {
 	return math.Min(pages(math.Max(bytes, floor)), maxSocketBuffer)
 }
 
-// socketBytes is what all sockets may hold, in kernel terms: twice what is asked for.
+// socketBytes is what all UDP sockets of listeners may hold, in kernel terms: twice
+// what is asked for.
 func (z *sizer) socketBytes() (recv, all float64) {
 	for _, lb := range z.b.Listeners {
+		if lb.Connections != nil {
+			continue
+		}
 		recv += lb.Workers.Value * 2 * lb.RecvBuffer.Value
 		all += lb.Workers.Value * 2 * (lb.RecvBuffer.Value + lb.SendBuffer.Value)
 	}
@@ -94,11 +108,20 @@ func (z *sizer) sysctls() {
 	var rmem, wmem, in float64
 	for i, lb := range z.b.Listeners {
 		rmem, wmem = math.Max(rmem, lb.RecvBuffer.Value), math.Max(wmem, lb.SendBuffer.Value)
-		in += z.t.peak.Value * z.t.listeners[i].in.Value
+		in += z.t.listeners[i].received(z.t.peak.Value)
 	}
 	recv, _ := z.socketBytes()
+	if b := z.b.Sockets; b != nil {
+		rmem, wmem = math.Max(rmem, b.RecvBuffer.Value), math.Max(wmem, b.SendBuffer.Value)
+		more, _ := z.dynamicBytes()
+		recv += more
+	}
+	in *= copies(z.c.at("stall"))
+	if z.b.Media != nil {
+		in += z.media.local.Value * z.media.rate.Value
+	}
 	need := math.Max(math.Ceil(recv/Page), 16384)
-	backlog := math.Min(math.Max(1000, whole(in*copies(z.c.at("stall"))*z.c.at("send_stall"))), 1<<30)
+	backlog := math.Min(math.Max(1000, whole(in*z.c.at("send_stall"))), 1<<30)
 	set := []Sysctl{
 		{"net.core.netdev_max_backlog", digits(backlog), "datagrams a CPU may hold between the card and the sockets: 0.1 s of the worst rate, at least 1,000"},
 		{"net.core.rmem_max", digits(rmem), "largest receive buffer a listener asks for"},
@@ -112,6 +135,8 @@ func (z *sizer) sysctls() {
 		{"net.ipv6.conf.default.accept_ra", "0", "addresses and routes come from the spec alone"},
 		{"kernel.panic", "10", "a kernel that cannot go on reboots after 10 s: there is no console operator"},
 	}
+	set = append(set, z.streamSysctls()...)
+	set = append(set, z.hugePageSysctls()...)
 	sort.Slice(set, func(i, j int) bool { return set[i].Key < set[j].Key })
 	z.b.Sysctls = set
 }

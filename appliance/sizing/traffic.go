@@ -14,6 +14,7 @@ type traffic struct {
 	held       Figure // calls held at once, ringing included
 	perCallIn  Figure // datagrams received for a call
 	perCallOut Figure // datagrams sent for a call
+	refresh    Figure // session refreshes per second of all calls held; 0: no session timers
 	listeners  []flow // order of the spec
 }
 
@@ -24,6 +25,10 @@ type flow struct {
 	egress float64 // of the calls that may leave here, the worst set counts
 	in     Figure  // datagrams received here per call of the whole appliance
 	out    Figure  // datagrams sent here per call of the whole appliance
+
+	// Datagrams of session refreshes, per second of the whole appliance. They follow
+	// the calls held, not the call rate.
+	heldIn, heldOut Figure
 }
 
 func (z *sizer) traffic() {
@@ -50,9 +55,10 @@ func (z *sizer) traffic() {
 	t.perCallOut = figure("load.datagrams_out", "Datagrams sent per call", "datagrams", req.Value+repOut.Value,
 		"requests_in_per_call + replies_out_per_call", req, repOut)
 
-	egress := z.egress()
+	z.refreshes()
+	ask, answer, answerOut := c.in("refresh_requests_in"), c.in("refresh_replies_in"), c.in("refresh_replies_out")
 	for _, l := range z.s.Listeners {
-		f := flow{l: l, share: l.Share, egress: egress[l]}
+		f := flow{l: l, share: l.Share, egress: z.egress[l]}
 		sh := stated("listener."+l.Name+".share", f.share, "1", l.ShareRange)
 		eg := Input{Name: "listener." + l.Name + ".egress", Value: f.egress, Unit: "1",
 			Source: "largest part of one dispatcher set reached through this listener"}
@@ -60,21 +66,59 @@ func (z *sizer) traffic() {
 			f.share*req.Value+f.egress*rep.Value, "share x requests_in_per_call + egress x replies_in_per_call", sh, req, eg, rep)
 		f.out = figure("listener."+l.Name+".datagrams_out", "Datagrams sent here per call", "datagrams",
 			f.share*repOut.Value+f.egress*req.Value, "share x replies_out_per_call + egress x requests_in_per_call", sh, repOut, eg, req)
+		if t.refresh.Value > 0 {
+			f.heldIn = figure("listener."+l.Name+".refreshes_in", "Datagrams of refreshes received here", "packets/s",
+				t.refresh.Value*(f.share*ask.Value+f.egress*answer.Value), "load.refreshes x (share x refresh_requests_in + egress x refresh_replies_in)", of(t.refresh), sh, ask, eg, answer)
+			f.heldOut = figure("listener."+l.Name+".refreshes_out", "Datagrams of refreshes sent here", "packets/s",
+				t.refresh.Value*(f.share*answerOut.Value+f.egress*ask.Value), "load.refreshes x (share x refresh_replies_out + egress x refresh_requests_in)", of(t.refresh), sh, answerOut, eg, ask)
+		}
 		t.listeners = append(t.listeners, f)
 	}
 }
 
-// egress is, by listener, the largest part of any dispatcher set that it reaches:
+// refreshes is what session timers add: a re-INVITE or UPDATE at half the
+// session interval (RFC 4028 section 7.2) of every call held. Calls that end
+// sooner never send one, so this is the most there can be.
+func (z *sizer) refreshes() {
+	z.t.refresh = Figure{ID: "load.refreshes", Name: "Session refreshes", Unit: "requests/s"}
+	half := z.s.Session.Expires.Seconds() / 2
+	if !z.s.Session.Enabled || half <= 0 {
+		return
+	}
+	in := stated("session.session_expires / 2", half, "s", at(z.s.Session.ExpiresRange, z.s.Session.Range))
+	z.t.refresh = figure("load.refreshes", "Session refreshes", "requests/s", z.t.held.Value/half,
+		"load.calls_held / (session_expires / 2)", of(z.t.held), in)
+}
+
+// refreshShare is what one refresh costs the CPU, as a share of a call: by datagrams
+// received.
+func (z *sizer) refreshShare() Input {
+	v := (z.c.at("refresh_requests_in") + z.c.at("refresh_replies_in")) / z.t.perCallIn.Value
+	return Input{Name: "refresh's share of a call", Value: v, Unit: "1", Source: "(refresh_requests_in + refresh_replies_in) / load.datagrams_in"}
+}
+
+// received and sent are the datagrams per second at a call rate.
+func (f flow) received(cps float64) float64 { return cps*f.in.Value + f.heldIn.Value }
+func (f flow) sent(cps float64) float64     { return cps*f.out.Value + f.heldOut.Value }
+
+// egressOf is, by listener, the largest part of any dispatcher set that it reaches:
 // which set a call takes is not known beforehand, so the worst one counts.
-func (z *sizer) egress() map[*spec.Listener]float64 {
-	paths, worst := NewPaths(z.s), map[*spec.Listener]float64{}
-	for _, d := range z.s.Dispatchers {
-		n := map[*spec.Listener]int{}
-		for _, dst := range d.Destinations {
-			n[paths.Listener(dst)]++
+func egressOf(s *spec.Spec) map[*spec.Listener]float64 {
+	paths, worst := NewPaths(s), map[*spec.Listener]float64{}
+	for _, d := range s.Dispatchers {
+		parts, n, unit := newParts(d), map[*spec.Listener]float64{}, 1.0
+		for i, dst := range d.Destinations {
+			l := paths.Listener(dst)
+			part, of := parts.egress(i)
+			switch unit = math.Max(unit, of); {
+			case parts.how == spreadEven || parts.how == spreadFork:
+				n[l] += part
+			default: // all calls, or none
+				n[l] = math.Max(n[l], part)
+			}
 		}
 		for l, n := range n {
-			worst[l] = math.Max(worst[l], float64(n)/float64(len(d.Destinations)))
+			worst[l] = math.Max(worst[l], n/unit)
 		}
 	}
 	return worst

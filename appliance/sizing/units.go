@@ -55,3 +55,11 @@ func (f Figure) Format() string {
 	}
 	return Count(f.Value) + " " + f.Unit
 }
+
+// list joins names for people: "a", "a and b", "a, b and c".
+func list(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+}
