@@ -85,10 +85,18 @@ func free(b *sizing.Budget) float64 {
 
 // Rate is the planned call rate, which the offered load was computed from.
 func Rate(b *sizing.Budget) string {
-	for _, in := range b.OfferedCalls.Inputs {
-		if in.Unit == "calls/s" {
-			return sizing.Count(in.Value) + " calls/s"
-		}
+	if v, ok := CallRate(b); ok {
+		return sizing.Count(v) + " calls/s"
 	}
 	return "load"
+}
+
+// CallRate is the planned call rate in calls/s; false: the budget names none.
+func CallRate(b *sizing.Budget) (float64, bool) {
+	for _, in := range b.OfferedCalls.Inputs {
+		if in.Unit == "calls/s" {
+			return in.Value, true
+		}
+	}
+	return 0, false
 }

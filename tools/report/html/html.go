@@ -1,6 +1,7 @@
-// Package html renders a plan as one web page that needs nothing else: no
-// script, no font, no image, no network. Its content security policy forbids
-// all of them.
+// Package html renders a plan, or those of a fleet, as one web page that needs
+// nothing else: no font, no image, no network. Its content security policy forbids
+// all of them, and every script; a fleet's page carries a short one, known to the
+// policy by its digest, that sorts the table, and is whole without it.
 //
 // The page reads on a phone (360 px), in light and dark, on paper (everything
 // folded is printed) and with a screen reader (every chart has a title that says
@@ -54,18 +55,21 @@ type page struct {
 
 type tile struct{ Label, Value, Note string }
 
+var functions = template.FuncMap{
+	"bytes":    func(n any) string { return sizing.Bytes(number(n)) },
+	"count":    func(n any) string { return sizing.Count(number(n)) },
+	"percent":  percent,
+	"term":     report.Term,
+	"prefixes": prefixes,
+	"short":    func(s string) string { return s[:min(len(s), 12)] },
+	"amount":   report.Amount,
+	"few":      func(list []netip.Prefix) string { return few(list, 4) },
+}
+
 // Write renders p with the issues of its spec and its findings, as issues.Of
 // lists them.
 func Write(w io.Writer, p *plan.Plan, list []issues.Issue) error {
-	t, err := template.New("page").Funcs(template.FuncMap{
-		"bytes":    func(n any) string { return sizing.Bytes(number(n)) },
-		"count":    func(n any) string { return sizing.Count(number(n)) },
-		"percent":  percent,
-		"term":     report.Term,
-		"prefixes": prefixes,
-		"short":    func(s string) string { return s[:min(len(s), 12)] },
-		"amount":   report.Amount,
-	}).Parse(pageText)
+	t, err := template.New("page").Funcs(functions).Parse(pageText)
 	if err != nil {
 		return fmt.Errorf("HTML report: %w", err)
 	}
@@ -113,11 +117,7 @@ func state(p *plan.Plan, list []issues.Issue) (text, class string) {
 
 func tiles(p *plan.Plan) []tile {
 	b, a := p.Budget, p.Appliance
-	memory := float64(a.Hardware.MemoryBytes)
-	used := memory
-	if n := len(b.Memory); n > 0 {
-		used -= b.Memory[n-1].Bytes.Value
-	}
+	memory, used := float64(a.Hardware.MemoryBytes), usedMemory(p)
 	out := []tile{
 		{"New calls", report.Rate(b), "planned"},
 		{"Calls at once", sizing.Count(b.CallsHeld.Value), sizing.Count(b.Calls.Value) + " slots"},
@@ -165,6 +165,14 @@ func prefixes(list []netip.Prefix) string {
 		out = append(out, network(n))
 	}
 	return strings.Join(out, ", ")
+}
+
+// few lists the first networks of many.
+func few(list []netip.Prefix, most int) string {
+	if len(list) <= most {
+		return prefixes(list)
+	}
+	return fmt.Sprintf("%s and %d more", prefixes(list[:most]), len(list)-most)
 }
 
 func network(n netip.Prefix) string {

@@ -26,54 +26,68 @@ type tick struct{ X, Text, Anchor string }
 // tight is the headroom below which a bar says that there is little left.
 const tight = 1.1
 
-func makeLadder(b *sizing.Budget) ladder {
+// scale maps headrooms to places on a bar, logarithmically.
+type scale struct{ low, high float64 } // exponents of ten of the first and the last tick
+
+// scaleOf is a scale on which all ceilings have their place.
+func scaleOf(list []sizing.Ceiling) scale {
 	low, high := 0.0, 1.0
-	for _, c := range b.Ceilings {
+	for _, c := range list {
 		if c.Headroom > 0 {
 			l := math.Log10(c.Headroom)
 			low, high = math.Min(low, math.Floor(l)), math.Max(high, math.Ceil(l))
 		}
 	}
 	// Beyond these a bar is full or empty: what is there cannot matter.
-	low, high = math.Max(low, -2), math.Min(high, 4)
-	// Half a decade of air below the plan, so that a bar at the plan is one.
-	from := low - 0.5
-	x := func(headroom float64) float64 {
-		if !(headroom > 0) {
-			return 0
-		}
-		return math.Min(math.Max((math.Log10(headroom)-from)/(high-from), 0), 1)
+	return scale{math.Max(low, -2), math.Min(high, 4)}
+}
+
+// x is the place of a headroom, 0 to 1.
+func (s scale) x(headroom float64) float64 {
+	if !(headroom > 0) {
+		return 0
 	}
-	l := ladder{Plan: share(x(1))}
-	for e := low; e <= high; e++ {
-		t := tick{X: share(x(math.Pow(10, e))), Text: fmt.Sprintf("%gx", math.Pow(10, e)), Anchor: "middle"}
+	// Half a decade of air below the plan, so that a bar at the plan is one.
+	from := s.low - 0.5
+	return math.Min(math.Max((math.Log10(headroom)-from)/(s.high-from), 0), 1)
+}
+
+func makeLadder(b *sizing.Budget) ladder {
+	s := scaleOf(b.Ceilings)
+	l := ladder{Plan: share(s.x(1))}
+	for e := s.low; e <= s.high; e++ {
+		t := tick{X: share(s.x(math.Pow(10, e))), Text: fmt.Sprintf("%gx", math.Pow(10, e)), Anchor: "middle"}
 		switch {
 		case e == 0:
 			t.Text = "plan"
-		case high-low > 3 && math.Mod(e, 2) != 0: // too many to stand side by side
+		case s.high-s.low > 3 && math.Mod(e, 2) != 0: // too many to stand side by side
 			t.Text = ""
 		}
-		if e == high {
+		if e == s.high {
 			t.Anchor = "end"
 		}
 		l.Ticks = append(l.Ticks, t)
 	}
 	for _, c := range b.Ceilings {
-		unit := " calls/s"
-		if c.Axis == sizing.AxisConcurrent {
-			unit = " calls"
-		}
-		r := rungView{Resource: c.Resource, At: sizing.Count(c.At.Value) + unit, Headroom: headroom(c.Headroom),
-			Remedy: c.Remedy, Width: share(x(c.Headroom)), Class: "good"}
-		if c.Headroom < 1 {
-			r.Class = "error"
-		} else if c.Headroom < tight {
-			r.Class = "tight"
-		}
-		r.Title = fmt.Sprintf("%s saturates at %s, %s times the plan", c.Resource, r.At, r.Headroom)
-		l.Rungs = append(l.Rungs, r)
+		l.Rungs = append(l.Rungs, makeRung(c, s))
 	}
 	return l
+}
+
+func makeRung(c sizing.Ceiling, s scale) rungView {
+	unit := " calls/s"
+	if c.Axis == sizing.AxisConcurrent {
+		unit = " calls"
+	}
+	r := rungView{Resource: c.Resource, At: sizing.Count(c.At.Value) + unit, Headroom: headroom(c.Headroom),
+		Remedy: c.Remedy, Width: share(s.x(c.Headroom)), Class: "good"}
+	if c.Headroom < 1 {
+		r.Class = "error"
+	} else if c.Headroom < tight {
+		r.Class = "tight"
+	}
+	r.Title = fmt.Sprintf("%s saturates at %s, %s times the plan", c.Resource, r.At, r.Headroom)
+	return r
 }
 
 // headroom never rounds a shortfall up to 1.

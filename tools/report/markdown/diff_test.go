@@ -264,7 +264,7 @@ func TestDiffLimit(t *testing.T) {
 
 func checkLimit(t *testing.T, got string, limit int, wants ...string) {
 	t.Helper()
-	most := max(limit, minLimit)
+	most := max(limit, MinLimit)
 	if limit == 0 {
 		most = DefaultLimit
 	}

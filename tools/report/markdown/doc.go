@@ -10,8 +10,9 @@ import (
 // GitHub takes for a comment, with room for a heading of the caller's.
 const DefaultLimit = 60_000
 
-// minLimit leaves room for verdict, counts and what was left out.
-const minLimit = 2_000
+// MinLimit is the smallest limit, bytes: it leaves room for verdict, counts and what
+// was left out.
+const MinLimit = 2_000
 
 // Options choose how a plan or a diff is rendered.
 type Options struct {
@@ -30,7 +31,7 @@ func newDoc(o Options, kind string) *doc {
 	if o.Limit == 0 {
 		o.Limit = DefaultLimit
 	}
-	return &doc{limit: max(o.Limit, minLimit), kind: kind}
+	return &doc{limit: max(o.Limit, MinLimit), kind: kind}
 }
 
 // tail is kept free for the end of the text: what was cut, and the digest.

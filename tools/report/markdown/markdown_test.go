@@ -116,7 +116,7 @@ func TestLimit(t *testing.T) {
 		if limit == 0 {
 			most = DefaultLimit
 		}
-		if len(got) > max(most, minLimit) {
+		if len(got) > max(most, MinLimit) {
 			t.Errorf("limit %d: %d bytes", limit, len(got))
 		}
 		if !utf8.ValidString(got) {
