@@ -47,9 +47,6 @@ func (a *app) validFleet(dir string, specs []*spec.Spec) error {
 // planFleet plans every appliance and shows one line of each; with --full all of
 // each.
 func (a *app) planFleet(ctx context.Context, specs []*spec.Spec, o viewOptions) error {
-	if o.format == formatHTML {
-		return fmt.Errorf("--format %s shows one appliance, and the spec describes %d: say which with -appliance NAME, or take another format", o.format, len(specs))
-	}
 	made, err := a.planSpecs(ctx, specs)
 	if err != nil {
 		return err
@@ -65,7 +62,7 @@ func (a *app) planFleet(ctx context.Context, specs []*spec.Spec, o viewOptions) 
 		text = report.Options{Width: plainWidth, Full: true}
 	}
 	write := func() error { return writeFleet(&b, plans, specs, o, text) }
-	if o.tellsMistakes() && o.format != formatJSON {
+	if o.format != formatText && o.format != formatJSON {
 		write = func() error { return a.writeFleetView(&b, plans, specs[0].Dir, o) }
 	}
 	if err := write(); err != nil {

@@ -95,6 +95,8 @@ func (a *app) writeFleetView(w io.Writer, plans []*plan.Plan, dir string, o view
 	switch o.format {
 	case formatMarkdown:
 		return markdown.Fleet(w, results, markdown.Options{})
+	case formatHTML:
+		return html.Fleet(w, results)
 	case formatJUnit:
 		return issues.JUnit(w, results...)
 	case formatSARIF:
