@@ -6,19 +6,15 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// checkHardware compares the NICs with each other.
+// checkHardware compares the interfaces with each other, and what the network needs
+// with them.
 func (d *decoder) checkHardware(s *Spec) {
 	nics := s.Hardware.NICs
-	macs := map[string]*NIC{}
+	byName := d.interfacesByName(nics)
+	d.checkCards(nics)
+	whole := d.checkBonds(nics, byName)
+	whole = d.checkVLANs(nics, byName) && whole
 	for _, n := range nics {
-		if n.MatchMAC == "" && len(nics) > 1 && n.MatchRange == n.Range {
-			d.errorf(n.Range, "NIC without a match", "With more than one NIC each must say which card it is. Add to NIC %q: match = { mac = \"52:54:00:12:34:56\" }", n.Name)
-		}
-		if first := macs[n.MatchMAC]; first != nil && n.MatchMAC != "" {
-			d.errorf(n.MatchRange, "MAC used twice", "NIC %q has the MAC %s already (%s). Write the one of this card.", first.Name, n.MatchMAC, at(first.MatchRange))
-		} else {
-			macs[n.MatchMAC] = n
-		}
 		for i, a := range n.Addresses {
 			if a.Addr().Is6() && n.MTU < 1280 {
 				d.errorf(n.AddressRanges[i], "MTU too small for IPv6", "IPv6 needs an MTU of 1280 at least (RFC 8200 section 5), and NIC %q has %d. Raise the mtu or remove the address.", n.Name, n.MTU)
@@ -28,7 +24,55 @@ func (d *decoder) checkHardware(s *Spec) {
 		d.checkSmallSubnets(n)
 	}
 	d.checkAddresses(nics)
+	if whole {
+		d.checkInUse(nics)
+	}
 	d.checkDefaultRoutes(nics)
+	d.checkStaticRoutes(s, byName)
+	d.checkResolvers(s)
+	d.checkTimeServers(s)
+	d.checkManagement(s)
+}
+
+// interfacesByName finds names two kinds of interfaces share. Those of one kind have
+// been reported.
+func (d *decoder) interfacesByName(nics []*NIC) map[string]*NIC {
+	byName, seen := map[string]*NIC{}, map[[2]string]bool{}
+	for _, n := range nics {
+		again := seen[[2]string{n.Kind, n.Name}]
+		seen[[2]string{n.Kind, n.Name}] = true
+		switch first := byName[n.Name]; {
+		case first == nil:
+			byName[n.Name] = n
+		case !again && n.Name != "":
+			d.errorf(n.Range, "Name used twice", "A %s named %q stands at %s already, and interfaces of all kinds share their names inside the appliance. Give this %s another name.", kindName(first), n.Name, at(first.Range), kindName(n))
+		}
+	}
+	return byName
+}
+
+// checkCards: each of several cards says which one it is.
+func (d *decoder) checkCards(nics []*NIC) {
+	cards := 0
+	for _, n := range nics {
+		if n.Kind == KindEthernet {
+			cards++
+		}
+	}
+	macs := map[string]*NIC{}
+	for _, n := range nics {
+		if n.Kind != KindEthernet {
+			continue // made by the appliance, not found
+		}
+		if n.MatchMAC == "" && cards > 1 && n.MatchRange == n.Range {
+			d.errorf(n.Range, "NIC without a match", "With more than one NIC each must say which card it is. Add to NIC %q: match = { mac = \"52:54:00:12:34:56\" }", n.Name)
+		}
+		if first := macs[n.MatchMAC]; first != nil && n.MatchMAC != "" {
+			d.errorf(n.MatchRange, "MAC used twice", "NIC %q has the MAC %s already (%s). Write the one of this card.", first.Name, n.MatchMAC, at(first.MatchRange))
+		} else {
+			macs[n.MatchMAC] = n
+		}
+	}
 }
 
 // checkAddresses finds addresses given twice, and subnets on two NICs.

@@ -2,9 +2,12 @@ package spec
 
 import (
 	"fmt"
+	"maps"
 	"net"
-	"net/netip"
+	"path"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -37,6 +40,7 @@ func (d *decoder) appliance(root *section, s *Spec) {
 }
 
 func (d *decoder) hardware(root *section, s *Spec) {
+	before := len(d.diags)
 	hw := root.one("hardware")
 	if hw == nil {
 		return
@@ -54,55 +58,66 @@ func (d *decoder) hardware(root *section, s *Spec) {
 		s.Hardware.CPURange = cpu.def
 	}
 	for _, sec := range hw.all("nic") {
-		s.Hardware.NICs = append(s.Hardware.NICs, d.nic(sec))
+		s.Hardware.NICs = append(s.Hardware.NICs, d.card(sec))
 	}
-}
-
-// nicNameRule: the kernel refuses "/", ":" and blanks (dev_valid_name); systemd
-// refuses names of digits alone and reads % as its own.
-var nicNameRule = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]*$`)
-
-// maxNICName is IFNAMSIZ without the closing zero.
-const maxNICName = 15
-
-func (d *decoder) nic(sec *section) *NIC {
-	n := &NIC{
-		Name:      sec.name,
-		SpeedBits: sec.rate("speed", 1e6, 1e12, 0),
-		Queues:    sec.integer("queues", 1, 256, 1),
-		MTU:       sec.integer("mtu", 576, 65535, 1500),
-		Range:     sec.def,
-		MTURange:  sec.rng("mtu"),
-
-		QueuesRange: sec.rng("queues"),
+	for _, sec := range hw.all("bond") {
+		s.Hardware.NICs = append(s.Hardware.NICs, d.bond(sec))
 	}
-	switch {
-	case n.Name == "":
-	case len(n.Name) > maxNICName:
-		d.errorf(sec.def, "NIC name too long", "The interface inside the appliance is called %q, and Linux takes %d characters at most; these are %d. Shorten it.", n.Name, maxNICName, len(n.Name))
-	case !nicNameRule.MatchString(n.Name) || n.Name == "lo":
-		d.errorf(sec.def, "Invalid NIC name", "No interface can be called %q: write a letter, then letters, digits, hyphens, underscores or dots; \"lo\" is the loopback's.", n.Name)
+	for _, sec := range hw.all("vlan") {
+		s.Hardware.NICs = append(s.Hardware.NICs, d.vlan(sec))
 	}
-	n.MatchMAC, n.MatchRange = d.match(sec)
-
-	values, places := sec.texts("addresses")
-	for i, v := range values {
-		if p, ok := d.hostPrefix(v, places[i]); ok {
-			n.Addresses, n.AddressRanges = append(n.Addresses, p), append(n.AddressRanges, places[i])
+	for _, sec := range hw.all("route") {
+		s.Hardware.Routes = append(s.Hardware.Routes, d.staticRoute(sec))
+	}
+	d.resolvers(hw, s)
+	d.timeServers(hw, s)
+	s.Hardware.Disk = d.disk(hw)
+	if d.diags[before:].HasErrors() {
+		d.broken("network", anyName) // what cannot be reached may be behind what was not read
+	}
+	for _, key := range slices.Collect(maps.Keys(d.hurt)) {
+		if key[0] == KindBond || key[0] == KindVLAN {
+			d.broken("nic", key[1]) // listeners and routes name all kinds alike
 		}
 	}
-	d.gateways(sec, n)
-	return n
 }
 
-// match reads `match = { mac = "..." }` and `match { mac = "..." }` alike. The
-// range is the NIC's own when neither is there.
-func (d *decoder) match(sec *section) (string, hcl.Range) {
+// disk reads the one the appliance is installed on.
+func (d *decoder) disk(hw *section) *Disk {
+	sec := hw.one("disk")
+	if sec == nil {
+		return nil
+	}
+	out := &Disk{Name: sec.name, Size: sec.size("size", gibibyte, 64<<40, 0), Range: sec.def}
+	out.Path, out.PathRange = d.match(sec, "path", "A disk", d.devicePath)
+	return out
+}
+
+// devicePath takes the path of a device node: below /dev, and in the one form a
+// comparison finds.
+func (d *decoder) devicePath(text string, place hcl.Range) string {
+	rest, below := strings.CutPrefix(text, "/dev/")
+	switch {
+	case text == "":
+		return ""
+	case !below || rest == "":
+		d.errorf(place, "Invalid path", "%q is no device. Write its path below /dev: \"/dev/vda\", or a name that stays when disks are added: \"/dev/disk/by-id/...\".", text)
+	case path.Clean(text) != text || strings.ContainsAny(text, " \t\n\x00"):
+		d.errorf(place, "Invalid path", "%q holds what no path of a device has: blanks, or \"..\" and empty parts. Write it as the system does: \"/dev/vda\".", text)
+	default:
+		return text
+	}
+	return ""
+}
+
+// match reads `match = { KEY = "..." }` and `match { KEY = "..." }` alike, and gives
+// what read makes of the text. The range is the block's own when neither is there.
+func (d *decoder) match(sec *section, key, what string, read func(string, hcl.Range) string) (string, hcl.Range) {
 	if m := sec.one("match"); m != nil {
 		if sec.has("match") {
 			d.errorf(m.def, "match given twice", "match stands at %s already. Remove one of the two.", at(sec.rng("match")))
 		}
-		return d.mac(m.str("mac", ""), m.rng("mac")), m.def
+		return read(m.str(key, ""), m.rng(key)), m.def
 	}
 	v, ok := sec.value("match")
 	if !ok {
@@ -112,7 +127,7 @@ func (d *decoder) match(sec *section) (string, hcl.Range) {
 		sec.wrong("match", fmt.Sprintf("match takes an object, not %s.", literal(v)))
 		return "", sec.rng("match")
 	}
-	mac := ""
+	found := ""
 	places := objectPlaces(sec.attrs["match"].Expr)
 	for it := v.ElementIterator(); it.Next(); {
 		k, e := it.Element()
@@ -121,15 +136,15 @@ func (d *decoder) match(sec *section) (string, hcl.Range) {
 			place = sec.rng("match")
 		}
 		switch {
-		case k.AsString() != "mac":
-			d.errorf(place, "Unknown match", "A NIC is matched by its mac, not by %q. %s", k.AsString(), `For example: match = { mac = "52:54:00:12:34:56" }`)
+		case k.AsString() != key:
+			d.errorf(place, "Unknown match", "%s is matched by its %s, not by %q. For example: match = %s", what, key, k.AsString(), sec.schema.attr("match").example)
 		case !isText(e):
-			d.errorf(place, "Invalid mac", "The mac is text in quotes, not %s.", literal(e))
+			d.errorf(place, "Invalid "+key, "The %s is text in quotes, not %s.", key, literal(e))
 		default:
-			mac = d.mac(e.AsString(), place)
+			found = read(e.AsString(), place)
 		}
 	}
-	return mac, sec.rng("match")
+	return found, sec.rng("match")
 }
 
 // objectPlaces finds where the values of a literal object stand.
@@ -163,147 +178,6 @@ func (d *decoder) mac(text string, place hcl.Range) string {
 		return mac.String()
 	}
 	return ""
-}
-
-// hostPrefix reads an address of our own with its prefix length.
-func (d *decoder) hostPrefix(text string, place hcl.Range) (netip.Prefix, bool) {
-	if a, err := netip.ParseAddr(text); err == nil {
-		d.errorf(place, "Prefix length missing", "%q says where the interface is, not which neighbours it has. Write the length as well, for example %q.", text, fmt.Sprintf("%s/%d", a, map[bool]int{true: 24, false: 64}[a.Is4()]))
-		return netip.Prefix{}, false
-	}
-	p, err := netip.ParsePrefix(text)
-	if err != nil {
-		d.errorf(place, "Invalid address", "%q is not an address with prefix length. Write it as \"203.0.113.10/27\" or \"2001:db8::10/64\".", text)
-		return netip.Prefix{}, false
-	}
-	if why := notHost(p); why != "" {
-		d.errorf(place, "Address not usable", "%s %s", text, why)
-		return netip.Prefix{}, false
-	}
-	return p, true
-}
-
-// notHost says why an interface cannot have this address; empty if it can.
-func notHost(p netip.Prefix) string {
-	a := p.Addr()
-	switch {
-	case a.Is4In6():
-		return fmt.Sprintf("is an IPv4 address in IPv6 form. Write %s.", a.Unmap())
-	case a.IsUnspecified() || p.Bits() == 0:
-		return "is no address of a host. Write the interface's own address and prefix length."
-	case a.IsMulticast():
-		return "is a multicast address. Write the interface's own address."
-	case a.IsLoopback():
-		return "is a loopback address, which every machine has without a NIC. Write the interface's own address."
-	}
-	if !a.Is4() || p.Bits() >= 31 { // RFC 3021: both addresses of a /31 are hosts
-		return ""
-	}
-	switch a {
-	case p.Masked().Addr():
-		return fmt.Sprintf("is the network address of %s, not a host in it. Use %s to %s.", p.Masked(), a.Next(), lastAddr(p).Prev())
-	case lastAddr(p):
-		return fmt.Sprintf("is the broadcast address of %s, not a host in it. Use %s to %s.", p.Masked(), p.Masked().Addr().Next(), a.Prev())
-	}
-	return ""
-}
-
-// lastAddr is the highest address of a prefix.
-func lastAddr(p netip.Prefix) netip.Addr {
-	raw := p.Masked().Addr().AsSlice()
-	for i := p.Bits(); i < len(raw)*8; i++ {
-		raw[i/8] |= 0x80 >> (i % 8)
-	}
-	a, _ := netip.AddrFromSlice(raw)
-	return a
-}
-
-// gateways reads gateway and gateways: at most one per family.
-func (d *decoder) gateways(sec *section, n *NIC) {
-	var list []item
-	if sec.has("gateway") && sec.has("gateways") {
-		d.errorf(sec.rng("gateway"), "Gateway given twice", "Write either gateway (one address) or gateways (one per family), not both.")
-		return
-	}
-	if v, ok := sec.value("gateway"); ok {
-		list = []item{{value: v, rng: sec.rng("gateway")}}
-	} else if sec.has("gateways") {
-		list, _ = sec.items("gateways")
-	}
-	seen := map[bool]netip.Addr{}
-	for _, e := range list {
-		if !isText(e.value) {
-			d.errorf(e.rng, "Invalid gateway", "A gateway is an address in quotes, not %s.", literal(e.value))
-			continue
-		}
-		a, err := netip.ParseAddr(e.value.AsString())
-		if err != nil || a.Zone() != "" {
-			d.errorf(e.rng, "Invalid gateway", "%q is not an address. Write it without a prefix length: \"203.0.113.1\".", e.value.AsString())
-			continue
-		}
-		if prev, dup := seen[a.Is4()]; dup {
-			d.errorf(e.rng, "Two gateways of one family", "%s is a gateway of the same family as %s, and which of them packets take would be chance. Keep one.", a, prev)
-			continue
-		}
-		seen[a.Is4()] = a
-		if d.checkGateway(n, a, e.rng) {
-			n.Gateways, n.GatewayRanges = append(n.Gateways, a), append(n.GatewayRanges, e.rng)
-		}
-	}
-}
-
-// checkGateway reports whether a neighbour of the NIC can be its gateway.
-func (d *decoder) checkGateway(n *NIC, gw netip.Addr, place hcl.Range) bool {
-	var nets []string
-	inside := false
-	for _, p := range n.Addresses {
-		if p.Addr() == gw {
-			d.errorf(place, "Gateway is the appliance itself", "%s is an address of NIC %q. Write the router's address.", gw, n.Name)
-			return false
-		}
-		if p.Addr().Is4() != gw.Is4() {
-			continue
-		}
-		nets = append(nets, p.Masked().String())
-		if p.Contains(gw) {
-			inside = true
-			if why := notHost(netip.PrefixFrom(gw, p.Bits())); why != "" {
-				d.errorf(place, "Gateway not usable", "%s %s", gw, why)
-				return false
-			}
-		}
-	}
-	if gw.Is6() && gw.IsLinkLocalUnicast() { // the usual form of an IPv6 router
-		return true
-	}
-	if !inside && len(n.Addresses) > 0 {
-		if len(nets) == 0 {
-			d.errorf(place, "Gateway outside the subnet", "NIC %q has no %s address, so it cannot reach %s. Add an address of that family or remove the gateway.", n.Name, family(gw), gw)
-		} else {
-			d.errorf(place, "Gateway outside the subnet", "%s lies in none of the subnets of NIC %q (%s), so it cannot be reached. Correct the address or the prefix length.", gw, n.Name, quoteList(unique(nets), "and"))
-		}
-		return false
-	}
-	return true
-}
-
-func family(a netip.Addr) string {
-	if a.Is4() {
-		return "IPv4"
-	}
-	return "IPv6"
-}
-
-func unique(in []string) []string {
-	seen := map[string]bool{}
-	var out []string
-	for _, s := range in {
-		if !seen[s] {
-			seen[s] = true
-			out = append(out, s)
-		}
-	}
-	return out
 }
 
 func (d *decoder) workload(root *section, s *Spec) {

@@ -18,7 +18,7 @@ type description struct {
 
 // descriptions are by path: the types of the blocks, then the attribute. What
 // is in the schema and not here fails a test.
-var descriptions = merged(coreTexts, hardwareTexts, trafficTexts, servicesTexts)
+var descriptions = merged(coreTexts, hardwareTexts, interfaceTexts(), trafficTexts, servicesTexts)
 
 func merged(all ...map[string]description) map[string]description {
 	out := map[string]description{}

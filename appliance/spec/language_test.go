@@ -61,12 +61,36 @@ appliance "edge" {
 hardware {
   platform = "vm"
   memory   = "64GiB"
+  dns      = ["10.0.0.53"]
+  ntp      = ["10.0.0.123"]
   cpu {
     cores = 4
   }
   nic "wan" {
+    match     = { mac = "52:54:00:12:34:56" }
     addresses = ["203.0.113.10/27", "203.0.113.11/27"]
     gateway   = "203.0.113.1"
+  }
+  nic "wan0" {
+    match = { mac = "52:54:00:12:34:57" }
+  }
+  nic "wan1" {
+    match = { mac = "52:54:00:12:34:58" }
+  }
+  bond "pair" {
+    members   = ["wan0", "wan1"]
+    addresses = ["10.0.1.10/24"]
+  }
+  vlan "core" {
+    parent    = "wan"
+    id        = 100
+    addresses = ["10.0.0.10/24"]
+  }
+  route "far" {
+    destination = "10.8.0.0/16"
+    via         = "10.0.0.1"
+  }
+  disk "system" {
   }
 }
 workload {
@@ -132,30 +156,6 @@ waiver "a-rule" {
   reason  = "why"
   expires = "2027-01-31"
 }
-`
-
-// with is described with one attribute set, or left out where value is empty.
-func with(t *testing.T, path, value string) []byte {
-	t.Helper()
-	f, diags := hclwrite.ParseConfig([]byte(described), "main.hcl", hcl.InitialPos)
-	if diags.HasErrors() {
-		t.Fatal(diags)
-	}
-	body, steps := f.Body(), strings.Split(path, ".")
-	for _, typ := range steps[:len(steps)-1] {
-		i := slices.IndexFunc(body.Blocks(), func(b *hclwrite.Block) bool { return b.Type() == typ })
-		if i < 0 {
-			body = body.AppendNewBlock(typ, nil).Body()
-			continue
-		}
-		body = body.Blocks()[i].Body()
-	}
-	if path == "hardware.nic.gateways" { // one form or the other
-		body.RemoveAttribute("gateway")
-	}
-	body.RemoveAttribute(steps[len(steps)-1])
-	if value != "" {
-		body.SetAttributeRaw(steps[len(steps)-1], hclwrite.Tokens{{Type: hclsyntax.TokenIdent, Bytes: []byte(value)}})
 media {
   instance "here" {
     addresses = ["203.0.113.10"]
@@ -204,8 +204,8 @@ secret "operators-ca" {
 secret "routing-password" {
   from = "credential"
 }
-	}
-	return f.Bytes()
+`
+
 // signer is a certificate for update.signer.
 func signer(t *testing.T) []byte {
 	t.Helper()
@@ -216,6 +216,30 @@ func signer(t *testing.T) []byte {
 	return b
 }
 
+// with is described with one attribute set, or left out where value is empty.
+func with(t *testing.T, path, value string) []byte {
+	t.Helper()
+	f, diags := hclwrite.ParseConfig([]byte(described), "main.hcl", hcl.InitialPos)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	body, steps := f.Body(), strings.Split(path, ".")
+	for _, typ := range steps[:len(steps)-1] {
+		i := slices.IndexFunc(body.Blocks(), func(b *hclwrite.Block) bool { return b.Type() == typ })
+		if i < 0 {
+			body = body.AppendNewBlock(typ, nil).Body()
+			continue
+		}
+		body = body.Blocks()[i].Body()
+	}
+	if path == "hardware.nic.gateways" { // one form or the other
+		body.RemoveAttribute("gateway")
+	}
+	body.RemoveAttribute(steps[len(steps)-1])
+	if value != "" {
+		body.SetAttributeRaw(steps[len(steps)-1], hclwrite.Tokens{{Type: hclsyntax.TokenIdent, Bytes: []byte(value)}})
+	}
+	return f.Bytes()
 }
 
 func loadWith(t *testing.T, path, value string) (*Spec, hcl.Diagnostics) {
@@ -223,6 +247,8 @@ func loadWith(t *testing.T, path, value string) (*Spec, hcl.Diagnostics) {
 	s, diags, _ := LoadFS(fstest.MapFS{
 		"main.hcl":     {Data: with(t, path, value)},
 		"carriers.csv": {Data: []byte("+49,core\n")},
+
+		"update-signer.pem": {Data: signer(t)},
 	}, "", Options{})
 	return s, diags
 }
@@ -247,8 +273,6 @@ func beyond(t *testing.T, k Kind, bound string, by int64) string {
 		d, err := parseDuration(text)
 		if err != nil {
 			t.Fatal(err)
-
-		"update-signer.pem": {Data: signer(t)},
 		}
 		return fmt.Sprintf("%q", (d + time.Duration(by)*time.Millisecond).String())
 	case KindSize, KindSizeAuto, KindRate:

@@ -44,7 +44,7 @@ func (d *decoder) within(outer *section, b *block, schema *blockSchema) *section
 	if schema.labelled && len(b.Labels) > 0 {
 		s.name = b.Labels[0]
 		s.what = fmt.Sprintf("%s %q", b.Type, s.name)
-		if schema.typ != "appliance" && schema.typ != "nic" { // these two have rules of their own
+		if !ownNames[schema.typ] {
 			d.checkName(s.name, b.LabelRanges[0])
 		}
 	}
@@ -63,6 +63,9 @@ func (d *decoder) within(outer *section, b *block, schema *blockSchema) *section
 	s.fill([]*hclsyntax.Body{b.Body}, ctx)
 	return s
 }
+
+// ownNames are the blocks whose names have rules of their own.
+var ownNames = map[string]bool{"appliance": true, "nic": true, "bond": true, "vlan": true}
 
 var nameRule = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$`)
 

@@ -134,6 +134,7 @@ type NIC struct {
 	AddressRanges, GatewayRanges []hcl.Range // one per entry
 	MatchRange                   hcl.Range
 	MTURange, QueuesRange        hcl.Range
+	ManagementRange              hcl.Range
 }
 
 // Workload is what the appliance must carry, on two axes.

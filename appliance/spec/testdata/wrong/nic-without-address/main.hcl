@@ -1,0 +1,49 @@
+format_version = 1
+
+appliance "edge" {}
+
+hardware {
+  platform = "vm"
+  memory   = "4GiB"
+  cpu {
+    cores = 2
+  }
+  nic "wan" {
+    match     = { mac = "52:54:00:12:34:56" }
+    addresses = ["203.0.113.10/27"]
+    gateway   = "203.0.113.1"
+  }
+  nic "lan" {
+    match = { mac = "52:54:00:12:34:57" }
+  }
+  nic "dmz" {
+    match = { mac = "52:54:00:12:34:58" }
+    gateway = "10.0.0.1"
+  }
+  nic "broken" {
+    match = { mac = "52:54:00:12:34:59" }
+    addresses = ["10.0.5.0/24"]
+  }
+  vlan "voice" {
+    parent = "dmz"
+    id     = 100
+  }
+}
+
+workload {
+  cps              = 200
+  concurrent_calls = 12000
+  call_duration    = "60s"
+}
+
+listener "carrier" {
+  address = "203.0.113.10"
+  sources = ["198.51.100.0/24"]
+}
+
+dispatcher "core" {
+  id = 1
+  destination "fs1" {
+    uri = "sip:203.0.113.20:5060"
+  }
+}

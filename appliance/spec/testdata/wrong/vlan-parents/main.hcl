@@ -1,0 +1,64 @@
+format_version = 1
+
+appliance "edge" {}
+
+hardware {
+  platform = "vm"
+  memory   = "4GiB"
+  cpu {
+    cores = 2
+  }
+  nic "wan0" {
+    match = { mac = "52:54:00:12:34:56" }
+  }
+  nic "wan1" {
+    match = { mac = "52:54:00:12:34:57" }
+  }
+  nic "lan" {
+    match = { mac = "52:54:00:12:34:58" }
+    addresses = ["10.0.9.10/24"]
+  }
+  bond "wan" {
+    members   = ["wan0", "wan1"]
+    addresses = ["203.0.113.10/27"]
+    gateway   = "203.0.113.1"
+  }
+  vlan "voice" {
+    parent    = "wna"
+    id        = 100
+    addresses = ["10.0.0.10/24"]
+  }
+  vlan "inner" {
+    parent    = "voice"
+    id        = 101
+    addresses = ["10.0.1.10/24"]
+  }
+  vlan "self" {
+    parent    = "self"
+    id        = 102
+    addresses = ["10.0.2.10/24"]
+  }
+  vlan "member" {
+    parent    = "wan1"
+    id        = 103
+    addresses = ["10.0.3.10/24"]
+  }
+}
+
+workload {
+  cps              = 200
+  concurrent_calls = 12000
+  call_duration    = "60s"
+}
+
+listener "carrier" {
+  address = "203.0.113.10"
+  sources = ["198.51.100.0/24"]
+}
+
+dispatcher "core" {
+  id = 1
+  destination "fs1" {
+    uri = "sip:203.0.113.20:5060"
+  }
+}
