@@ -16,13 +16,10 @@ import (
 	"trunkline/appliance/plan"
 	"trunkline/appliance/plan/diff"
 	"trunkline/appliance/spec"
-	"trunkline/tools/report/changes"
 )
 
 // gitScheme begins an operand that is a revision.
 const gitScheme = "git:"
-
-type diffOptions struct{ asJSON, full, detailed bool }
 
 func (a *app) diff() *cobra.Command {
 	var o diffOptions
@@ -45,6 +42,10 @@ A and B are each one of
 
 Revisions are read out of the repository; nothing is checked out.
 
+Formats: text; json, whose fields package appliance/plan/diff documents, with a
+format_version that grows when one changes its meaning; markdown, a comment on a
+pull request, removals and risks first, at most 60 kB or --limit.
+
 With --detailed-exitcode the exit status is 0 without changes, 1 when something is
 wrong (the command line included), and 2 with changes.
 
@@ -57,8 +58,8 @@ see in full. Values of variables are given to both sides.` + inputsHelp + calibr
 			return nil
 		},
 		PreRunE: func(c *cobra.Command, _ []string) error {
-			if o.asJSON && o.full {
-				return seeHelp(c, errors.New("--json holds all that --full shows: give one of the two"))
+			if err := o.check(c); err != nil {
+				return seeHelp(c, err)
 			}
 			return nil
 		},
@@ -67,9 +68,7 @@ see in full. Values of variables are given to both sides.` + inputsHelp + calibr
 	a.specFlags(c)
 	c.Flags().StringArrayVar(&a.policy.dirs, "policies", nil, "`DIR` of rules to judge both by, besides the built-in ones (may be given several times)")
 	a.calibrationFlag(c)
-	c.Flags().BoolVar(&o.asJSON, "json", false, "print the differences as JSON")
-	c.Flags().BoolVar(&o.full, "full", false, "print everything, files line by line")
-	c.Flags().BoolVar(&o.detailed, detailedExitCode, false, "exit with 2 when something changes")
+	o.flags(c)
 	return c
 }
 
@@ -97,11 +96,16 @@ func (a *app) runDiff(ctx context.Context, before, after string, o diffOptions) 
 	a.tellUnbuilt(after, unbuiltOf(plansOf(y.plans)))
 	a.tellCalibrations(before, after, x.plans, y.plans)
 	changed := false
-	view := changes.Options{Width: width(a.Stdout), Full: o.full, Color: a.color(a.Stdout)}
 	if len(x.plans) == 1 && len(y.plans) == 1 {
-		changed, err = a.diffOne(x.plans[0], y.plans[0], view, o.asJSON)
+		var d *diff.Diff
+		if d, err = diff.Compare(x.plans[0], y.plans[0]); err == nil {
+			changed, err = d.Changed, a.showDiff(d, o)
+		}
 	} else {
-		changed, err = a.diffFleet(x.plans, y.plans, view, o.asJSON)
+		var f *diff.Fleet
+		if f, err = diff.CompareFleets(x.plans, y.plans); err == nil {
+			changed, err = f.Changed, a.showFleetDiff(f, o)
+		}
 	}
 	if err == nil && o.detailed && changed {
 		return exitStatus(exitChanges)
@@ -125,36 +129,6 @@ func (a *app) tellCalibrations(before, after string, x, y []diff.Input) {
 	}
 	fmt.Fprintf(a.Stderr, "%s the two are sized by different coefficients, and figures may differ for that alone\n    %s: with %s. %s: with %s. Give the same file with --calibration, or plan again.\n",
 		a.paint(a.Stderr, "Warning:", "1;33"), before, calibrated(x[0].Plan.Calibration), after, calibrated(y[0].Plan.Calibration))
-}
-
-func (a *app) diffOne(x, y diff.Input, view changes.Options, asJSON bool) (changed bool, err error) {
-	d, err := diff.Compare(x, y)
-	if err != nil {
-		return false, err
-	}
-	if !asJSON {
-		return d.Changed, changes.Text(a.Stdout, d, view)
-	}
-	b, err := diff.Encode(d)
-	if err == nil {
-		_, err = a.Stdout.Write(b)
-	}
-	return d.Changed, err
-}
-
-func (a *app) diffFleet(x, y []diff.Input, view changes.Options, asJSON bool) (changed bool, err error) {
-	f, err := diff.CompareFleets(x, y)
-	if err != nil {
-		return false, err
-	}
-	if !asJSON {
-		return f.Changed, changes.Fleet(a.Stdout, f, view)
-	}
-	b, err := diff.EncodeFleet(f)
-	if err == nil {
-		_, err = a.Stdout.Write(b)
-	}
-	return f.Changed, err
 }
 
 // operand is what one argument comes to: the plan of one appliance, or of several.

@@ -21,8 +21,10 @@ first, at how much, and the one change that raises it. A plan with an error amon
 its findings is shown all the same; the exit status is then 1.
 
 Formats, besides text and json:
-  markdown  a comment on a pull request, at most 60 kB: verdict and risks first
-  html      one page with charts that needs nothing else
+  markdown  a comment on a pull request, at most 60 kB or --limit:
+            verdict and risks first
+  html      one page with charts that needs nothing else; of a fleet one page, worst
+            first, with a short report of each
   junit     the spec's mistakes, the plan's findings and its ceilings as tests
   sarif     mistakes and findings for code scanning (SARIF 2.1.0)
   github    mistakes and findings as annotations of a GitHub workflow
@@ -46,6 +48,9 @@ Of a spec of several appliances one line each is shown; with --full all of each.
 			if err := o.check(); err != nil {
 				return seeHelp(c, err)
 			}
+			if err := checkLimit(c, o.limit, o.format); err != nil {
+				return seeHelp(c, err)
+			}
 			return nil
 		},
 		RunE: a.does(func(ctx context.Context, args []string) error { return a.runPlan(ctx, args[0], out, o) }),
@@ -54,6 +59,7 @@ Of a spec of several appliances one line each is shown; with --full all of each.
 	a.policyFlags(c)
 	c.Flags().StringVar(&o.format, "format", formatText, "`FORMAT` of the plan: "+strings.Join(planFormats, ", "))
 	c.Flags().StringVarP(&o.file, "output", "o", "", "`FILE` to write instead of standard output")
+	c.Flags().IntVar(&o.limit, "limit", 0, limitHelp)
 	c.Flags().StringVar(&out, "out", "", "`FILE` to save the plan in")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON, short for --format json")
 	c.Flags().BoolVar(&o.full, "full", false, "print everything, every figure with its formula")

@@ -43,6 +43,7 @@ type viewOptions struct {
 	format string
 	file   string // empty: standard output
 	full   bool
+	limit  int // of markdown, bytes; 0: the format's own
 }
 
 func (o viewOptions) check() error {
@@ -94,7 +95,7 @@ func (a *app) writeFleetView(w io.Writer, plans []*plan.Plan, dir string, o view
 	}
 	switch o.format {
 	case formatMarkdown:
-		return markdown.Fleet(w, results, markdown.Options{})
+		return markdown.Fleet(w, results, markdown.Options{Limit: o.limit})
 	case formatHTML:
 		return html.Fleet(w, results)
 	case formatJUnit:
@@ -125,9 +126,9 @@ func writeView(w io.Writer, v viewed, o viewOptions, text report.Options) error 
 	switch o.format {
 	case formatMarkdown:
 		if v.plan == nil {
-			return markdown.Refused(w, v.name, v.issues, markdown.Options{})
+			return markdown.Refused(w, v.name, v.issues, markdown.Options{Limit: o.limit})
 		}
-		return markdown.Plan(w, v.plan, v.issues, markdown.Options{})
+		return markdown.Plan(w, v.plan, v.issues, markdown.Options{Limit: o.limit})
 	case formatJUnit:
 		return issues.JUnit(w, r)
 	case formatSARIF:
