@@ -95,6 +95,39 @@ rule "invite-timeout" {
   remedy    = "Write invite_timeout = \"30s\" in the transaction block."
 }
 
+# 5: media sessions that outlive their calls, and relays too small for them. That the
+# sessions and commands stated do not suffice is a finding of the sizing.
+rule "media-sessions-unstated" {
+  severity  = "warning"
+  source    = "Scaling Kamailio to 1,000 CPS, the 60,000 concurrent number: max-sessions scaled to the fleet, 20,000 for each of four instances"
+  for_each  = spec.media == null ? [] : spec.media.instances
+  condition = each.max_sessions > 0
+  at        = each.at.block
+  summary   = "How many sessions a relay takes is not stated"
+  message   = "Instance \"${each.name}\" has no max_sessions, so the plan cannot tell whether the relays hold ${count(plan.budget.calls_held.value)} calls, and nothing stops calls a relay cannot carry."
+  remedy    = "State max_sessions of instance \"${each.name}\"."
+}
+
+rule "media-orphans" {
+  severity  = "warning"
+  source    = "Scaling Kamailio to 1,000 CPS, bottleneck 5: stale media sessions accumulated at thousands per hour"
+  condition = spec.media == null || spec.session != null
+  at        = try(spec.media.at.block, "")
+  summary   = "Media sessions of lost calls stay"
+  message   = "A call whose ends vanish without a BYE holds a session of its relay until ${duration(spec.transaction.call_lifetime)} have passed (call_lifetime): nothing asks whether the ends are still there."
+  remedy    = "Add a session block: session {}."
+}
+
+rule "media-single-instance" {
+  severity  = "warning"
+  source    = "Scaling Kamailio to 1,000 CPS: media instances are added horizontally, and every call goes through one"
+  condition = spec.media == null || length(try(spec.media.instances, [])) > 1
+  at        = try(spec.media.instances[0].at.block, "")
+  summary   = "One relay carries all media"
+  message   = "Every call goes through instance \"${try(spec.media.instances[0].name, "")}\": while it is down no call is taken."
+  remedy    = "Add a second instance to the media block."
+}
+
 # 6: limits of the backends. That they are too low is a finding of the sizing.
 rule "backend-limits-unstated" {
   severity  = "note"
@@ -108,6 +141,29 @@ rule "backend-limits-unstated" {
   remedy    = "State max_cps and max_calls of its destinations."
 }
 
+# 7: connections that multiply. That a server has too few is a finding of the sizing.
+rule "database-pool" {
+  severity  = "warning"
+  source    = "Scaling Kamailio to 1,000 CPS, bottleneck 7: a handle per worker made 256 connections for each use of the database"
+  for_each  = spec.databases
+  condition = each.pool <= 16
+  at        = each.at.pool
+  summary   = "A handle for every worker"
+  message   = "Database \"${each.name}\" is given ${each.pool} connections for each of its uses (${join(", ", each.pools)}). Workers never wait for a database: the few tasks beside them share a pool."
+  remedy    = "Write pool = 2, or leave it out."
+}
+
+rule "database-limit-unstated" {
+  severity  = "note"
+  source    = "Scaling Kamailio to 1,000 CPS, bottleneck 7: \"too many clients already\" on startup; audit database handles before scaling"
+  for_each  = [for d in spec.databases : d if d.engine == "postgres"]
+  condition = each.max_connections > 0
+  at        = each.at.block
+  summary   = "How many connections the server takes is not stated"
+  message   = "Database \"${each.name}\" has no max_connections, so the plan cannot tell whether the server takes all appliances that use it."
+  remedy    = "State max_connections, as in the server's configuration."
+}
+
 # 8: what is there and does nothing. Dispatchers and caches no route leads to are
 # diagnostics of the spec.
 rule "unused-listener" {
@@ -119,6 +175,17 @@ rule "unused-listener" {
   summary   = "A listener no call comes through"
   message   = "No route takes calls from listener \"${each.name}\" and no destination is reached through it. It holds workers and buffers all the same."
   remedy    = "Name it in the from of a route, or remove it."
+}
+
+# 10: writes that follow every change of a call.
+rule "persistence-at-once" {
+  severity  = "warning"
+  source    = "Scaling Kamailio to 1,000 CPS, bottleneck 10: dialog db_mode 1 -> 2, delayed flushes"
+  condition = try(spec.state.persistence.mode, "delayed") == "delayed"
+  at        = try(spec.state.persistence.at.mode, "")
+  summary   = "Every change of a call is written"
+  message   = "With mode = \"at-once\" each of ${count(spec.workload.cps)} calls/s is written when it begins, when it is answered and when it ends: ${count(3 * spec.workload.cps)} writes/s."
+  remedy    = "Write mode = \"delayed\"."
 }
 
 # 11: work per call that grows with the table.
@@ -154,4 +221,36 @@ rule "listener-spread" {
   summary   = "Many calls through one address"
   message   = "Listener \"${each.name}\" takes ${count(spec.workload.cps * each.share)} calls/s. A trunk is one flow and meets one socket, and carriers that share an address share what it can receive."
   remedy    = "Give each large carrier a listener with an address of its own."
+}
+
+# The second axis: calls nobody ends.
+rule "session-timers" {
+  severity  = "note"
+  source    = "Scaling Kamailio to 1,000 CPS, the 60,000 concurrent number: RFC 4028 session timers, or network blips leave dialogs that linger"
+  when      = spec.workload.concurrent_calls >= 10000
+  condition = spec.session != null
+  at        = spec.workload.at.concurrent_calls
+  summary   = "Nothing finds out that a call has lost its ends"
+  message   = "Of ${count(spec.workload.concurrent_calls)} calls in progress those whose BYE is lost are counted until ${duration(spec.transaction.call_lifetime)} have passed: no session timer (RFC 4028) asks the ends."
+  remedy    = "Add a session block: session {}."
+}
+
+rule "session-expires" {
+  severity  = "warning"
+  source    = "Scaling Kamailio to 1,000 CPS, the 60,000 concurrent number: Session-Expires of 1,800 s"
+  condition = try(spec.session.session_expires, 1800) <= 1800
+  at        = try(spec.session.at.session_expires, "")
+  summary   = "Sessions are refreshed too seldom"
+  message   = "With session_expires = ${duration(try(spec.session.session_expires, 0))} a call that lost its ends stays for as long."
+  remedy    = "Write session_expires = \"30m\"."
+}
+
+rule "session-min-se" {
+  severity  = "warning"
+  source    = "Scaling Kamailio to 1,000 CPS, the 60,000 concurrent number: min_se = 90; RFC 4028 section 5"
+  condition = try(spec.session.min_se, 90) <= 300
+  at        = try(spec.session.at.min_se, "")
+  summary   = "Peers that refresh often are refused"
+  message   = "With min_se = ${duration(try(spec.session.min_se, 0))} every INVITE that asks for less is answered 422 and sent again: twice the work for those calls, and peers that cannot do it lose them."
+  remedy    = "Write min_se = \"90s\"."
 }

@@ -28,13 +28,13 @@ func document(s *spec.Spec) cty.Value {
 		"hardware": obj{
 			"platform": text(h.Platform), "memory": num(h.Memory), "cores": num(h.Cores),
 			"threads_per_core": num(h.ThreadsPerCore), "threads": num(h.Threads()),
-			"nics": list(h.NICs, nic),
-			"at":   places(h.Range, at{"memory": h.MemoryRange, "cpu": h.CPURange}),
+			"nics": list(h.NICs, nic), "routes": list(h.Routes, staticRoute), "dns": addrs(h.DNS), "ntp": texts(h.NTP),
+			"at": places(h.Range, at{"memory": h.MemoryRange, "cpu": h.CPURange, "dns": first(h.DNSRanges), "ntp": first(h.NTPRanges)}),
 		}.val(),
 		"workload": obj{
 			"cps": num(w.CPS), "concurrent_calls": num(w.ConcurrentCalls),
-			"call_duration": seconds(w.CallDuration), "ring_time": seconds(w.RingTime),
-			"at": places(w.Range, at{"cps": w.CPSRange, "concurrent_calls": w.ConcurrentRange, "call_duration": w.DurationRange, "ring_time": w.RingRange}),
+			"call_duration": seconds(w.CallDuration), "ring_time": seconds(w.RingTime), "worker_wait": seconds(w.WorkerWait),
+			"at": places(w.Range, at{"cps": w.CPSRange, "concurrent_calls": w.ConcurrentRange, "call_duration": w.DurationRange, "ring_time": w.RingRange, "worker_wait": w.WorkerWaitRange}),
 		}.val(),
 		"listeners":   cty.TupleVal(listeners),
 		"listener":    byName(s.Listeners, listeners),
@@ -44,6 +44,7 @@ func document(s *spec.Spec) cty.Value {
 		"limits": obj{
 			"cps": num(l.CPS), "burst": num(l.Burst), "concurrent_calls": num(l.ConcurrentCalls),
 			"retry_after": seconds(l.RetryAfter), "message_size": num(l.MessageSize), "stated": cty.BoolVal(l.Range.Filename != ""),
+			"listeners": list(l.Listeners, scoped), "sources": list(l.Sources, scoped), "carriers": list(l.Carriers, scoped),
 			"at": places(or(l.Range, w.Range), at{"cps": l.CPSRange, "concurrent_calls": l.ConcurrentRange}),
 		}.val(),
 		"transaction": obj{
@@ -53,12 +54,16 @@ func document(s *spec.Spec) cty.Value {
 		}.val(),
 		"state": obj{
 			"memory": num(s.State.Memory), "high_water": cty.NumberFloatVal(s.State.HighWater),
-			"at": places(or(s.State.Range, h.Range), at{"memory": s.State.MemoryRange, "high_water": s.State.HighWaterRange}),
+			"hugepages": num(s.State.HugePages), "persistence": persistence(s.State.Persistence),
+			"at": places(or(s.State.Range, h.Range), at{"memory": s.State.MemoryRange, "high_water": s.State.HighWaterRange, "hugepages": s.State.HugePagesRange}),
 		}.val(),
 		"firewall": obj{
 			"enabled": cty.BoolVal(s.Firewall.Enabled), "source_rate": num(s.Firewall.SourceRate), "source_burst": num(s.Firewall.SourceBurst),
 			"at": places(or(s.Firewall.Range, s.Appliance.Range), nil),
 		}.val(),
+		"session": session(s.Session), "messages": messages(s.Messages), "media": media(s.Media), "sockets": dynamicSockets(s.Sockets),
+		"control": control(s.Control), "update": update(s.Update),
+		"databases": list(s.Databases, database), "secrets": list(s.Secrets, secret),
 	}.val()
 }
 
@@ -72,9 +77,11 @@ func nic(n *spec.NIC) cty.Value {
 		gateways[i] = text(g.String())
 	}
 	return obj{
-		"name": text(n.Name), "speed": num(n.SpeedBits), "queues": num(n.Queues), "mtu": num(n.MTU),
+		"name": text(n.Name), "kind": text(n.Kind), "management": flag(n.Management),
+		"members": texts(n.Members), "mode": text(n.Mode), "parent": text(n.Parent), "vlan": num(n.VLAN),
+		"speed": num(n.SpeedBits), "queues": num(n.Queues), "mtu": num(n.MTU),
 		"addresses": cty.TupleVal(addresses), "gateways": cty.TupleVal(gateways),
-		"at": places(n.Range, at{"match": n.MatchRange, "mtu": n.MTURange, "queues": n.QueuesRange}),
+		"at": places(n.Range, at{"match": n.MatchRange, "mtu": n.MTURange, "queues": n.QueuesRange, "mode": n.ModeRange, "members": first(n.MemberRanges), "parent": n.ParentRange, "vlan": n.VLANRange}),
 	}.val()
 }
 
@@ -106,9 +113,11 @@ func listener(l *spec.Listener, routed bool) cty.Value {
 		"name": text(l.Name), "nic": text(l.NIC), "address": text(l.Address.String()), "port": num(l.Port),
 		"transport": text(l.Transport), "advertise": text(l.Advertise), "sources": prefixes(l.Sources),
 		"workers": num(l.Workers), "share": cty.NumberFloatVal(l.Share), "loopback": cty.BoolVal(l.Address.IsLoopback()),
-		"routed": cty.BoolVal(routed),
+		"routed": cty.BoolVal(routed), "stream": flag(l.Stream()), "secure": flag(l.Secure()), "tos": num(l.TOS),
+		"tls": listenerTLS(l.TLS), "connections": connections(l.Conns),
 		"at": places(l.Range, at{"nic": l.NICRange, "address": l.AddressRange, "port": l.PortRange,
-			"workers": l.WorkersRange, "sources": l.SourcesRange, "share": l.ShareRange}),
+			"workers": l.WorkersRange, "sources": l.SourcesRange, "share": l.ShareRange,
+			"transport": l.TransportRange, "tos": l.TOSRange}),
 	}.val()
 }
 
@@ -127,21 +136,27 @@ func dispatcher(d *spec.Dispatcher) cty.Value {
 		never[i] = num(n)
 	}
 	return obj{
-		"name": text(d.Name), "id": num(d.ID), "algorithm": text(d.Algorithm), "probe": probe,
+		"name": text(d.Name), "id": num(d.ID), "algorithm": text(d.Algorithm), "next": text(d.Next), "probe": probe,
 		"failover": obj{
 			"on": spans(d.Failover.On), "on_timeout": cty.BoolVal(d.Failover.OnTimeout), "never": cty.TupleVal(never),
 			"at": places(or(d.Failover.Range, d.Range), nil),
 		}.val(),
 		"destinations": list(d.Destinations, destination),
-		"at":           places(d.Range, at{"id": d.IDRange}),
+		"at":           places(d.Range, at{"id": d.IDRange, "algorithm": d.AlgorithmRange, "next": d.NextRange}),
 	}.val()
 }
 
 func destination(x *spec.Destination) cty.Value {
+	address, port := "", x.Port
+	if x.Address.IsValid() {
+		address, port = x.Address.Addr().String(), int(x.Address.Port())
+	}
 	return obj{
-		"name": text(x.Name), "uri": text(x.URI), "address": text(x.Address.Addr().String()), "port": num(x.Address.Port()),
+		"name": text(x.Name), "uri": text(x.URI), "address": text(address), "port": num(port), "host": text(x.Host),
+		"transport": text(x.Transport), "weight": num(x.Weight), "priority": num(x.Priority), "state": text(x.State),
 		"listener": text(x.Listener), "max_cps": num(x.MaxCPS), "max_calls": num(x.MaxCalls),
-		"at": places(x.Range, at{"uri": x.URIRange, "listener": x.ListenerRange, "max_cps": x.MaxCPSRange, "max_calls": x.MaxCallsRange}),
+		"at": places(x.Range, at{"uri": x.URIRange, "listener": x.ListenerRange, "max_cps": x.MaxCPSRange, "max_calls": x.MaxCallsRange,
+			"weight": x.WeightRange, "priority": x.PriorityRange, "state": x.StateRange}),
 	}.val()
 }
 
@@ -156,7 +171,9 @@ func cache(c *spec.Cache) cty.Value {
 	return obj{
 		"name": text(c.Name), "source": text(c.Source), "file": text(c.File), "baked": cty.BoolVal(c.Baked), "rows": num(c.Rows),
 		"warmup": text(c.Warmup), "on_fail": text(c.OnFail), "timeout": seconds(c.Within), "bytes": num(len(bytes.TrimSpace(c.Data))),
-		"at": places(c.Range, at{"file": c.FileRange, "warmup": c.WarmupRange}),
+		"database": text(c.Database), "query": text(c.Query), "refresh": seconds(c.Refresh),
+		"at": places(c.Range, at{"file": c.FileRange, "warmup": c.WarmupRange, "database": c.DatabaseRange, "query": c.QueryRange,
+			"on_fail": c.OnFailRange, "refresh": c.RefreshRange}),
 	}.val()
 }
 

@@ -41,3 +41,35 @@ rule "limits-missing" {
   message   = "Without limits a flood fills the memory sized for ${count(spec.workload.concurrent_calls)} calls, and calls in progress suffer with it."
   remedy    = "Add a limits block with cps and concurrent_calls a little above the workload."
 }
+
+rule "control-wide" {
+  severity  = "warning"
+  source    = "Trunkline: whoever reaches the control address can take destinations out"
+  for_each  = spec.control == null ? [] : concat([{ name = "control", sources = spec.control.sources, at = spec.control.at }], spec.control.metrics == null ? [] : [{ name = "metrics", sources = spec.control.metrics.sources, at = spec.control.metrics.at }])
+  condition = !any([for p in each.sources : prefix_length(p) < (is_ipv6(p) ? 48 : 16) || !is_private(p) && prefix_length(p) < (is_ipv6(p) ? 64 : 24)])
+  at        = each.at.sources
+  summary   = "Operated from anywhere"
+  message   = "The ${each.name} address lets in ${join(", ", [for p in each.sources : p if prefix_length(p) < (is_ipv6(p) ? 48 : 16) || !is_private(p) && prefix_length(p) < (is_ipv6(p) ? 64 : 24)])}: far more than the hosts people operate from."
+  remedy    = "Write the prefixes of the operators' hosts in sources."
+}
+
+rule "tls-trunk-without-client-ca" {
+  severity  = "note"
+  source    = "RFC 5922: SIP over TLS between domains shows certificates on both sides"
+  for_each  = [for l in spec.listeners : l if l.transport == "tls" && !any([for p in l.sources : prefix_length(p) == 0])]
+  condition = each.tls.client_ca != ""
+  at        = each.at.block
+  summary   = "Carriers are known by their address alone"
+  message   = "Listener \"${each.name}\" encrypts, but takes anybody from its sources for a carrier."
+  remedy    = "Name a client_ca in its tls block, when the carriers show certificates."
+}
+
+rule "clock-missing" {
+  severity  = "warning"
+  source    = "RFC 5280 section 4.1.2.5: a certificate is valid between two points in time; a machine without a clock takes an expired one, or none"
+  condition = length(spec.hardware.ntp) > 0 || !(spec.update != null || try(spec.control.address, "") != "" || any([for l in spec.listeners : l.secure]))
+  at        = spec.hardware.at.block
+  summary   = "Nothing sets the clock"
+  message   = "Listeners over TLS, the control address and updates check certificates, and no time server is named."
+  remedy    = "Write ntp = [\"ADDRESS\"] in the hardware block."
+}

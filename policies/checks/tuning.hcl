@@ -69,3 +69,44 @@ rule "failover-busy" {
   message   = "Dispatcher \"${each.name}\" takes busy (486) or declined (603) to the next destination: the phone rings again, and the calls count twice."
   remedy    = "Write never = [486, 603] in its failover block."
 }
+
+rule "resolver-single" {
+  severity  = "warning"
+  source    = "RFC 3263 section 4: a destination by name is reached through its records, and not at all without a resolver"
+  when      = any([for d in spec.dispatchers : any([for x in d.destinations : x.host != ""])])
+  condition = length(spec.hardware.dns) != 1
+  at        = spec.hardware.at.dns
+  summary   = "One resolver for all names"
+  message   = "Destinations are given by name, and dns lists one resolver: while it is down, names that are not known yet lead nowhere."
+  remedy    = "Add a second resolver to dns."
+}
+
+rule "update-at-once" {
+  severity  = "warning"
+  source    = "Trunkline: a new image is a reboot, and answered calls go on only where another appliance takes them"
+  condition = try(spec.update.reboot, "window") != "at-once"
+  at        = try(spec.update.at.reboot, "")
+  summary   = "Reboots at any time"
+  message   = "With reboot = \"at-once\" a new image restarts the appliance in the middle of the day, ${count(spec.workload.concurrent_calls)} calls in progress or not."
+  remedy    = "Write reboot = \"window\"."
+}
+
+rule "update-one-try" {
+  severity  = "warning"
+  source    = "systemd: Automatic Boot Assessment; a power cut during the first boot is no fault of the image"
+  condition = try(spec.update.tries, 3) >= 2
+  at        = try(spec.update.at.block, "")
+  summary   = "One try for a new image"
+  message   = "With tries = 1 whatever disturbs the first boot brings the old image back."
+  remedy    = "Write tries = 3, or leave it out."
+}
+
+rule "header-diet" {
+  severity  = "note"
+  source    = "SIP UDP fragmentation and Kamailio - the SIP header diet: take headers out first, compact names after"
+  condition = !(try(spec.messages.compact, false) && length(try(spec.messages.remove_headers, [])) == 0)
+  at        = try(spec.messages.at.compact, "")
+  summary   = "Compact names alone save little"
+  message   = "Compact header names save some tens of bytes a message, and tools that read traces by name miss them. Headers nobody needs are ten times as much."
+  remedy    = "Write remove_headers = [\"User-Agent\", \"Server\"] as well, or leave compact out."
+}

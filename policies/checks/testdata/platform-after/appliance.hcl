@@ -19,10 +19,44 @@ hardware {
   }
 }
 
+session {
+  min_se          = "90s"
+  session_expires = "30m"
+}
+
+state {
+  persistence {
+    to       = "database"
+    database = "calls"
+    mode     = "delayed"
+  }
+}
+
+database "calls" {
+  engine          = "postgres"
+  address         = "10.0.0.21:5432"
+  pool            = 2
+  max_connections = 100
+  appliances      = 2
+}
+
+# Four relays of 20,000 sessions, each with control sockets enough for its part.
+media {
+  dynamic "instance" {
+    for_each = toset(["31", "32", "33", "34"])
+    labels   = ["m${instance.value}"]
+    content {
+      control      = [for port in [2223, 2224, 2225, 2226] : "10.0.0.${instance.value}:${port}"]
+      max_sessions = 20000
+    }
+  }
+}
+
 workload {
   cps              = 1000
   concurrent_calls = 60000
   call_duration    = "55s"
+  ring_time        = "5s"
 }
 
 listener "carrier-a" {

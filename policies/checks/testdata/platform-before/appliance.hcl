@@ -23,8 +23,9 @@ hardware {
 
 workload { # 9: limits-missing
   cps              = 1000
-  concurrent_calls = 60000
+  concurrent_calls = 60000 # 0: session-timers
   call_duration    = "55s"
+  ring_time        = "5s"
 }
 
 listener "carriers" { # 13: listener-spread
@@ -82,6 +83,21 @@ route "by-prefix" {
   cache = "carriers"
 }
 
+# What was a LIKE over a table for every call.
+locals {
+  prefixes = range(430000, 430060)
+}
+
+dynamic "route" { # 11: prefix-routes
+  for_each = toset([for p in local.prefixes : tostring(p)])
+  labels   = ["to-${route.value}"]
+  content {
+    from   = ["carriers", "core"]
+    prefix = "+${route.value}"
+    to     = ["core"]
+  }
+}
+
 route "default" {
   from = ["carriers", "core"]
   to   = ["core"]
@@ -94,4 +110,25 @@ transaction {
 
 state {
   memory = "64MiB" # 1: state.memory
+  persistence {
+    to       = "database"
+    database = "calls"
+    mode     = "at-once" # 10: persistence-at-once
+  }
+}
+
+# One handle for each of 64 workers.
+database "calls" { # 7: database.connections
+  engine          = "postgres"
+  address         = "10.0.0.21:5432"
+  pool            = 64 # 7: database-pool
+  max_connections = 100
+  appliances      = 2
+}
+
+media {           # 5: media-orphans
+  instance "m1" { # 5: media-single-instance, 5: ceiling.media
+    control      = ["10.0.0.31:2223"]
+    max_sessions = 20000
+  }
 }
