@@ -45,7 +45,8 @@ func vm() Profile {
 			"linux-image-cloud-amd64",
 			"netbase", // /etc/protocols, /etc/services
 			"systemd",
-			"systemd-boot-efi", // boot loader and UKI stub
+			"systemd-boot-efi",  // boot loader and UKI stub
+			"systemd-timesyncd", // started where the spec names time servers, and nowhere else
 			"udev",
 		},
 		Exclude: []Exclusion{
