@@ -167,7 +167,7 @@ func (z *sizer) mediaOn(n *spec.NIC) float64 {
 		return 0
 	}
 	sum := 0.0
-	for k, i := range m.Instances {
+	for _, i := range m.Instances {
 		if !i.Local {
 			continue
 		}
@@ -175,7 +175,7 @@ func (z *sizer) mediaOn(n *spec.NIC) float64 {
 		for _, a := range i.Addresses {
 			for _, p := range n.Addresses {
 				if p.Addr().Unmap() == a.Unmap() {
-					sum += z.b.Media.Instances[k].Sessions.Value
+					sum += z.b.Media.Sessions.Value * z.mediaPart(i).Value
 					break addresses
 				}
 			}

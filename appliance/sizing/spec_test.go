@@ -82,5 +82,80 @@ func random(r *rand.Rand) *spec.Spec {
 	s.Transaction.InviteTimeout = time.Duration(1+r.IntN(300)) * time.Second
 	s.Transaction.Wait = time.Duration(1+r.IntN(30)) * time.Second
 	s.State.HighWater = 0.5 + r.Float64()/2
+	randomServices(r, s)
 	return s
+}
+
+// randomServices adds, each in half of the specs, what a spec may have beside
+// UDP listeners and one card.
+func randomServices(r *rand.Rand, s *spec.Spec) {
+	maybe := func(f func()) {
+		if r.IntN(2) == 0 {
+			f()
+		}
+	}
+	maybe(func() { s.Session = spec.Session{Enabled: true, Expires: time.Duration(90+r.IntN(3600)) * time.Second} })
+	maybe(func() { s.Media = randomMedia(r) })
+	maybe(func() {
+		s.Databases = []*spec.Database{
+			{Name: "routing", Engine: spec.EnginePostgres, Pools: []string{"cache carriers", "calls"}[:1+r.IntN(2)], Pool: 1 + r.IntN(20), MaxConnections: r.IntN(200), Appliances: 1 + r.IntN(8), Range: line(100)},
+			{Name: "panel", Engine: spec.EngineSQLite, Pools: []string{"sockets"}, Pool: 2, Range: line(101)},
+		}
+	})
+	maybe(func() {
+		s.Sockets = &spec.Sockets{Database: "panel", Workers: 1 + r.IntN(16), MaxSockets: 1 + r.IntN(200), Range: line(110)}
+	})
+	maybe(func() {
+		for _, l := range s.Listeners {
+			l.Transport = []string{spec.TransportUDP, spec.TransportTCP, spec.TransportTLS, spec.TransportWSS}[r.IntN(4)]
+			if l.Stream() {
+				l.Conns = &spec.Connections{Max: 1 + r.IntN(20000), Handshake: 10 * time.Second, Range: l.Range}
+			}
+		}
+	})
+	maybe(func() { s.State.HugePages = []uint64{2 << 20, 1 << 30}[r.IntN(2)] })
+	maybe(func() {
+		s.State.Persistence = &spec.Persistence{To: "disk", Mode: []string{"delayed", "at-once"}[r.IntN(2)], Interval: time.Duration(1+r.IntN(60)) * time.Second, Range: line(62)}
+	})
+	maybe(func() { s.Workload.WorkerWait = time.Duration(r.IntN(5000)) * time.Microsecond })
+	maybe(func() {
+		s.Limits.Listeners = []*spec.ScopedLimits{{Name: "l0", CPS: r.IntN(4000), ConcurrentCalls: r.IntN(100000), Range: line(71)}}
+	})
+	maybe(func() { randomNetwork(r, s) })
+	maybe(func() {
+		d := s.Dispatchers[0]
+		d.Algorithm = []string{"weight", "relative-weight", "call-load", "priority", "latency", "parallel", "first"}[r.IntN(7)]
+		for _, x := range d.Destinations {
+			x.Weight, x.Priority, x.State = 1+r.IntN(100), r.IntN(3), []string{"", "active", "disabled", "inactive"}[r.IntN(4)]
+		}
+	})
+}
+
+func randomMedia(r *rand.Rand) *spec.Media {
+	m := &spec.Media{PTime: time.Duration(10+r.IntN(50)) * time.Millisecond, Bitrate: uint64(5+r.IntN(500)) * 1000, Range: line(90)}
+	for i := range 1 + r.IntN(5) {
+		x := &spec.MediaInstance{Name: fmt.Sprintf("m%d", i), Weight: 1 + r.IntN(10), MaxSessions: r.IntN(50000), MaxCPS: r.IntN(2000), Range: line(91 + i)}
+		for j := range 1 + r.IntN(4) {
+			x.Control = append(x.Control, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 1, byte(1 + i)}), uint16(2223+j)))
+		}
+		if i == 0 && r.IntN(2) == 0 {
+			x.Local, x.Addresses, x.PortFirst, x.PortLast = true, []netip.Addr{netip.MustParseAddr("203.0.113.10")}, 20000, 20003+4*r.IntN(10000)
+		}
+		m.Instances = append(m.Instances, x)
+	}
+	return m
+}
+
+// randomNetwork puts the first NIC of the spec on a bond's VLAN and adds a
+// management card.
+func randomNetwork(r *rand.Rand, s *spec.Spec) {
+	wan := s.Hardware.NICs[0]
+	card := func(name string) *spec.NIC {
+		return &spec.NIC{Name: name, Kind: spec.KindEthernet, SpeedBits: wan.SpeedBits, Queues: 1 + r.IntN(8), Range: line(6)}
+	}
+	vlan := *wan
+	vlan.Kind, vlan.Parent, vlan.VLAN, vlan.Queues, vlan.SpeedBits = spec.KindVLAN, "b0", 100, 1, 0
+	s.Hardware.NICs = []*spec.NIC{card("c0"), card("c1"),
+		{Name: "mgmt", Kind: spec.KindEthernet, Management: true, Queues: 4, Range: line(7)},
+		{Name: "b0", Kind: spec.KindBond, Members: []string{"c0", "c1"}, Mode: []string{spec.BondLACP, spec.BondActiveBackup}[r.IntN(2)], Range: line(8)}, &vlan}
 }
