@@ -20,7 +20,7 @@ func (d *decoder) checkMedia(s *Spec) {
 	for i, x := range s.Media.Instances {
 		for j, c := range x.Control {
 			if prev, dup := first[c]; dup {
-				d.errorf(x.ControlRanges[j], "Control socket used twice", "%s is a control socket of instance %q already (%s). Each socket belongs to one relay, and more of one relay to its own list: write another, or remove it.", c, prev.inst.Name, at(prev.rng))
+				d.controlTwice(x, j, prev.inst, prev.rng)
 				continue
 			}
 			first[c] = place{x, x.ControlRanges[j]}
@@ -34,6 +34,18 @@ func (d *decoder) checkMedia(s *Spec) {
 			d.checkMediaAddresses(s, x)
 			d.checkMediaPorts(s, x, s.Media.Instances[:i])
 		}
+	}
+}
+
+func (d *decoder) controlTwice(x *MediaInstance, j int, first *MediaInstance, place hcl.Range) {
+	const summary = "Control socket used twice"
+	switch c, here := x.Control[j], x.ControlRanges[j]; {
+	case first == x:
+		d.errorf(here, summary, "%s stands in this list already (%s). Remove one of the two.", c, at(place))
+	case here == x.Range: // by default
+		d.errorf(here, summary, "Without control an instance on the appliance has %s, which is that of instance %q (%s). Give this one another: control = [\"127.0.0.1:2224\"]", c, first.Name, at(place))
+	default:
+		d.errorf(here, summary, "%s is a control socket of instance %q already (%s), and a socket belongs to one relay. Write the one of instance %q.", c, first.Name, at(place), x.Name)
 	}
 }
 
@@ -79,7 +91,7 @@ func (d *decoder) checkMediaPorts(s *Spec, x *MediaInstance, earlier []*MediaIns
 		}
 	}
 	for _, o := range earlier {
-		if !o.Local || x.PortLast < o.PortFirst || o.PortLast < x.PortFirst {
+		if !o.Local || x.PortLast == 0 || x.PortLast < o.PortFirst || o.PortLast < x.PortFirst {
 			continue
 		}
 		if i := slices.IndexFunc(x.Addresses, func(a netip.Addr) bool { return slices.Contains(o.Addresses, a) }); i >= 0 {
@@ -95,6 +107,9 @@ var mediaSwitches = []string{
 	"rtpproxy", "rtpengine", "relay_media", "media_relay",
 }
 
+// secretValues are what people write to put the value of a secret beside its name.
+var secretValues = []string{"value", "password", "content", "data", "text", "pem", "key"}
+
 // whyNot says of an attribute the language leaves out on purpose why it does;
 // empty of any other.
 func whyNot(block, name string) string {
@@ -102,6 +117,10 @@ func whyNot(block, name string) string {
 	case "listener", "route", "dispatcher", "destination", "carrier", "source":
 		if slices.Contains(mediaSwitches, name) {
 			return "With a media block every call goes through media, without it none does. A switch for some calls would make the media path of a call a matter of routing, which nobody can tell from outside when a call has no sound. Remove it; for more calls add instances to the media block."
+		}
+	case "secret":
+		if slices.Contains(secretValues, name) {
+			return "The value of a secret never stands in a spec: it reaches the appliance as a systemd credential. Remove it. If it was the real one, change it: it is in the repository now."
 		}
 	}
 	return ""

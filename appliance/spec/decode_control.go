@@ -84,18 +84,22 @@ func (d *decoder) operators(sec *section, to netip.Addr, open string, sev hcl.Di
 		}
 	}
 	if len(list) > 0 && !same {
-		d.errorf(sec.rng("sources"), "No source of the address's family", "The %s listens on %s, and no source is %s: nobody could reach it. Add the prefixes of those who may.", sec.what, to, family(to))
+		d.errorf(sec.rng("sources"), "No source of the address's family", "The %s block listens on %s, and no source is %s: nobody could reach it. Add the prefixes of those who may.", sec.what, to, family(to))
 	}
 	return list
 }
 
 // controlParts holds what belongs to the address against its being there.
 func (d *decoder) controlParts(sec *section, c *Control) {
-	if !sec.has("address") && !sec.typos["address"] {
+	if !sec.stated("address") && !sec.typos["address"] {
+		var idle []string
 		for _, name := range []string{"sources", "certificate", "key", "client_ca", "console"} {
-			if sec.has(name) && (name != "console" || c.Console) {
-				d.errorf(sec.attrs[name].NameRange, "Control without an address", "%s is of the API on the network, and without address there is the local socket alone. Write address = \"10.0.9.10:8443\", or remove %s.", name, name)
+			if sec.stated(name) && (name != "console" || c.Console) {
+				idle = append(idle, name)
 			}
+		}
+		if len(idle) > 0 {
+			d.errorf(sec.attrs[idle[0]].NameRange, "Control without an address", "Without address there is the local socket alone, and nothing comes of %s. Write address = \"10.0.9.10:8443\", or remove what is meant for it.", quoteList(idle, "and"))
 		}
 		return
 	}
@@ -104,14 +108,14 @@ func (d *decoder) controlParts(sec *section, c *Control) {
 		{"certificate", "the API is reached over TLS alone", `"edge-cert"`},
 		{"key", "the API is reached over TLS alone", `"edge-key"`},
 	} {
-		if !sec.has(need.name) && !sec.typos[need.name] {
+		if !sec.stated(need.name) && !sec.typos[need.name] {
 			d.errorf(sec.def, "Missing "+need.name, "A control block with an address needs %s: %s. For example: %s = %s", need.name, need.why, need.name, need.example)
 		}
 	}
 	if c.Certificate != "" && c.Certificate == c.Key {
 		d.errorf(c.KeyRange, "Certificate and key are one secret", "certificate and key name the secret %q both. Write a secret of its own for each: the certificate is shown to everybody, the key to nobody.", c.Key)
 	}
-	if !sec.has("client_ca") && !sec.typos["client_ca"] {
+	if !sec.stated("client_ca") && !sec.typos["client_ca"] {
 		d.warnf(sec.def, "Control without client certificates", "Without client_ca anybody among the sources may change things: take destinations out, drain the appliance. Write client_ca = \"operators-ca\" with a secret that holds the authority of the operators' certificates.")
 	}
 }
@@ -123,9 +127,9 @@ func (d *decoder) cdr(sec *section) *CDR {
 		Range:    sec.def, DatabaseRange: sec.rng("database"),
 	}
 	switch {
-	case x.To == "database" && !sec.has("database") && !sec.typos["database"]:
+	case x.To == "database" && !sec.stated("database") && !sec.typos["database"]:
 		d.errorf(sec.def, "Missing database", "Call records that go to a database need its name. For example: database = \"calls\"")
-	case x.To != "database" && sec.has("database"):
+	case x.To != "database" && sec.stated("database"):
 		d.errorf(sec.attrs["database"].NameRange, "Database not used", "The records go to the %s, so the database gets none. Write to = \"database\", or remove database.", x.To)
 		x.Database = ""
 	}

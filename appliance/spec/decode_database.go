@@ -42,10 +42,11 @@ func (d *decoder) databases(root *section, s *Spec) {
 		database, user := sec.str("database", sec.name), sec.str("user", "trunkline")
 		tls := sec.oneOf("tls", "require", []string{"require", "verify", "off"}, nil)
 		address := d.databaseAddress(sec)
-		x.Password, x.PasswordRange = sec.secretRef("password")
+		password, place := sec.secretRef("password")
+		x.PasswordRange = place
 		switch x.Engine {
 		case EnginePostgres:
-			x.Address, x.Database, x.User, x.TLS = address, database, user, tls
+			x.Address, x.Database, x.User, x.Password, x.TLS = address, database, user, password, tls
 			if x.Appliances == 0 {
 				x.Appliances = max(1, d.appliances)
 			}
@@ -85,7 +86,7 @@ func (d *decoder) databaseAddress(sec *section) string {
 
 // engineAttrs requires one attribute and refuses those of the other engine.
 func (d *decoder) engineAttrs(sec *section, x *Database, needed, example string, others []string) {
-	if !sec.has(needed) && !sec.typos[needed] {
+	if !sec.stated(needed) && !sec.typos[needed] {
 		d.errorf(sec.def, "Missing "+needed, "A database of engine %q needs %s. For example: %s", x.Engine, needed, example)
 	}
 	what := "a file on the appliance: it has no server to reach"
@@ -93,7 +94,7 @@ func (d *decoder) engineAttrs(sec *section, x *Database, needed, example string,
 		what = "a server: what lies on its disk is its own business"
 	}
 	for _, name := range others {
-		if sec.has(name) {
+		if sec.stated(name) {
 			d.errorf(sec.attrs[name].NameRange, "Attribute of another engine", "A database of engine %q is %s. Remove %s, or write the engine that is meant.", x.Engine, what, name)
 		}
 	}

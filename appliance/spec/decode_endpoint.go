@@ -41,28 +41,31 @@ func (d *decoder) endpoint(attr, text string, place hcl.Range, port int, names b
 	if p, err := netip.ParsePrefix(text); err == nil {
 		return wrong("%q has a prefix length, and one address is meant. Write %q.", text, p.Addr())
 	}
+	if proto, rest, has := strings.Cut(text, ":"); has && (proto == "udp" || proto == "tcp") {
+		return wrong("%s takes a host and a port alone, and what is spoken there is known. Write %q.", attr, rest)
+	}
 	host, portText, hasPort := text, "", false
 	switch a, err := netip.ParseAddr(text); {
 	case err == nil: // an IPv6 address without a port needs no brackets
 		host = a.String()
 	case strings.HasPrefix(text, "["):
 		inner, after, closed := strings.Cut(text[1:], "]")
-		if !closed || after != "" && !strings.HasPrefix(after, ":") {
-			return wrong("%q is not a host with a port: an IPv6 address with a port is written as \"[2001:db8::21]:5432\".", text)
+		if six, err := netip.ParseAddr(inner); !closed || after != "" && !strings.HasPrefix(after, ":") || err != nil || !six.Is6() {
+			return wrong("%q is not a host with a port: in brackets stands an IPv6 address, as in \"[2001:db8::21]:5432\".", text)
 		}
 		host, portText, hasPort = inner, strings.TrimPrefix(after, ":"), after != ""
 	case strings.Count(text, ":") == 1:
 		host, portText, hasPort = strings.Cut(text, ":")
 	}
+	a, err := netip.ParseAddr(host)
 	switch {
+	case hasPort && portText == "":
+		return wrong("%q ends in a colon. Write the port after it, or leave it out.", text)
 	case hasPort && !validPort(portText):
 		return wrong("%q is not a port. Write a number from 1 to 65535.", portText)
 	case hasPort:
 		port, _ = strconv.Atoi(portText)
-	case port == 0:
-		return wrong("%q has no port, and there is none that goes without saying. Write the port as well: %q.", text, text+":2223")
 	}
-	a, err := netip.ParseAddr(host)
 	switch {
 	case err != nil && strings.EqualFold(host, "localhost"):
 		return wrong("localhost may be 127.0.0.1 or ::1. Write the address that is meant.")
@@ -70,12 +73,16 @@ func (d *decoder) endpoint(attr, text string, place hcl.Range, port int, names b
 		return wrong("%q is a name, and names are not resolved here. Write the IP address.", host)
 	case err != nil && !validHostName(host):
 		return wrong("%q is neither an address nor a name of a host.", host)
+	case err == nil && a.Zone() != "":
+		return wrong("%s has a zone, and addresses with one are of one link alone. Write an address that is routed.", a)
+	case port == 0:
+		return wrong("%q has no port, and there is none that goes without saying. Write the port as well: %q.", text, net.JoinHostPort(host, "2223"))
 	case err != nil:
 		return endpoint{host: host, port: port}, true
 	case a.IsUnspecified():
 		return wrong("%s stands for every address and names no host. Write the one that is meant.", a)
-	case a.IsMulticast() || a.Is4In6() || a.Zone() != "":
-		return wrong("%s is not a plain unicast address. Write the host's own.", a)
+	case a.IsMulticast() || a.Is4In6() || a.Is6() && a.IsLinkLocalUnicast():
+		return wrong("%s is not a plain unicast address. Write the host's own, one that is routed.", a)
 	}
 	return endpoint{addr: a, port: port}, true
 }

@@ -38,7 +38,7 @@ func (d *decoder) media(root *section, s *Spec) {
 	for _, inst := range sec.all("instance") {
 		m.Instances = append(m.Instances, d.mediaInstance(inst))
 	}
-	if len(m.Instances) == 1 && sec.has("on_fail") && m.OnFail == MediaNext {
+	if len(m.Instances) == 1 && sec.stated("on_fail") && m.OnFail == MediaNext {
 		d.warnf(m.OnFailRange, "No next instance", "With one instance there is none to try next: a call it does not take is rejected all the same. Add an instance, or write on_fail = \"reject\".")
 	}
 	s.Media = m
@@ -63,11 +63,11 @@ func (d *decoder) mediaInstance(sec *section) *MediaInstance {
 	}
 	first, last, ok := d.mediaPorts(sec)
 	switch {
-	case !sec.has("control") && !sec.has("addresses") && !sec.typos["control"] && !sec.typos["addresses"]:
+	case !sec.stated("control") && !sec.stated("addresses") && !sec.typos["control"] && !sec.typos["addresses"]:
 		d.errorf(sec.def, "Media instance nowhere", "The %s says neither where a relay is reached nor where media arrives on this appliance. Write control = [\"10.0.0.31:2223\"] for a relay on another host, or addresses = [\"203.0.113.12\"] for one on the appliance itself.", sec.what)
 	case x.Local:
 		x.PortFirst, x.PortLast = first, last
-		if !sec.has("addresses") && !sec.typos["addresses"] {
+		if !sec.stated("addresses") && !sec.typos["addresses"] {
 			d.errorf(sec.def, "Missing addresses", "The relay of the %s runs on the appliance (its control is a loopback address), so the spec says where media arrives. Write addresses = [\"203.0.113.12\"] with an address of a NIC, one per family.", sec.what)
 		}
 		if ok {
@@ -75,7 +75,7 @@ func (d *decoder) mediaInstance(sec *section) *MediaInstance {
 		}
 	case len(x.Control) > 0:
 		for _, name := range []string{"addresses", "ports"} {
-			if sec.has(name) {
+			if sec.stated(name) {
 				d.errorf(sec.attrs[name].NameRange, "Media of another host", "The relay at %s runs on another host, whose own configuration says where its media arrives. Remove %s, or write a loopback address in control if the relay runs on the appliance.", x.Control[0].Addr(), name)
 			}
 		}
@@ -87,7 +87,10 @@ func (d *decoder) mediaInstance(sec *section) *MediaInstance {
 // mediaControl reads the control sockets and says whether they are on the
 // appliance.
 func (d *decoder) mediaControl(sec *section, x *MediaInstance) {
-	if !sec.has("control") {
+	if !sec.stated("control") {
+		if !sec.stated("addresses") || sec.typos["control"] {
+			return // nothing is known of it
+		}
 		x.Control, x.ControlRanges, x.Local = []netip.AddrPort{localControl}, []hcl.Range{sec.def}, true
 		return
 	}
@@ -110,6 +113,9 @@ func (d *decoder) mediaControl(sec *section, x *MediaInstance) {
 func (d *decoder) mediaPorts(sec *section) (first, last int, ok bool) {
 	text := sec.str("ports", "")
 	if text == "" {
+		if sec.stated("ports") { // reported
+			return 0, 0, false
+		}
 		return mediaFirstPort, mediaLastPort, true
 	}
 	a, b, isSpan := strings.Cut(text, "-")
@@ -127,7 +133,7 @@ func (d *decoder) mediaPorts(sec *section) (first, last int, ok bool) {
 	default:
 		return first, last, true
 	}
-	return mediaFirstPort, mediaLastPort, false
+	return 0, 0, false
 }
 
 // portsOfCall is what one call takes of the ports of a relay: RTP and RTCP, towards

@@ -20,7 +20,7 @@ func (d *decoder) secrets(root *section, s *Spec) {
 			Range:           sec.def,
 			CredentialRange: sec.rng("credential"),
 		}
-		if sec.has("credential") && (!credentialRule.MatchString(x.Credential) || strings.Trim(x.Credential, ".") == "") {
+		if sec.stated("credential") && (!credentialRule.MatchString(x.Credential) || strings.Trim(x.Credential, ".") == "") {
 			sec.wrong("credential", "credential is the name of a systemd credential, which is a file name: 1 to 255 letters, digits, hyphens, underscores or dots, and no slash. The value itself never stands in a spec.")
 		}
 		s.Secrets = append(s.Secrets, x)
@@ -57,7 +57,7 @@ func (d *decoder) checkSecret(s *Spec, owner, attr, name string, place hcl.Range
 	case attr == "password" || !nameRule.MatchString(name):
 		d.errorf(place, "Secret in the spec", "%s takes the name of a secret block, and there is none called like this. If this is the secret itself, it is in the repository now: take it out, change it on the other side too, and hand the new one to the appliance as a credential. Write secret \"NAME\" { from = \"credential\" } and %s = \"NAME\".", attr, attr)
 	default:
-		d.errorf(place, "Unknown secret", "The %s of the %s names secret %q. %s A secret is a block: secret %q { from = \"credential\" }", attr, owner, name, didYouMean(name, names, "secret"), name)
+		d.errorf(place, "Unknown secret", "The %s of the %s names secret %q. %s To add it, write secret %q { from = \"credential\" }", attr, owner, name, didYouMean(name, names, "secret"), name)
 	}
 }
 

@@ -44,7 +44,7 @@ func (d *decoder) update(root *section, s *Spec) {
 	switch {
 	case u.Reboot == RebootWindow:
 		u.Window = &window
-	case sec.has("window"):
+	case sec.stated("window"):
 		d.errorf(sec.attrs["window"].NameRange, "Window without effect", "With reboot = %q no window is waited for. Remove window, or write reboot = \"window\".", u.Reboot)
 	}
 	d.signer(u)
@@ -64,7 +64,7 @@ func (d *decoder) updateURL(sec *section) string {
 	case u.User != nil:
 		d.errorf(sec.attrs["url"].SrcRange, "Secret in the spec", "The url holds a user or a password. It is in the repository now: take it out, and change it on the server. Images are signed and hold no secrets, so their directory needs no password: write the url without one.")
 	case u.Scheme == "http":
-		d.errorf(sec.rng("url"), "Update without TLS", "Over http anybody on the way sees which version runs, and can keep an appliance on an old one by leaving the new one out; the signature does not help against that. Write %q.", "https"+strings.TrimPrefix(text, "http"))
+		d.errorf(sec.rng("url"), "Update without TLS", "Over http anybody on the way sees which version runs, and can keep an appliance on an old one by leaving the new one out; the signature does not help against that. Write %q.", "https"+text[len("http"):])
 	case u.Scheme != "https":
 		sec.wrong("url", fmt.Sprintf("Updates come over https, not %s.", u.Scheme))
 	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:

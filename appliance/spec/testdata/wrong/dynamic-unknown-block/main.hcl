@@ -8,11 +8,6 @@ dynamic "listner" {
   content {}
 }
 
-dynamic "media" {
-  for_each = []
-  content {}
-}
-
 dynamic "variable" {
   for_each = []
   labels   = ["a"]

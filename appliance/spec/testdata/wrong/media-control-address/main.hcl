@@ -1,0 +1,54 @@
+format_version = 1
+
+appliance "edge" {}
+
+hardware {
+  platform = "vm"
+  memory   = "4GiB"
+  cpu {
+    cores = 2
+  }
+  nic "wan" {
+    match     = { mac = "52:54:00:12:34:56" }
+    addresses = ["203.0.113.10/27", "203.0.113.11/27", "2001:db8::10/64"]
+  }
+}
+
+workload {
+  cps              = 200
+  concurrent_calls = 12000
+  call_duration    = "60s"
+}
+
+listener "carrier" {
+  address = "203.0.113.10"
+  sources = ["198.51.100.0/24"]
+}
+
+dispatcher "core" {
+  id = 1
+  destination "fs1" {
+    uri = "sip:203.0.113.20:5060"
+  }
+}
+
+media {
+  instance "own" {
+    control = ["203.0.113.11:2223"]
+  }
+  instance "far" {
+    control = ["10.0.0.31:2223"]
+  }
+  instance "near" {
+    control = ["203.0.113.31:2223"]
+  }
+  instance "taken" {
+    control   = ["127.0.0.1:5060"]
+    addresses = ["203.0.113.11"]
+  }
+}
+
+listener "local" {
+  address = "127.0.0.1"
+  sources = ["127.0.0.0/8"]
+}

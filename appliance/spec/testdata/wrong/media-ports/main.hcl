@@ -1,0 +1,66 @@
+format_version = 1
+
+appliance "edge" {}
+
+hardware {
+  platform = "vm"
+  memory   = "4GiB"
+  cpu {
+    cores = 2
+  }
+  nic "wan" {
+    match     = { mac = "52:54:00:12:34:56" }
+    addresses = ["203.0.113.10/27", "203.0.113.11/27", "2001:db8::10/64"]
+    gateway   = "203.0.113.1"
+  }
+}
+
+workload {
+  cps              = 200
+  concurrent_calls = 12000
+  call_duration    = "60s"
+}
+
+listener "carrier" {
+  address = "203.0.113.10"
+  sources = ["198.51.100.0/24"]
+}
+
+dispatcher "core" {
+  id = 1
+  destination "fs1" {
+    uri = "sip:203.0.113.20:5060"
+  }
+}
+
+media {
+  instance "a" {
+    addresses = ["203.0.113.11"]
+    ports     = "30000"
+  }
+  instance "b" {
+    control   = ["127.0.0.1:2224"]
+    addresses = ["203.0.113.11"]
+    ports     = "30001-40000"
+  }
+  instance "c" {
+    control   = ["127.0.0.1:2225"]
+    addresses = ["203.0.113.11"]
+    ports     = "40000-30000"
+  }
+  instance "d" {
+    control   = ["127.0.0.1:2226"]
+    addresses = ["203.0.113.11"]
+    ports     = "1000-2000"
+  }
+  instance "e" {
+    control   = ["127.0.0.1:2227"]
+    addresses = ["203.0.113.11"]
+    ports     = "30000-70000"
+  }
+  instance "f" {
+    control   = ["127.0.0.1:2228"]
+    addresses = ["203.0.113.11"]
+    ports     = 30000-40000
+  }
+}
