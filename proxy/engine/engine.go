@@ -171,7 +171,7 @@ func (e *Engine) releaseCall(h call.Holds, _ call.Cause) {
 // before it are closed again.
 func (e *Engine) Bind() error {
 	for i := range e.cfg.Listeners {
-		g, err := listen.Open(e.cfg.Listeners[i])
+		g, err := listen.Open(e.cfg.Listeners[i], listen.Options{})
 		if err != nil {
 			_ = e.Close() // the error that matters is the one at hand
 			e.groups = nil

@@ -4,8 +4,40 @@
 // the hash of addresses and ports; packets of one sender stay with one worker and
 // keep their order.
 //
-// Promises: Open opens all sockets of a group or none, and refuses an address
-// that anybody else already receives on, even with SO_REUSEPORT. A worker's loop
-// allocates nothing per packet. Nothing is logged per packet; what is lost is
-// counted per socket, the kernel's own drops included.
+// # Promises
+//
+// Open opens all sockets of a group or none, and refuses an address that anybody
+// else already receives on, even with SO_REUSEPORT. Receiving and sending allocate
+// nothing per packet. Nothing is logged per packet; what is lost is counted per
+// socket, the kernel's own drops included. Send never waits: a packet that finds the
+// send buffer full is dropped and counted. Close ends Serve at once, harms no Send
+// under way and leaves no goroutine and no descriptor behind.
+//
+// # Steering
+//
+// A trunk that sends everything from one address and port meets one socket, and so one
+// worker. With Options.Key the group spreads its packets over all workers by call: a
+// worker that finds several packets waiting hands over those of other workers before
+// it handles its own; one that finds few handles them itself on behalf of the worker they
+// belong to, for waking that one would cost more. Either way the packets of one call go to one
+// Handler, one at a time and in the order they came.
+//
+// # How packets are received
+//
+// A goroutine takes whatever its socket holds, up to 32 packets a call, without ever
+// blocking in the kernel, and parks in Go's poller only when nothing is left. CPU per
+// packet of 600 bytes, received and sent on, one core, medians of 3 to 5 runs in turn, us:
+//
+//	                                            6,000/s   25,000/s   overload
+//	C, recvfrom and sendto                         12.3        8.7       3.2
+//	one ReadFromUDPAddrPort per packet             30.0       16.2       4.5
+//	recvmmsg in one Read of the poller (this)      14.6        9.5       3.4
+//	  the same, sends gathered for sendmmsg        14.5       10.9       3.1
+//	thread blocked in recvfrom                     21.9       14.5       3.8
+//	thread blocked in recvmmsg                     24 to 32 13 to 15     3.5
+//	thread that polls, then recvmmsg               21.4       14.2       3.4
+//
+// A thread that blocks in a system call loses to the poller, because the runtime's monitor
+// looks after it every 20 us, takes its processor away and gives it back. Gathered sends
+// pay in overload alone, and would let one worker's packets overtake another's.
 package listen

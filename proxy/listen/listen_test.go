@@ -2,9 +2,11 @@ package listen
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
+	goruntime "runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,7 +25,13 @@ func config(workers int) runtime.Listener {
 // serve opens a group and runs its workers until the test ends.
 func serve(t testing.TB, l runtime.Listener, h func(worker int, pkt []byte, src netip.AddrPort)) *Group {
 	t.Helper()
-	g, err := Open(l)
+	return serveWith(t, l, Options{}, h)
+}
+
+// serveWith is serve with options.
+func serveWith(t testing.TB, l runtime.Listener, o Options, h func(worker int, pkt []byte, src netip.AddrPort)) *Group {
+	t.Helper()
+	g, err := Open(l, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +124,7 @@ func TestAddressInUse(t *testing.T) {
 	g := serve(t, config(2), func(int, []byte, netip.AddrPort) {})
 	l := config(2)
 	l.Address = g.Address()
-	_, err := Open(l)
+	_, err := Open(l, Options{})
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		t.Fatalf("a second group on %v: %v", l.Address, err)
 	}
@@ -130,7 +138,7 @@ func TestAddressInUse(t *testing.T) {
 func TestAddressNotOurs(t *testing.T) {
 	l := config(1)
 	l.Address = netip.MustParseAddrPort("192.0.2.1:5060")
-	if _, err := Open(l); err == nil || !strings.Contains(err.Error(), "no interface") {
+	if _, err := Open(l, Options{}); err == nil || !strings.Contains(err.Error(), "no interface") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -160,12 +168,16 @@ func TestKernelDropsAreSeen(t *testing.T) {
 	g := serve(t, l, func(int, []byte, netip.AddrPort) { entered <- struct{}{}; <-block })
 	defer close(block)
 	c := client(t, "127.0.30.2")
-	for range 200 {
-		if _, err := c.WriteToUDPAddrPort(make([]byte, 1000), g.Address()); err != nil {
-			t.Fatal(err)
+	send := func(n int) {
+		for range n {
+			if _, err := c.WriteToUDPAddrPort(make([]byte, 1000), g.Address()); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	<-entered
+	send(1)
+	<-entered // with what was there; the rest stays in the socket
+	send(200)
 	s, err := g.Stats()
 	if err != nil {
 		t.Fatal(err)
@@ -176,29 +188,80 @@ func TestKernelDropsAreSeen(t *testing.T) {
 }
 
 func TestReceivingAndSendingAllocateNothing(t *testing.T) {
-	done := make(chan struct{}, 1)
-	var g *Group
-	ready := make(chan struct{})
-	g = serve(t, config(2), func(_ int, p []byte, src netip.AddrPort) {
-		<-ready
-		if err := g.Send(p, src); err != nil {
-			t.Error(err)
+	const burst = 10 // of which a steered group hands over some
+	for _, c := range []struct {
+		name, address string
+		options       Options
+	}{
+		{"IPv4", "127.0.30.1:0", Options{}},
+		{"IPv6", "[::1]:0", Options{}},
+		{"steered", "127.0.30.1:0", Options{Key: firstBytes}},
+	} {
+		var handled, call atomic.Int64
+		var g *Group
+		ready := make(chan struct{})
+		l := config(2)
+		l.Address = netip.MustParseAddrPort(c.address)
+		g = serveWith(t, l, c.options, func(_ int, p []byte, src netip.AddrPort) {
+			<-ready
+			if err := g.Send(p, src); err != nil {
+				t.Error(err)
+			}
+			handled.Add(1)
+		})
+		close(ready)
+		from := client(t, g.Address().Addr().String())
+		pkt, buf := make([]byte, 600), make([]byte, 1000)
+		if n := testing.AllocsPerRun(200, func() {
+			due := handled.Load() + burst
+			for range burst {
+				binary.BigEndian.PutUint32(pkt, uint32(call.Add(1)))
+				if _, err := from.WriteToUDPAddrPort(pkt, g.Address()); err != nil {
+					t.Error(err)
+				}
+			}
+			for range burst {
+				if _, _, err := from.ReadFromUDPAddrPort(buf); err != nil {
+					t.Error(err)
+				}
+			}
+			for handled.Load() < due {
+				goruntime.Gosched()
+			}
+		}); n != 0 {
+			t.Errorf("%s: %v allocations for %d packets", c.name, n, burst)
 		}
-		done <- struct{}{}
+	}
+}
+
+// More packets than one receive call takes come out whole and in order.
+func TestMoreThanABatch(t *testing.T) {
+	enter, leave, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	var got []int
+	g := serve(t, config(1), func(_ int, p []byte, _ netip.AddrPort) {
+		if len(got) == 0 {
+			close(enter)
+			<-leave
+		}
+		if got = append(got, len(p)); len(got) == 1+3*batchSize {
+			close(done)
+		}
 	})
-	close(ready)
 	c := client(t, "127.0.30.2")
-	pkt, buf := make([]byte, 600), make([]byte, 1000)
-	if n := testing.AllocsPerRun(200, func() {
-		if _, err := c.WriteToUDPAddrPort(pkt, g.Address()); err != nil {
-			t.Error(err)
+	for i := range 1 + 3*batchSize {
+		if _, err := c.WriteToUDPAddrPort(make([]byte, i), g.Address()); err != nil {
+			t.Fatal(err)
 		}
-		<-done
-		if _, _, err := c.ReadFromUDPAddrPort(buf); err != nil {
-			t.Error(err)
+		if i == 0 {
+			<-enter // the others wait in the socket together
 		}
-	}); n != 0 {
-		t.Errorf("%v allocations per packet", n)
+	}
+	close(leave)
+	<-done
+	for i, n := range got {
+		if n != i {
+			t.Fatalf("packet %d has %d bytes", i, n)
+		}
 	}
 }
 

@@ -17,7 +17,9 @@ type SocketStats struct {
 	Errors     uint64 `json:"errors"`      // receive calls that failed
 	Sent       uint64 `json:"sent"`        // packets
 	SentBytes  uint64 `json:"sent_bytes"`  //
-	SendErrors uint64 `json:"send_errors"` //
+	SendErrors uint64 `json:"send_errors"` // packets the kernel refused
+	SendFull   uint64 `json:"send_full"`   // packets dropped because the send buffer had no room
+	HandedOver uint64 `json:"handed_over"` // packets the socket's worker got from other sockets of a steered group
 	RecvBuffer int    `json:"recv_buffer"` // bytes, as the kernel counts them (socket(7): twice what was asked)
 	SendBuffer int    `json:"send_buffer"`
 	Queue      uint64 `json:"queue"` // bytes waiting to be received
@@ -32,8 +34,11 @@ func (g *Group) Stats() ([]SocketStats, error) {
 	for i, s := range g.sockets {
 		out[i] = SocketStats{
 			Packets: s.packets.Load(), Bytes: s.bytes.Load(), Oversize: s.oversize.Load(), Errors: s.errors.Load(),
-			Sent: s.sent.Load(), SentBytes: s.sentBytes.Load(), SendErrors: s.sendErrors.Load(),
+			Sent: s.sent.Load(), SentBytes: s.sentBytes.Load(), SendErrors: s.sendErrors.Load(), SendFull: s.sendFull.Load(),
 			RecvBuffer: s.recv, SendBuffer: s.send,
+		}
+		if g.steer != nil {
+			out[i].HandedOver = g.steer.lanes[i].over.Load()
 		}
 		at[s.inode] = i
 	}
