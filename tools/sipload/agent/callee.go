@@ -86,7 +86,7 @@ type ending struct {
 func NewCallee(c CalleeConfig, n Network) *Callee {
 	e := &Callee{
 		c: c, net: n, wheel: wheel.New(c.Slots, tick), slots: make([]leg, c.Slots), free: make([]int32, c.Slots),
-		ended: make([]ending, max(c.Ended, 1)), legs: make(map[uint64]int32, 2*(c.Slots+c.Ended)),
+		ended: make([]ending, max(c.Ended, 1)), legs: make(map[uint64]int32, c.Ended+min(c.Slots, c.Ended)),
 		reject: newShare(c.Reject), seed: maphash.MakeSeed(), buf: make([]byte, 0, MaxMessage+headSize),
 	}
 	e.run = fmt.Appendf(nil, "%08x", c.Run)
