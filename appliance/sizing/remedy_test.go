@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"trunkline/appliance/spec"
 )
@@ -18,6 +19,17 @@ func TestRemediesWork(t *testing.T) {
 				d.MaxCPS, d.MaxCalls = 300, 20000
 			}
 		}
+	}
+	local := func(s *spec.Spec) {
+		relaysOf(1)(s)
+		x := s.Media.Instances[0]
+		x.Local, x.Addresses, x.PortFirst, x.PortLast = true, []netip.Addr{netip.MustParseAddr("203.0.113.10")}, 30000, 59999
+		s.Workload.CPS, s.Workload.ConcurrentCalls, s.Workload.CallDuration = 50, 1000, time.Second
+		s.Session = spec.Session{Enabled: true, Expires: 30 * time.Minute}
+	}
+	three := relaysOf(3)
+	bond := func(mode string) func(*spec.Spec) {
+		return func(s *spec.Spec) { *s = *bonded(mode, 1e9, 1e9) }
 	}
 	for _, c := range []struct {
 		resource string
@@ -42,6 +54,28 @@ func TestRemediesWork(t *testing.T) {
 		}},
 		{"bandwidth of NIC wan", nil, "a faster card", func(s *spec.Spec) { s.Hardware.NICs[0].SpeedBits *= 10 }},
 		{"packets of NIC wan", nil, "raise queues", func(s *spec.Spec) { s.Hardware.NICs[0].Queues++ }},
+		{"worker CPU", local, "raise hardware.cpu.cores", func(s *spec.Spec) { s.Hardware.Cores++ }},
+		{"bandwidth of NIC wan", local, "a faster card", func(s *spec.Spec) { s.Hardware.NICs[0].SpeedBits *= 2 }},
+		{"packets of NIC wan", local, "raise queues", func(s *spec.Spec) { s.Hardware.NICs[0].Queues++ }},
+		{"packets of NIC wan", func(s *spec.Spec) { s.Hardware.NICs[0].Queues = 8 }, "raise hardware.cpu.cores: a queue needs a thread", func(s *spec.Spec) { s.Hardware.Cores++ }},
+		{"ports of media, its only instance", local, `widen ports of media instance "m1"`, func(s *spec.Spec) { s.Media.Instances[0].PortLast += 400 }},
+		{"sessions of media, its only instance", local, `raise max_sessions of media instance "m1"`, func(s *spec.Spec) { s.Media.Instances[0].MaxSessions++ }},
+		{"control sockets of media, its only instance", local, `another control socket`, func(s *spec.Spec) {
+			x := s.Media.Instances[0]
+			x.Control = append(x.Control, x.Control[0])
+		}},
+		{"control sockets of media, one instance down", three, "add an instance to media", func(s *spec.Spec) { s.Media = relays(4, 1) }},
+		{"sessions of media, one instance down", three, "add an instance to media", func(s *spec.Spec) { s.Media = relays(4, 1) }},
+		{"max_cps of media, one instance down", three, "add an instance to media", func(s *spec.Spec) { relaysOf(4)(s) }},
+		{"bandwidth of bond b0", bond(spec.BondLACP), "add a card to bond b0", func(s *spec.Spec) { *s = *bonded(spec.BondLACP, 1e9, 1e9, 1e9) }},
+		{"packets of bond b0", bond(spec.BondLACP), "add a card to bond b0", func(s *spec.Spec) { *s = *bonded(spec.BondLACP, 1e9, 1e9, 1e9) }},
+		{"bandwidth of bond b0", bond(spec.BondActiveBackup), "put faster cards into bond b0", func(s *spec.Spec) { *s = *bonded(spec.BondActiveBackup, 1e10, 1e10) }},
+		{"limit of listener core", func(s *spec.Spec) {
+			s.Limits.Listeners = []*spec.ScopedLimits{{Name: "core", CPS: 100, Range: line(71)}}
+		}, "raise cps in limits of listener core",
+			func(s *spec.Spec) { s.Limits.Listeners[0].CPS++ }},
+		{"workers of listener core", func(s *spec.Spec) { s.Workload.WorkerWait = 2 * time.Millisecond }, "raise hardware.cpu.cores from 4 to 5", func(s *spec.Spec) { s.Hardware.Cores = 5 }},
+		{"memory, by calls held", local, "raise hardware.memory", func(s *spec.Spec) { s.Hardware.Memory += 1 << 30 }},
 		{"memory, by rate", nil, "raise hardware.memory", func(s *spec.Spec) { s.Hardware.Memory += 1 << 30 }},
 		{"memory, by calls held", nil, "raise hardware.memory", func(s *spec.Spec) { s.Hardware.Memory += 1 << 30 }},
 		{"dispatcher core, one destination down", backend(2), "add a destination", func(s *spec.Spec) {
@@ -76,6 +110,16 @@ func TestRemediesWork(t *testing.T) {
 		}
 		if !found {
 			t.Errorf("no ceiling of %s", c.resource)
+		}
+	}
+}
+
+// relaysOf gives a spec n relays that state what they take.
+func relaysOf(n int) func(*spec.Spec) {
+	return func(s *spec.Spec) {
+		s.Media = relays(n, 1)
+		for _, i := range s.Media.Instances {
+			i.MaxCPS = 300
 		}
 	}
 }
