@@ -90,11 +90,7 @@ func (a *app) planFleet(ctx context.Context, specs []*spec.Spec, o viewOptions) 
 
 func writeFleet(w io.Writer, plans []*plan.Plan, specs []*spec.Spec, o viewOptions, text report.Options) error {
 	if o.format == formatJSON {
-		b, err := schema.EncodeFleet(schema.NewFleet(plans))
-		if err == nil {
-			_, err = w.Write(b)
-		}
-		return err
+		return schema.WriteFleet(w, schema.NewFleet(plans))
 	}
 	if o.full {
 		for i, p := range plans {

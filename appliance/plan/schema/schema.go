@@ -5,6 +5,10 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"sync"
 
 	"trunkline/appliance/plan"
 )
@@ -38,14 +42,53 @@ func NewFleet(plans []*plan.Plan) *Fleet {
 	return f
 }
 
-// EncodeFleet renders f as JSON: indented, ending in a newline.
-func EncodeFleet(f *Fleet) ([]byte, error) {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false) // as plan.Encode
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(f); err != nil {
-		return nil, fmt.Errorf("encode the plans of a fleet: %w", err)
+// WriteFleet writes f as JSON: indented, ending in a newline. Plans are rendered as
+// they are written, a few at a time on all processors, so that the document of a
+// large fleet need not fit into memory twice.
+func WriteFleet(w io.Writer, f *Fleet) error {
+	head := fmt.Sprintf("{\n  \"format_version\": %d,\n  \"errored\": %t,\n  \"plans\": [", f.FormatVersion, f.Errored)
+	if _, err := io.WriteString(w, head); err != nil {
+		return err
 	}
-	return buf.Bytes(), nil
+	several := make([]rendered, runtime.GOMAXPROCS(0))
+	separator := ""
+	for plans := range slices.Chunk(f.Plans, len(several)) {
+		var done sync.WaitGroup
+		for i, p := range plans {
+			done.Go(func() { several[i].render(p) })
+		}
+		done.Wait()
+		for i := range plans {
+			if err := several[i].err; err != nil {
+				return fmt.Errorf("encode the plans of a fleet: %w", err)
+			}
+			if _, err := io.WriteString(w, separator+"\n    "); err != nil {
+				return err
+			}
+			if _, err := w.Write(bytes.TrimSuffix(several[i].text.Bytes(), []byte("\n"))); err != nil {
+				return err
+			}
+			separator = ","
+		}
+	}
+	tail := "\n  ]\n}\n"
+	if len(f.Plans) == 0 {
+		tail = "]\n}\n"
+	}
+	_, err := io.WriteString(w, tail)
+	return err
+}
+
+// rendered is one plan as an element of the list.
+type rendered struct {
+	text bytes.Buffer
+	err  error
+}
+
+func (r *rendered) render(p *plan.Plan) {
+	r.text.Reset()
+	enc := json.NewEncoder(&r.text)
+	enc.SetEscapeHTML(false) // as plan.Encode
+	enc.SetIndent("    ", "  ")
+	r.err = enc.Encode(p)
 }

@@ -3,11 +3,15 @@ package schema
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"trunkline/appliance/plan"
@@ -115,11 +119,7 @@ func TestWhatPlansAre(t *testing.T) {
 				plans++
 			}
 			if len(of) > 1 {
-				b, err := EncodeFleet(NewFleet(of))
-				if err != nil {
-					t.Fatal(err)
-				}
-				check(dir, b)
+				check(dir, writeFleet(t, NewFleet(of)))
 				fleets++
 			}
 		}
@@ -220,15 +220,70 @@ func finding(severity string) map[string]any {
 	return map[string]any{"id": "a", "severity": severity, "summary": "b", "detail": "c"}
 }
 
+func writeFleet(t *testing.T, f *Fleet) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := WriteFleet(&b, f); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// Written piece by piece, the document is what the encoder makes of the whole.
 func TestFleet(t *testing.T) {
-	f := NewFleet([]*plan.Plan{{Files: []plan.FileSum{}}, {Errored: true, Files: []plan.FileSum{}}})
+	specs, diags, _ := spec.LoadFleet("../../examples/fleet", spec.Options{})
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	var plans []*plan.Plan
+	for i := range 11 { // some more than there are processors, or not
+		plans = append(plans, makePlan(t, specs[i%len(specs)]))
+		f := NewFleet(plans)
+		var want bytes.Buffer
+		enc := json.NewEncoder(&want)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(f); err != nil {
+			t.Fatal(err)
+		}
+		if got := writeFleet(t, f); !bytes.Equal(got, want.Bytes()) {
+			t.Fatalf("%d plans: %s", len(plans), cmp.Diff(want.String(), string(got)))
+		}
+	}
+	f := NewFleet([]*plan.Plan{{}, {Errored: true}})
 	if !f.Errored || f.FormatVersion != plan.FormatVersion {
 		t.Errorf("%+v", f)
 	}
-	b, err := EncodeFleet(NewFleet(nil))
-	if err != nil || !strings.HasSuffix(string(b), "\"errored\": false,\n  \"plans\": []\n}\n") {
-		t.Errorf("%s, %v", b, err)
+	if got := string(writeFleet(t, NewFleet(nil))); got != "{\n  \"format_version\": 1,\n  \"errored\": false,\n  \"plans\": []\n}\n" {
+		t.Errorf("no plans: %s", got)
 	}
+}
+
+// A writer that fails, wherever it does, is told of.
+func TestWriteFleetFails(t *testing.T) {
+	f := NewFleet([]*plan.Plan{{Files: []plan.FileSum{}}, {Files: []plan.FileSum{}}})
+	size := len(writeFleet(t, f))
+	for room := range size {
+		if err := WriteFleet(&full{room}, f); !errors.Is(err, errFull) {
+			t.Fatalf("room for %d of %d bytes: %v", room, size, err)
+		}
+	}
+	f.Plans[1].Budget = &sizing.Budget{OfferedCalls: sizing.Figure{Value: math.NaN()}}
+	if err := WriteFleet(io.Discard, f); err == nil || !strings.Contains(err.Error(), "encode the plans of a fleet") {
+		t.Errorf("a plan that has no JSON: %v", err)
+	}
+}
+
+var errFull = errors.New("full")
+
+// full takes so many bytes.
+type full struct{ room int }
+
+func (f *full) Write(b []byte) (int, error) {
+	if f.room -= len(b); f.room < 0 {
+		return 0, errFull
+	}
+	return len(b), nil
 }
 
 func TestTheCallerOwnsTheBytes(t *testing.T) {
