@@ -34,11 +34,8 @@ func Files(p *plan.Plan, s *spec.Spec) ([]File, error) {
 		text("etc/sysctl.d/90-trunkline.conf", head+sysctls(p)),
 		text("etc/systemd/system/sbcd.service.d/10-sized.conf", head+service(p)),
 	}
-	for _, n := range s.Hardware.NICs {
-		files = append(files,
-			text("etc/systemd/network/10-"+n.Name+".link", head+link(n)),
-			text("etc/systemd/network/10-"+n.Name+".network", head+network(n)))
-	}
+	files = append(files, networkFiles(&s.Hardware, head)...)
+	files = append(files, clientFiles(&s.Hardware, head)...)
 	if p.Ruleset != "" {
 		files = append(files, text("etc/nftables/trunkline.nft", head+
 			"# For reading: `sbcd firewall` loads the same rules through netlink at boot.\n"+p.Ruleset))

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -19,11 +20,27 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden tree")
 
-const goldenTree = "testdata/edge-fra1"
+// trees are specs and what is compared of their files: all, or those of the network,
+// which do not change with every figure of the plan.
+var trees = []struct {
+	name, spec string
+	below      []string
+}{
+	{"edge-fra1", "../examples/edge-fra1", []string{"etc/"}},
+	{"network", networkSpec, []string{"etc/systemd/network/", "etc/systemd/system/sysinit.target.wants/", "etc/systemd/timesyncd.conf.d/", "etc/resolv.conf"}},
+}
+
+// networkSpec has every kind of interface, static routes, resolvers and time servers.
+const networkSpec = "../spec/testdata/good/network"
 
 func load(t *testing.T) (*plan.Plan, *spec.Spec) {
 	t.Helper()
-	s, diags, _ := spec.Load("../examples/edge-fra1", spec.Options{})
+	return loadFrom(t, "../examples/edge-fra1")
+}
+
+func loadFrom(t *testing.T, dir string) (*plan.Plan, *spec.Spec) {
+	t.Helper()
+	s, diags, _ := spec.Load(dir, spec.Options{})
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
@@ -39,30 +56,47 @@ func makePlan(t *testing.T, s *spec.Spec) *plan.Plan {
 	return p
 }
 
-func TestExampleTree(t *testing.T) {
-	p, s := load(t)
-	files, err := Files(p, s)
-	if err != nil {
-		t.Fatal(err)
+func TestTrees(t *testing.T) {
+	for _, c := range trees {
+		t.Run(c.name, func(t *testing.T) {
+			p, s := loadFrom(t, c.spec)
+			all, err := Files(p, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var files []File
+			for _, f := range all {
+				if slices.ContainsFunc(c.below, func(dir string) bool { return strings.HasPrefix(f.Path, dir) }) {
+					files = append(files, f)
+				}
+			}
+			compareTree(t, filepath.Join("testdata", c.name), files)
+		})
+	}
+}
+
+// compareTree compares files with those below a directory, or rewrites these. A link
+// is kept as a file that says where it leads: the target is the appliance's.
+func compareTree(t *testing.T, dir string, files []File) {
+	t.Helper()
+	content := func(f File) string {
+		if f.Link != "" {
+			return "link to " + f.Link + "\n"
+		}
+		return string(f.Data)
 	}
 	if *update {
-		if err := os.RemoveAll(goldenTree); err != nil {
+		if err := os.RemoveAll(dir); err != nil {
 			t.Fatal(err)
 		}
 		for _, f := range files {
-			to := filepath.Join(goldenTree, filepath.FromSlash(f.Path))
-			if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(to, f.Data, f.Mode); err != nil {
-				t.Fatal(err)
-			}
+			write(t, filepath.Join(dir, filepath.FromSlash(f.Path)), content(f))
 		}
 	}
-	var want []string
-	err = filepath.WalkDir(goldenTree, func(path string, d fs.DirEntry, err error) error {
+	var want, got []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
-			rel, _ := filepath.Rel(goldenTree, path)
+			rel, _ := filepath.Rel(dir, path)
 			want = append(want, filepath.ToSlash(rel))
 		}
 		return err
@@ -71,15 +105,14 @@ func TestExampleTree(t *testing.T) {
 		t.Fatal(err)
 	}
 	sort.Strings(want)
-	var got []string
 	for _, f := range files {
 		got = append(got, f.Path)
-		golden, err := os.ReadFile(filepath.Join(goldenTree, filepath.FromSlash(f.Path)))
+		golden, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(f.Path)))
 		if err != nil {
 			t.Error(err)
 			continue
 		}
-		if d := cmp.Diff(string(golden), string(f.Data)); d != "" {
+		if d := cmp.Diff(string(golden), content(f)); d != "" {
 			t.Errorf("%s changed (-want +got); if that is meant, run go test ./appliance/bake -update\n%s", f.Path, d)
 		}
 	}
@@ -89,12 +122,19 @@ func TestExampleTree(t *testing.T) {
 }
 
 func TestDeterministic(t *testing.T) {
-	p, s := load(t)
+	for _, c := range trees {
+		t.Run(c.name, func(t *testing.T) { testDeterministic(t, c.spec) })
+	}
+}
+
+func testDeterministic(t *testing.T, dir string) {
+	t.Helper()
+	p, s := loadFrom(t, dir)
 	one, err := Files(p, s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p2, s2 := load(t)
+	p2, s2 := loadFrom(t, dir)
 	two, err := Files(p2, s2)
 	if err != nil {
 		t.Fatal(err)
@@ -103,11 +143,11 @@ func TestDeterministic(t *testing.T) {
 		t.Error(d)
 	}
 	for _, f := range one {
-		if f.Mode != 0o644 || !strings.HasPrefix(f.Path, "etc/") {
+		if f.Link == "" && f.Mode != 0o644 || !strings.HasPrefix(f.Path, "etc/") {
 			t.Errorf("%s: mode %v", f.Path, f.Mode)
 		}
-		// Formats without comments: host name, JSON, and the user's own table.
-		if f.Path == "etc/hostname" || strings.HasPrefix(f.Path, "etc/trunkline/") {
+		// Formats without comments: host name, JSON, the user's own table, and links.
+		if f.Path == "etc/hostname" || strings.HasPrefix(f.Path, "etc/trunkline/") || f.Link != "" {
 			continue
 		}
 		if !bytes.Contains(f.Data, []byte(s.Digest)) {

@@ -22,7 +22,7 @@ var programs = []string{
 // path element.
 var dropped = []string{
 	"boot/System.map-*", "boot/config-*",
-	"etc/apt", "etc/cron*", "etc/dpkg", "etc/init.d", "etc/issue", "etc/issue.net", "etc/kernel", "etc/ld.so.conf.d",
+	"etc/apt", "etc/cron*", "etc/dhcp", "etc/dpkg", "etc/init.d", "etc/issue", "etc/issue.net", "etc/kernel", "etc/ld.so.conf.d",
 	"etc/logrotate.d", "etc/modules-load.d", "etc/motd", "etc/pam.d", "etc/profile.d", "etc/rc*.d", "etc/skel", "etc/ssh", "etc/update-motd.d", "etc/xdg",
 	"etc/ca-certificates*",
 	"home", "media", "mnt", "opt", "srv",
