@@ -155,11 +155,16 @@ func FuzzDecode(f *testing.F) {
 			f.Add(b, []byte("name,host\nedge-1,10\n"), "[1, {a = \"b\"}]")
 		}
 	}
+	pem, err := os.ReadFile("testdata/good/services/update-signer.pem")
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, source, table []byte, value string) {
 		if len(source) > 16<<10 || len(table) > 16<<10 || len(value) > 1<<10 {
 			return
 		}
 		fsys := fstest.MapFS{"main.hcl": {Data: source}, "carriers.csv": {Data: table}, "fleet.csv": {Data: table}}
+		fsys["update-signer.pem"] = &fstest.MapFile{Data: pem}
 		o := Options{
 			Getenv:    func(string) string { return value },
 			Variables: []Input{{File: "v.json", Value: value}, {File: "v.values", Value: value}},
@@ -180,6 +185,7 @@ func FuzzDecode(f *testing.F) {
 		if s == nil {
 			return
 		}
+		servicesHold(t, s)
 		for _, l := range s.Listeners {
 			if !l.Address.IsValid() || l.Share <= 0 || len(l.Sources) == 0 {
 				t.Fatalf("listener %+v", l)

@@ -238,3 +238,99 @@ func TestPeersBesideWrongHardware(t *testing.T) {
 		t.Errorf("%d diagnostics:\n%s", n, render(t, files, diags))
 	}
 }
+
+// servicesHold checks what is promised of a Spec without errors.
+func servicesHold(t *testing.T, s *Spec) {
+	t.Helper()
+	secrets, databases := map[string]bool{"": true}, map[string]bool{"": true}
+	for _, x := range s.Secrets {
+		secrets[x.Name] = true
+		if !credentialRule.MatchString(x.Credential) {
+			t.Fatalf("secret %+v", x)
+		}
+	}
+	for _, x := range s.Databases {
+		databases[x.Name] = true
+		if (x.Engine == EnginePostgres) == (x.Address == "") || (x.Engine == EngineSQLite) == (x.File == "") || x.Pool < 1 || x.Appliances < 1 || !secrets[x.Password] {
+			t.Fatalf("database %+v", x)
+		}
+	}
+	if m := s.Media; m != nil {
+		if len(m.Instances) == 0 {
+			t.Fatal("media without an instance")
+		}
+		for _, x := range m.Instances {
+			if len(x.Control) == 0 || x.Local != x.Control[0].Addr().IsLoopback() || x.Local == (len(x.Addresses) == 0) || x.Local == (x.PortLast == 0) || x.Weight < 1 {
+				t.Fatalf("instance %+v", x)
+			}
+			if x.Local && (x.PortFirst%2 != 0 || portsOfCall*x.MaxSessions > x.PortLast-x.PortFirst+1) {
+				t.Fatalf("ports of instance %+v", x)
+			}
+		}
+	}
+	if x := s.Sockets; x != nil && (!databases[x.Database] || x.Database == "" || len(x.Sources) == 0 || len(s.Listeners)+x.MaxSockets > MaxListeners) {
+		t.Fatalf("sockets %+v", x)
+	}
+	c := s.Control
+	if c.Address.IsValid() && (c.NIC == "" || len(c.Sources) == 0 || c.Certificate == "" || c.Key == "") || c.LogLevel == "" {
+		t.Fatalf("control %+v", c)
+	}
+	if !secrets[c.Certificate] || !secrets[c.Key] || !secrets[c.ClientCA] {
+		t.Fatalf("secrets of control %+v", c)
+	}
+	if r := c.CDR; r != nil && (!databases[r.Database] || (r.To == "database") == (r.Database == "")) {
+		t.Fatalf("call records %+v", r)
+	}
+	if u := s.Update; u != nil && (!strings.HasPrefix(strings.ToLower(u.URL), "https://") || len(u.Certificate) == 0 || (u.Reboot == RebootWindow) == (u.Window == nil)) {
+		t.Fatalf("update %+v", u)
+	}
+}
+
+func TestServicesHold(t *testing.T) {
+	for _, dir := range specDirs(t, "testdata/good/*") {
+		specs, diags, files := loadCase(t, dir)
+		if diags.HasErrors() {
+			t.Fatalf("%s", render(t, files, diags))
+		}
+		for _, s := range specs {
+			servicesHold(t, s)
+		}
+	}
+}
+
+// Whatever an attribute is set to, there is a Spec that holds its promises, or an
+// error, and never both.
+func TestServicesTakeAnyValue(t *testing.T) {
+	values := []string{
+		"null", "true", "0", "-1", "1e400", `""`, `"x"`, `"\u0000"`, `"[::1]"`, `"127.0.0.1:1"`, `"0.0.0.0/0"`, `"1-2"`, `"https://x/"`,
+		"[]", "[null]", "[1]", `["x"]`, `[["x"]]`, `["127.0.0.1:2300", "127.0.0.1:2300"]`, "{}", "{ x = null }", `{ socket = null }`,
+	}
+	tried := 0
+	var walk func(b *blockSchema, path string)
+	walk = func(b *blockSchema, path string) {
+		for _, a := range b.attrs {
+			for _, v := range append(values, a.example) {
+				tried++
+				s, diags := loadWith(t, join(path, a.name), v)
+				if (s == nil) != diags.HasErrors() {
+					t.Errorf("%s = %s: a Spec beside errors, or neither: %v", join(path, a.name), v, diags)
+				}
+				if s != nil {
+					servicesHold(t, s)
+				}
+			}
+		}
+		for i := range b.blocks {
+			walk(&b.blocks[i], join(path, b.blocks[i].typ))
+		}
+	}
+	for i := range rootSchema.blocks {
+		switch b := &rootSchema.blocks[i]; b.typ {
+		case "media", "database", "sockets", "control", "update", "secret":
+			walk(b, b.typ)
+		}
+	}
+	if tried < 500 {
+		t.Errorf("%d values tried", tried)
+	}
+}

@@ -208,7 +208,7 @@ func TestWrongSpecsDoNot(t *testing.T) {
 		"no version":        func(d map[string]any) { delete(d, "format_version") },
 		"another version":   func(d map[string]any) { d["format_version"] = 2.0 },
 		"unknown block":     func(d map[string]any) { d["listen"] = map[string]any{} },
-		"not built":         func(d map[string]any) { d["media"] = map[string]any{} },
+		"choice of media":   func(d map[string]any) { d["media"] = map[string]any{"on_fail": "ignore"} },
 		"unknown attribute": func(d map[string]any) { at(d, "workload")["cpss"] = 1.0 },
 		"missing":           func(d map[string]any) { delete(at(d, "workload"), "cps") },
 		"no hardware":       func(d map[string]any) { delete(d, "hardware") },

@@ -59,7 +59,7 @@ media {
   }
   instance "plain" {
     addresses = ["203.0.113.10"]
-    ports     = null
+    ports     = var.none
   }
 }
 
@@ -78,8 +78,8 @@ database "routing" {
 database "calls" {
   engine   = "postgres"
   address  = "2001:db8:9::21"
-  password = null
-  file     = null
+  password = var.none
+  file     = var.none
 }
 
 database "panel" {
@@ -158,4 +158,8 @@ secret "operators-ca" {
 
 secret "routing-password" {
   from = "credential"
+}
+
+variable "none" {
+  default = null
 }
