@@ -24,6 +24,10 @@ func (d *decoder) checkMedia(s *Spec) {
 				continue
 			}
 			first[c] = place{x, x.ControlRanges[j]}
+			if n := nicWith(s, c.Addr()); n != nil {
+				d.errorf(x.ControlRanges[j], "Own address of the appliance", "%s is an address of NIC %q, and a relay on the appliance is reached over the loopback. Write control = [\"127.0.0.1:%d\"] and addresses with where its media arrives, or the address of the host the relay runs on.", c.Addr(), n.Name, c.Port())
+				continue
+			}
 			if !x.Local {
 				d.checkPeer(s, c.Addr(), x.ControlRanges[j], "media relay")
 				continue

@@ -54,11 +54,27 @@ func (d *decoder) checkSecret(s *Spec, owner, attr, name string, place hcl.Range
 	switch close := closest(name, names); {
 	case close != "":
 		d.errorf(place, "Unknown secret", "The %s of the %s names a secret block, and there is none of this name. Did you mean %q?", attr, owner, close)
+	case attr != "password" && isFile(name):
+		d.errorf(place, "File instead of a secret", "%s takes the name of a secret block, not a file: no image holds a key, and a certificate changes more often than an image. Write secret \"NAME\" { from = \"credential\" } and %s = \"NAME\".", attr, attr)
 	case attr == "password" || !nameRule.MatchString(name):
 		d.errorf(place, "Secret in the spec", "%s takes the name of a secret block, and there is none called like this. If this is the secret itself, it is in the repository now: take it out, change it on the other side too, and hand the new one to the appliance as a credential. Write secret \"NAME\" { from = \"credential\" } and %s = \"NAME\".", attr, attr)
 	default:
 		d.errorf(place, "Unknown secret", "The %s of the %s names secret %q. %s To add it, write secret %q { from = \"credential\" }", attr, owner, name, didYouMean(name, names, "secret"), name)
 	}
+}
+
+// isFile reports a value that is the path of a file with a certificate or a key.
+func isFile(text string) bool {
+	const longest = 200 // a path; beyond it, text with a slash is the thing itself
+	if strings.Contains(text, "\n") || strings.Contains(text, "-----BEGIN") || len(text) > longest {
+		return false
+	}
+	for _, ext := range []string{".pem", ".crt", ".cer", ".key", ".der", ".p12"} {
+		if strings.HasSuffix(strings.ToLower(text), ext) {
+			return true
+		}
+	}
+	return strings.HasPrefix(text, "/") || strings.HasPrefix(text, "./")
 }
 
 // checkUnusedSecrets warns of secrets nothing names: what is left over from an

@@ -123,11 +123,44 @@ func (d *decoder) checkSockets(s *Spec) {
 	if len(x.NICs) == 0 && len(s.Listeners) > 0 && !slices.ContainsFunc(s.Listeners, onNIC) {
 		d.errorf(x.Range, "Sockets on no NIC", "Without nics the rows may name addresses of the NICs that have listeners, and all listeners are on the loopback. Write nics = [\"wan\"] with the NIC that is meant.")
 	}
+	d.checkSocketSources(s)
 	switch n, left := len(s.Listeners)+x.MaxSockets, MaxListeners-len(s.Listeners); {
 	case n <= MaxListeners || left < 0: // see checkBounds
 	case left == 0:
 		d.errorf(x.MaxSocketsRange, "Too many sockets", "An appliance has at most %d sockets, and the listeners are as many. Remove some, or the sockets block.", MaxListeners)
 	default:
 		d.errorf(x.MaxSocketsRange, "Too many sockets", "An appliance has at most %d sockets, and %d listeners with %d from the table are %d. Write max_sockets = %d or less.", MaxListeners, len(s.Listeners), x.MaxSockets, n, left)
+	}
+}
+
+// checkSocketSources reports sources that are of a family none of the sockets can
+// have: the addresses are those of the NICs named, or of those with listeners.
+func (d *decoder) checkSocketSources(s *Spec) {
+	x := s.Sockets
+	if d.hardwareUnclear(s) {
+		return
+	}
+	nics := x.NICs
+	if len(nics) == 0 {
+		for _, l := range s.Listeners {
+			nics = append(nics, l.NIC)
+		}
+	}
+	var v4, v6 bool
+	for _, n := range s.Hardware.NICs {
+		for _, p := range n.Addresses {
+			if slices.Contains(nics, n.Name) {
+				v4, v6 = v4 || p.Addr().Is4(), v6 || p.Addr().Is6()
+			}
+		}
+	}
+	if !v4 && !v6 { // no NIC, which has been reported
+		return
+	}
+	for _, p := range x.Sources {
+		if p.Bits() > 0 && (p.Addr().Is4() && !v4 || p.Addr().Is6() && !v6) {
+			d.errorf(x.SourcesRange, "Source of the other family", "No NIC of the sockets has an %s address, so nothing from %s reaches one of them. Remove it, or add such an address to the NIC.", family(p.Addr()), p)
+			return
+		}
 	}
 }
