@@ -99,16 +99,13 @@ func (z *sizer) limitCeilings() {
 // cpuCeilings are those of all workers together, on both axes, and of each
 // listener's.
 func (z *sizer) cpuCeilings() {
-	per, util, held := z.perCall(), z.c.in("target_utilisation"), z.heldCPU()
+	per, util, held := z.perCallInAll(), z.c.in("target_utilisation"), z.heldCPU()
 	h := z.s.Hardware
 	z.twoAxes(axes{resource: "worker CPU", id: "ceiling.cpu", subject: at(h.CPURange, h.Range),
 		remedy:   fmt.Sprintf("raise hardware.cpu.cores from %d to %d", h.Cores, z.coresFor(h.Cores)) + where(h.CPURange),
 		capacity: z.cores.Value * util.Value, formula: "cpu.cores x target_utilisation", inputs: []Input{of(z.cores), util},
 		perCall: per.Value, held: held.Value, terms: []Input{per, of(held)}})
-	media := 0.0
-	if z.b.Media != nil {
-		media = z.b.Media.CPU.Value
-	}
+	media, mediaCall := z.media.heldCPU.Value, z.media.callCPU.Value
 	for i, f := range z.t.listeners {
 		cost, wait, kept := z.cpuPerCall(f), z.waitPerCall(f), z.heldPerListener(f)
 		if cost <= 0 || f.l.Address.IsLoopback() {
@@ -123,17 +120,18 @@ func (z *sizer) cpuCeilings() {
 			remedy = fmt.Sprintf("raise hardware.cpu.cores from %d to %d", h.Cores, z.coresForWorker(i, w.Value)) + where(h.CPURange)
 		}
 		// A worker that waits has its thread for the rest of the time; all of them
-		// together have no more than the cores that media leaves.
+		// together have no more of the cores than media leaves.
 		busy := (w.Value*util.Value - kept) / (cost + wait)
-		cpu := (z.cores.Value*util.Value - media - kept) / cost
+		cpu := (z.cores.Value*util.Value - media - kept) / (cost + mediaCall)
 		formula := "min(workers, cpu.cores) x target_utilisation / (cpu_per_call x datagrams_in / load.datagrams_in)"
 		inputs := []Input{of(w), of(z.cores), util, z.c.in("cpu_per_call"), of(f.in), of(z.t.perCallIn)}
 		if wait > 0 || media > 0 || kept > 0 || f.l.Secure() {
-			formula = "min((workers x target_utilisation - refreshes) / (time of a call here + wait), (cpu.cores x target_utilisation - media - refreshes) / time of a call here)"
+			formula = "min((workers x target_utilisation - refreshes) / (time of a call here + wait), (cpu.cores x target_utilisation - media - refreshes) / (time of a call here + media.call_cpu))"
 			inputs = append(inputs, Input{Name: "time of a call here", Value: cost, Unit: "s", Source: "cpu_per_call x datagrams_in / load.datagrams_in, and TLS"},
 				Input{Name: "wait", Value: wait, Unit: "s", Source: "worker_wait x datagrams_in / load.datagrams_in"},
 				Input{Name: "refreshes", Value: kept, Unit: "cores", Source: "cpu_per_call x refreshes_in / load.datagrams_in"},
-				Input{Name: "media", Value: media, Unit: "cores", Source: "media.cpu"})
+				Input{Name: "media", Value: media, Unit: "cores", Source: "media.held_cpu"},
+				Input{Name: "media.call_cpu", Value: mediaCall, Unit: "s"})
 		}
 		// Fixed workers are a choice of the spec: workerFindings judges them.
 		z.add(rung{resource: "workers of listener " + f.l.Name, axis: AxisCPS, hardware: f.l.Workers == 0, told: f.l.Workers > 0,

@@ -92,6 +92,7 @@ var known = map[string]struct {
 	"media_commands_per_refresh": {"commands", natural, less},
 	"media_socket_commands":      {"commands/s", positive, more},
 	"media_packet_cpu":           {"s", positive, less},
+	"media_command_cpu":          {"s", positive, less},
 	"media_session_bytes":        {"B", positive, less},
 	"media_process_bytes":        {"B", positive, less},
 	"tls_handshake_cpu":          {"s", positive, less},

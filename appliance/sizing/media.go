@@ -25,6 +25,10 @@ type mediaLoad struct {
 	local Figure    // sessions relayed on this appliance
 	rate  Figure    // packets per second received for one session
 	bits  Figure    // bits per second received for one session
+
+	// CPU time that the relays on this appliance take.
+	callCPU Figure // of one call's commands, seconds
+	heldCPU Figure // of the media and refreshes of the calls held, cores
 }
 
 // mediaBudget sizes the relays: every call goes through one of them, so sessions
@@ -154,9 +158,15 @@ func (z *sizer) localMedia(m *spec.Media) {
 	in := Input{Name: "part relayed here", Value: part, Unit: "1", Source: "weight of the instances on this appliance, the heaviest other one down"}
 	z.media.local = figure("media.local.sessions", "Sessions relayed on this appliance", "sessions", z.b.Media.Sessions.Value*part,
 		"media.sessions x part relayed here", of(z.b.Media.Sessions), in)
-	per := z.c.in("media_packet_cpu")
-	z.b.Media.CPU = figure("media.cpu", "Cores the relays on this appliance take", "cores", z.media.local.Value*z.media.rate.Value*per.Value,
-		"media.local.sessions x media.session.packets x media_packet_cpu", of(z.media.local), of(z.media.rate), per)
+	packet, command, perCall, perRefresh := z.c.in("media_packet_cpu"), z.c.in("media_command_cpu"), z.c.in("media_commands_per_call"), z.c.in("media_commands_per_refresh")
+	z.media.callCPU = figure("media.call_cpu", "CPU time of the relays here for a call's commands", "s", part*perCall.Value*command.Value,
+		"part relayed here x media_commands_per_call x media_command_cpu", in, perCall, command)
+	z.media.heldCPU = figure("media.held_cpu", "Cores the relays here take for calls held", "cores",
+		z.media.local.Value*z.media.rate.Value*packet.Value+part*z.t.refresh.Value*perRefresh.Value*command.Value,
+		"media.local.sessions x media.session.packets x media_packet_cpu + part relayed here x load.refreshes x media_commands_per_refresh x media_command_cpu",
+		of(z.media.local), of(z.media.rate), packet, in, of(z.t.refresh), perRefresh, command)
+	z.b.Media.CPU = figure("media.cpu", "Cores the relays on this appliance take", "cores", z.t.cps.Value*z.media.callCPU.Value+z.media.heldCPU.Value,
+		"load.cps x media.call_cpu + media.held_cpu", of(z.t.cps), of(z.media.callCPU), of(z.media.heldCPU))
 }
 
 // mediaOn is how many sessions' media a NIC carries, both sides: those of the

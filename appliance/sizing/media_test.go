@@ -134,15 +134,17 @@ func TestLocalMedia(t *testing.T) {
 	s.Workload.ConcurrentCalls, s.Workload.CallDuration = 1000, time.Second
 	s.Workload.CPS = 50
 	b := Size(s, nil)
-	// 1,000 sessions of 100 packets/s, 10 us each.
-	if got := b.Media.CPU.Value; math.Abs(got-1) > 1e-9 {
+	// 1,000 sessions of 100 packets/s, 12 us each, and 150 commands/s of 200 us.
+	if got := b.Media.CPU.Value; math.Abs(got-1.23) > 1e-9 {
 		t.Errorf("CPU of media = %v cores", got)
 	}
-	// 4 cores at 60 % are 2.4; signalling takes 50 x 0.00035, which leaves 2,382.
-	if got := ceiling(t, b, "worker CPU", AxisConcurrent).At.Value; got != 2382 {
+	// 4 cores at 60 % are 2.4; 50 calls/s take 50 x (0.00035 + 3 x 0.0002), which
+	// leaves 2,352.5 / 1.2 ms.
+	if got := ceiling(t, b, "worker CPU", AxisConcurrent).At.Value; got != 1960 {
 		t.Errorf("CPU ceiling of calls held = %v", got)
 	}
-	if got := ceiling(t, b, "worker CPU", AxisCPS).At.Value; got != 4000 {
+	// (2.4 - 1.2) / 0.00095.
+	if got := ceiling(t, b, "worker CPU", AxisCPS).At.Value; got != 1263 {
 		t.Errorf("CPU ceiling of the rate beside media = %v", got)
 	}
 	if got := ceiling(t, b, "ports of media, its only instance", AxisConcurrent).At.Value; got != 7500 {

@@ -13,7 +13,8 @@ func (z *sizer) cpu() {
 	cores := stated("hardware.cpu.cores", float64(max(h.Cores, 0)), "cores", h.CPURange)
 	tpc := stated("hardware.cpu.threads_per_core", float64(max(h.ThreadsPerCore, 1)), "threads", h.CPURange)
 
-	busy, formula, inputs := z.t.cps.Value*per.Value, "load.cps x "+per.Name, []Input{of(z.t.cps), per}
+	all := z.perCallInAll()
+	busy, formula, inputs := z.t.cps.Value*all.Value, "load.cps x "+all.Name, []Input{of(z.t.cps), all}
 	if held := z.heldCPU(); held.Value > 0 {
 		busy, formula, inputs = busy+held.Value, "("+formula+" + cpu.held)", append(inputs, of(held))
 	}
@@ -30,7 +31,8 @@ func (z *sizer) cpu() {
 	}
 }
 
-// perCall is the CPU time of a call. Listeners over TLS and WSS add their part.
+// perCall is the CPU time of a call in sbcd. Listeners over TLS and WSS add their
+// part.
 func (z *sizer) perCall() Input {
 	base := z.c.in("cpu_per_call")
 	tls := 0.0
@@ -42,6 +44,16 @@ func (z *sizer) perCall() Input {
 	}
 	return of(figure("cpu.per_call", "CPU time of a call", "s", base.Value+tls,
 		"cpu_per_call + TLS", base, Input{Name: "TLS", Value: tls, Unit: "s", Source: tlsSource}))
+}
+
+// perCallInAll is the CPU time of a call on the appliance: in sbcd, and in the
+// relays beside it.
+func (z *sizer) perCallInAll() Input {
+	per := z.perCall()
+	if z.media.callCPU.Value == 0 {
+		return per
+	}
+	return Input{Name: "cpu.per_call_in_all", Value: per.Value + z.media.callCPU.Value, Unit: "s", Source: per.Name + " + media.call_cpu"}
 }
 
 const tlsSource = "sum over the TLS listeners of (datagrams_in + datagrams_out) x tls_message_cpu + share x tls_handshakes_per_call x tls_handshake_cpu"
@@ -61,10 +73,10 @@ func (z *sizer) heldCPU() Figure {
 	refresh := z.t.refresh.Value * per.Value * share.Value
 	inputs := []Input{of(z.t.refresh), per, share}
 	formula := "load.refreshes x cpu_per_call x refresh's share of a call"
-	if z.b.Media != nil && z.b.Media.CPU.Value > 0 {
-		formula += " + media.cpu"
-		inputs = append(inputs, of(z.b.Media.CPU))
-		refresh += z.b.Media.CPU.Value
+	if z.media.heldCPU.Value > 0 {
+		formula += " + media.held_cpu"
+		inputs = append(inputs, of(z.media.heldCPU))
+		refresh += z.media.heldCPU.Value
 	}
 	return figure("cpu.held", "Cores busy with calls held", "cores", refresh, formula, inputs...)
 }
