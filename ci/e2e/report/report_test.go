@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"context"
 	"image/color"
 	"image/png"
@@ -14,7 +15,10 @@ import (
 	"time"
 )
 
-const example = "../../../appliance/examples/edge-fra1"
+const (
+	example = "../../../appliance/examples/edge-fra1"
+	fleet   = "../../../appliance/examples/fleet"
+)
 
 // trunkline runs the built program.
 func trunkline(t *testing.T, args ...string) {
@@ -37,6 +41,13 @@ func program(t *testing.T) string {
 // The page is a file, and nothing else can be reached.
 func browse(t *testing.T, page string, flags ...string) string {
 	t.Helper()
+	_, said := open(t, page, flags...)
+	return said
+}
+
+// open is browse that also returns what the browser printed.
+func open(t *testing.T, page string, flags ...string) (printed, said string) {
+	t.Helper()
 	browser, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Fatal("there is no chromium: run ci/setup")
@@ -49,58 +60,64 @@ func browse(t *testing.T, page string, flags ...string) string {
 		"--host-resolver-rules=MAP * ~NOTFOUND", "--user-data-dir=" + t.TempDir(),
 	}
 	cmd := exec.CommandContext(ctx, browser, append(append(args, flags...), "file://"+page)...)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("chromium: %v\n%s", err, out)
+	var out, log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &log
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("chromium: %v\n%s", err, log.String())
 	}
-	var said []string
-	for line := range strings.Lines(string(out)) {
+	for line := range strings.Lines(log.String()) {
 		if strings.Contains(line, ":CONSOLE") {
-			said = append(said, line)
+			said += line
 		}
 	}
-	return strings.Join(said, "")
+	return out.String(), said
 }
 
-func report(t *testing.T) string {
+// report is the page of the example, or of another spec.
+func report(t *testing.T, spec ...string) string {
 	t.Helper()
 	page := filepath.Join(t.TempDir(), "plan.html")
-	trunkline(t, "plan", example, "-format", "html", "-o", page)
+	trunkline(t, "plan", append(spec, example)[0], "-format", "html", "-o", page)
 	return page
 }
 
 func TestReportInABrowser(t *testing.T) {
-	page := report(t)
+	pages := map[string]string{"": report(t), "fleet-": report(t, fleet)}
 	for _, c := range []struct {
-		name          string
+		page, name    string
 		width, height int
 		dark          bool
+		colours       int // large areas of different colour
 	}{
-		{"light", 1100, 3200, false},
-		{"dark", 1100, 3200, true},
-		{"phone", 360, 5200, false},
-		{"phone-dark", 360, 5200, true},
+		{"", "light", 1100, 3200, false, 8},
+		{"", "dark", 1100, 3200, true, 8},
+		{"", "phone", 360, 5200, false, 8},
+		{"", "phone-dark", 360, 5200, true, 8},
+		{"fleet-", "light", 1250, 1100, false, 5},
+		{"fleet-", "dark", 1250, 1100, true, 5},
+		{"fleet-", "phone", 360, 1700, false, 5},
+		{"fleet-", "phone-dark", 360, 1700, true, 5},
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		t.Run(c.page+c.name, func(t *testing.T) {
 			shot := filepath.Join(t.TempDir(), c.name+".png")
 			if keep := os.Getenv("TRUNKLINE_SHOTS"); keep != "" {
-				shot = filepath.Join(keep, c.name+".png")
+				shot = filepath.Join(keep, c.page+c.name+".png")
 			}
 			flags := []string{"--screenshot=" + shot, "--window-size=" + strconv.Itoa(c.width) + "," + strconv.Itoa(c.height)}
 			if c.dark {
 				flags = append(flags, "--blink-settings=preferredColorScheme=0")
 			}
-			if said := browse(t, page, flags...); said != "" {
+			if said := browse(t, pages[c.page], flags...); said != "" {
 				t.Errorf("the console is not silent:\n%s", said)
 			}
-			look(t, shot, c.width, c.height, c.dark)
+			look(t, shot, c.width, c.height, c.dark, c.colours)
 		})
 	}
 }
 
 // look checks a screenshot: drawn from top to bottom, in the scheme asked for,
-// with every colour of the charts, and nothing hanging out on the right.
-func look(t *testing.T, name string, width, height int, dark bool) {
+// with the colours of the charts, and nothing hanging out on the right.
+func look(t *testing.T, name string, width, height int, dark bool, colours int) {
 	t.Helper()
 	f, err := os.Open(name)
 	if err != nil {
@@ -139,7 +156,7 @@ func look(t *testing.T, name string, width, height int, dark bool) {
 			large++
 		}
 	}
-	if large < 8 {
+	if large < colours {
 		t.Errorf("only %d colours cover more than a few pixels: charts are missing", large)
 	}
 	for y := range height {
@@ -192,6 +209,54 @@ func pages(t *testing.T, page string) int {
 	return len(sheet.FindAll(b, -1))
 }
 
+var rowName = regexp.MustCompile(`<tr[^>]*><th scope="row"><a href="#appliance-\d+">([^<]*)`)
+
+// order is that of the appliances in a page as the browser has it.
+func order(page string) string {
+	var out []string
+	for _, m := range rowName.FindAllStringSubmatch(page, -1) {
+		if !strings.Contains(m[0], "hidden") {
+			out = append(out, m[1])
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// The table of a fleet is whole without scripts; with them a click on a heading
+// sorts it, and words leave the rows that have them.
+func TestFleetIsSorted(t *testing.T) {
+	page := report(t, fleet)
+	b, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	without, _ := open(t, page, "--blink-settings=scriptEnabled=false", "--dump-dom")
+	if got := order(without); len(strings.Fields(got)) != 3 || strings.Contains(without, "<button") {
+		t.Errorf("without scripts the appliances are %q", got)
+	}
+	policy := regexp.MustCompile(`script-src '[^']*'`)
+	for _, c := range []struct{ name, script, want string }{
+		{"by name", `heads[0].click()`, "edge-ams1 edge-fra1 edge-lab1"},
+		{"by name, the other way", `heads[0].click(); heads[0].click()`, "edge-lab1 edge-fra1 edge-ams1"},
+		{"by rate: numbers, not text", `heads[3].click()`, "edge-lab1 edge-ams1 edge-fra1"},
+		{"by words", `words.value = "FRA1"; words.dispatchEvent(new Event("input"))`, "edge-fra1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			// The test's own script is none the policy knows.
+			text := policy.ReplaceAllString(string(b), "script-src 'unsafe-inline'")
+			text = strings.Replace(text, "</body>", `<script>var heads = document.querySelectorAll("#fleet th button"), words = document.getElementById("words"); `+c.script+`</script></body>`, 1)
+			edited := filepath.Join(t.TempDir(), "edited.html")
+			if err := os.WriteFile(edited, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			got, said := open(t, edited, "--dump-dom")
+			if order(got) != c.want || said != "" {
+				t.Errorf("the appliances are %q, want %q\n%s", order(got), c.want, said)
+			}
+		})
+	}
+}
+
 // A test that listens for complaints must hear one.
 func TestTheConsoleIsHeard(t *testing.T) {
 	page := report(t)
@@ -207,56 +272,6 @@ func TestTheConsoleIsHeard(t *testing.T) {
 	if !strings.Contains(said, "Content Security Policy") {
 		t.Errorf("a script was stopped, and the console did not say so: %q", said)
 	}
-}
-
-// The pipeline gives a reviewer the plan as Markdown, or what is wrong.
-func TestPipelineSummary(t *testing.T) {
-	bin := program(t)
-	pipeline, err := filepath.Abs("../../pipeline")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	spec := filepath.Join(dir, "sites", "edge")
-	if err := os.CopyFS(spec, os.DirFS(example)); err != nil {
-		t.Fatal(err)
-	}
-	run := func() (out, summary string, err error) {
-		cmd := exec.Command(pipeline, "check", "sites/edge")
-		cmd.Dir = dir
-		name := filepath.Join(t.TempDir(), "summary.md")
-		cmd.Env = append(os.Environ(), "TRUNKLINE="+bin, "OUT="+filepath.Join(dir, "out"), "SUMMARY="+name, "GITHUB_ACTIONS=true")
-		b, err := cmd.CombinedOutput()
-		text, e := os.ReadFile(name)
-		if e != nil {
-			t.Fatalf("no summary: %v\n%s", e, b)
-		}
-		return string(b), string(text), err
-	}
-	out, summary, err := run()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	wants(t, summary, "## edge-fra1", "**Saturates first: ", "<details><summary>Ceilings")
-	wants(t, out, "::notice title=edge-fra1::Saturates first")
-	if _, err := os.Stat(filepath.Join(dir, "out/edge/plan.html")); err != nil {
-		t.Error(err)
-	}
-
-	file := filepath.Join(spec, "core.hcl")
-	b, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, []byte(strings.Replace(string(b), `"round-robin"`, `"round-robbin"`, 1)), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	out, summary, err = run()
-	if err == nil {
-		t.Errorf("a wrong spec passed:\n%s", out)
-	}
-	wants(t, summary, "edge: no plan, the spec is wrong", "`sites/edge/core.hcl:6`", "round-robin")
-	wants(t, out, "::error file=sites/edge/core.hcl,line=6,")
 }
 
 func wants(t *testing.T, text string, wants ...string) {
