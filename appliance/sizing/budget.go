@@ -193,6 +193,10 @@ type Budget struct {
 
 	Persistence *PersistenceBudget `json:"persistence,omitempty"`
 
+	// Terms are the figures that others are made of and that stand nowhere else: an
+	// input without a source names one of them, or a figure above.
+	Terms []Figure `json:"terms"`
+
 	Ceilings []Ceiling `json:"ceilings"` // lowest headroom first
 	Findings []Finding `json:"findings"` // errors first, then by line
 }

@@ -99,7 +99,7 @@ func (z *sizer) limitCeilings() {
 // cpuCeilings are those of all workers together, on both axes, and of each
 // listener's.
 func (z *sizer) cpuCeilings() {
-	per, util, held := z.perCallInAll(), z.c.in("target_utilisation"), z.heldCPU()
+	per, util, held := z.perCallInAll(), z.c.in("target_utilisation"), z.held
 	h := z.s.Hardware
 	z.twoAxes(axes{resource: "worker CPU", id: "ceiling.cpu", subject: at(h.CPURange, h.Range),
 		remedy:   fmt.Sprintf("raise hardware.cpu.cores from %d to %d", h.Cores, z.coresFor(h.Cores)) + where(h.CPURange),

@@ -120,6 +120,8 @@ func (z *sizer) mediaPackets(m *spec.Media) {
 	z.media.bits = figure("media.session.bandwidth", "Media received for a session", "bit/s",
 		2*(payload.Value+8*(rtp.Value+ip.Value+eth.Value)/ptime.Value),
 		"2 sides x (bitrate + 8 x (RTP and UDP + IP header + Ethernet) / ptime)", payload, rtp, ip, eth, ptime)
+	z.term(z.media.rate)
+	z.term(z.media.bits)
 }
 
 // mediaIsIPv6 reports whether media may come over IPv6: an address of the
@@ -165,6 +167,9 @@ func (z *sizer) localMedia(m *spec.Media) {
 		z.media.local.Value*z.media.rate.Value*packet.Value+part*z.t.refresh.Value*perRefresh.Value*command.Value,
 		"media.local.sessions x media.session.packets x media_packet_cpu + part relayed here x load.refreshes x media_commands_per_refresh x media_command_cpu",
 		of(z.media.local), of(z.media.rate), packet, in, of(z.t.refresh), perRefresh, command)
+	z.term(z.media.local)
+	z.term(z.media.callCPU)
+	z.term(z.media.heldCPU)
 	z.b.Media.CPU = figure("media.cpu", "Cores the relays on this appliance take", "cores", z.t.cps.Value*z.media.callCPU.Value+z.media.heldCPU.Value,
 		"load.cps x media.call_cpu + media.held_cpu", of(z.t.cps), of(z.media.callCPU), of(z.media.heldCPU))
 }

@@ -39,7 +39,7 @@ func (z *sizer) memory() {
 	if _, any := z.streams(); any {
 		own, all := z.connectionBytes()
 		items = append(items, all)
-		inProcess(own)
+		inProcess(z.term(own))
 	}
 	if b := z.b.Sockets; b != nil {
 		_, bytes := z.dynamicBytes()

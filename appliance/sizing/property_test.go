@@ -243,7 +243,19 @@ func TestBudgetInvariants(t *testing.T) {
 				t.Fatalf("listener %s has no worker", l.Listener)
 			}
 		}
+		ids := map[string]float64{}
 		b.Each(func(f *Figure) {
+			if v, ok := ids[f.ID]; ok && v != f.Value {
+				t.Fatalf("two figures are called %s: %v and %v", f.ID, v, f.Value)
+			}
+			ids[f.ID] = f.Value
+		})
+		b.Each(func(f *Figure) {
+			for _, in := range f.Inputs {
+				if v, ok := ids[in.Name]; in.Source == "" && strings.Contains(in.Name, ".") && (!ok || v != in.Value) {
+					t.Fatalf("%s names %s = %v, which is %v among the figures", f.ID, in.Name, in.Value, v)
+				}
+			}
 			if f.Ranged() && !(f.Low <= f.Value && f.Value <= f.High) {
 				t.Fatalf("%s: %v lies outside of %v to %v", f.ID, f.Value, f.Low, f.High)
 			}

@@ -95,6 +95,9 @@ func (b *Budget) Each(fn func(*Figure)) {
 	if p := b.Persistence; p != nil {
 		some(&p.Bytes, &p.Writes, &p.Rows)
 	}
+	for i := range b.Terms {
+		some(&b.Terms[i])
+	}
 	for i := range b.Ceilings {
 		some(&b.Ceilings[i].At)
 	}

@@ -20,6 +20,9 @@ type sizer struct {
 	threads Figure
 	shared  Figure // workers that shareOut gives out: one for each thread, more when workers wait
 	media   mediaLoad
+	callCPU Figure // time of a call in sbcd, when it is more than the coefficient
+	allCPU  Figure // with the relays on the appliance, when there are any
+	held    Figure // cores busy with the calls held
 	links   []link
 
 	management map[string]bool // NICs without SIP, by name
@@ -50,7 +53,7 @@ func Size(s *spec.Spec, c *Coefficients) *Budget {
 // size computes the budget with the stated values alone. egress is egressOf(s);
 // with figures, remedies of ceilings are left out: only the figures count.
 func size(s *spec.Spec, c *Coefficients, egress map[*spec.Listener]float64, figures bool) *Budget {
-	z := &sizer{s: s, c: c, egress: egress, figures: figures, b: &Budget{Listeners: []ListenerBudget{}, CPUs: []CPU{}, NICs: []NICBudget{}, Ceilings: []Ceiling{}, Findings: []Finding{}}}
+	z := &sizer{s: s, c: c, egress: egress, figures: figures, b: &Budget{Listeners: []ListenerBudget{}, CPUs: []CPU{}, NICs: []NICBudget{}, Terms: []Figure{}, Ceilings: []Ceiling{}, Findings: []Finding{}}}
 	z.traffic()
 	z.mediaBudget()
 	z.dynamicSockets()
@@ -143,6 +146,14 @@ func (z *sizer) stateFindings() {
 			"state.memory gives %s transaction slots. When nobody answers for %s s, %s are alive, and %s are wanted with headroom: new calls would get 503. Write memory = \"auto\".",
 			Count(slots), Count(z.s.Transaction.InviteTimeout.Seconds()), Count(z.st.worst.Value), Count(z.st.wanted.Value))
 	}
+}
+
+// term keeps a figure that others are made of, and returns it.
+func (z *sizer) term(f Figure) Figure {
+	if f.ID != "" {
+		z.b.Terms = append(z.b.Terms, f)
+	}
+	return f
 }
 
 func (z *sizer) find(id, severity string, r hcl.Range, summary, format string, args ...any) {

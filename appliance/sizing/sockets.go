@@ -37,8 +37,8 @@ func (z *sizer) buffers() {
 	c := z.c
 	stall, truesize, recvFloor := c.in("stall"), c.in("datagram_truesize"), c.in("recv_buffer_floor")
 	sendStall, sendFloor := c.in("send_stall"), c.in("send_buffer_floor")
-	n := figure("sockets.copies", "Copies of a request during a stall", "1", copies(stall.Value),
-		"1 + sum over RFC 3261 retransmission times t < stall of (stall - t) / stall", stall)
+	n := z.term(figure("sockets.copies", "Copies of a request during a stall", "1", copies(stall.Value),
+		"1 + sum over RFC 3261 retransmission times t < stall of (stall - t) / stall", stall))
 	for i, f := range z.t.listeners {
 		lb := &z.b.Listeners[i]
 		if f.l.Stream() {

@@ -52,6 +52,12 @@ func (z *sizer) state() {
 		roundUp(st.worst.Value*headroom.Value/high.Value, slotStep),
 		"transactions.worst x state_headroom / high_water, rounded up to 1,024", of(st.worst), headroom, high)
 
+	z.term(st.typical)
+	z.term(st.worst)
+	if s.State.Memory > 0 {
+		z.term(st.wanted)
+	}
+
 	z.b.Calls = z.calls(high)
 	rest := []Table{z.callTable(), z.cacheTable(), z.workerTable()}
 	perSlot := c.at("transaction_slot_bytes") + c.at("message_bytes_stored")
@@ -147,7 +153,7 @@ func (z *sizer) cacheTable() Table {
 		rows += float64(k.Rows)
 		inputs = append(inputs, stated("cache."+k.Name+".rows", float64(k.Rows), "rows", k.Range))
 	}
-	return z.table("caches", figure("caches.rows", "Rows of all caches", "rows", whole(rows), "sum of the caches' rows", inputs...), z.c.in("cache_row_bytes"))
+	return z.table("caches", z.term(figure("caches.rows", "Rows of all caches", "rows", whole(rows), "sum of the caches' rows", inputs...)), z.c.in("cache_row_bytes"))
 }
 
 func (z *sizer) workerTable() Table {

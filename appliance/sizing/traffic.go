@@ -56,6 +56,9 @@ func (z *sizer) traffic() {
 		"requests_in_per_call + replies_out_per_call", req, repOut)
 
 	z.refreshes()
+	for _, x := range []Figure{t.cps, t.peak, t.perCallIn, t.perCallOut, t.refresh} {
+		z.term(x)
+	}
 	ask, answer, answerOut := c.in("refresh_requests_in"), c.in("refresh_replies_in"), c.in("refresh_replies_out")
 	for _, l := range z.s.Listeners {
 		f := flow{l: l, share: l.Share, egress: z.egress[l]}
@@ -71,6 +74,9 @@ func (z *sizer) traffic() {
 				t.refresh.Value*(f.share*ask.Value+f.egress*answer.Value), "load.refreshes x (share x refresh_requests_in + egress x refresh_replies_in)", of(t.refresh), sh, ask, eg, answer)
 			f.heldOut = figure("listener."+l.Name+".refreshes_out", "Datagrams of refreshes sent here", "packets/s",
 				t.refresh.Value*(f.share*answerOut.Value+f.egress*ask.Value), "load.refreshes x (share x refresh_replies_out + egress x refresh_requests_in)", of(t.refresh), sh, answerOut, eg, ask)
+		}
+		for _, x := range []Figure{f.in, f.out, f.heldIn, f.heldOut} {
+			z.term(x)
 		}
 		t.listeners = append(t.listeners, f)
 	}

@@ -9,13 +9,14 @@ const maxThreads = 1 << 16
 func (z *sizer) cpu() {
 	h, c := z.s.Hardware, z.c
 	util, smt := c.in("target_utilisation"), c.in("smt_yield")
+	z.costs()
 	per := z.perCall()
 	cores := stated("hardware.cpu.cores", float64(max(h.Cores, 0)), "cores", h.CPURange)
 	tpc := stated("hardware.cpu.threads_per_core", float64(max(h.ThreadsPerCore, 1)), "threads", h.CPURange)
 
 	all := z.perCallInAll()
 	busy, formula, inputs := z.t.cps.Value*all.Value, "load.cps x "+all.Name, []Input{of(z.t.cps), all}
-	if held := z.heldCPU(); held.Value > 0 {
+	if held := z.held; held.Value > 0 {
 		busy, formula, inputs = busy+held.Value, "("+formula+" + cpu.held)", append(inputs, of(held))
 	}
 	z.b.CoresNeeded = figure("cpu.cores_needed", "Cores needed", "cores", busy/util.Value,
@@ -24,36 +25,52 @@ func (z *sizer) cpu() {
 		"cores x (1 + (threads_per_core - 1) x smt_yield)", cores, tpc, smt)
 	z.threads = figure("cpu.threads", "Hardware threads", "threads", cores.Value*tpc.Value,
 		"cores x threads_per_core", cores, tpc)
+	z.term(z.cores)
+	z.term(z.threads)
 	z.shared = z.threads
 	if wait := z.workerWait(); wait.Value > 0 {
-		z.shared = figure("workers.wanted", "Workers to share out", "workers", math.Min(math.Floor(z.threads.Value*(1+wait.Value/per.Value)), maxThreads),
-			"cpu.threads x (1 + worker_wait / "+per.Name+"): while one worker waits, another has the thread; at most 65,536", of(z.threads), wait, per)
+		z.shared = z.term(figure("workers.wanted", "Workers to share out", "workers", math.Min(math.Floor(z.threads.Value*(1+wait.Value/per.Value)), maxThreads),
+			"cpu.threads x (1 + worker_wait / "+per.Name+"): while one worker waits, another has the thread; at most 65,536", of(z.threads), wait, per))
 	}
 }
 
 // perCall is the CPU time of a call in sbcd. Listeners over TLS and WSS add their
 // part.
 func (z *sizer) perCall() Input {
-	base := z.c.in("cpu_per_call")
-	tls := 0.0
-	for _, f := range z.t.listeners {
-		tls += z.tlsPerCall(f)
+	if z.callCPU.ID != "" {
+		return of(z.callCPU)
 	}
-	if tls == 0 {
-		return base
-	}
-	return of(figure("cpu.per_call", "CPU time of a call", "s", base.Value+tls,
-		"cpu_per_call + TLS", base, Input{Name: "TLS", Value: tls, Unit: "s", Source: tlsSource}))
+	return z.c.in("cpu_per_call")
 }
 
 // perCallInAll is the CPU time of a call on the appliance: in sbcd, and in the
 // relays beside it.
 func (z *sizer) perCallInAll() Input {
-	per := z.perCall()
-	if z.media.callCPU.Value == 0 {
-		return per
+	if z.allCPU.ID != "" {
+		return of(z.allCPU)
 	}
-	return Input{Name: "cpu.per_call_in_all", Value: per.Value + z.media.callCPU.Value, Unit: "s", Source: per.Name + " + media.call_cpu"}
+	return z.perCall()
+}
+
+// costs computes both, where they are more than the coefficient, and what calls
+// held keep busy.
+func (z *sizer) costs() {
+	base, tls := z.c.in("cpu_per_call"), 0.0
+	for _, f := range z.t.listeners {
+		tls += z.tlsPerCall(f)
+	}
+	if tls > 0 {
+		z.callCPU = z.term(figure("cpu.per_call", "CPU time of a call", "s", base.Value+tls,
+			"cpu_per_call + TLS", base, Input{Name: "TLS", Value: tls, Unit: "s", Source: tlsSource}))
+	}
+	if media := z.media.callCPU; media.Value > 0 {
+		per := z.perCall()
+		z.allCPU = z.term(figure("cpu.per_call_in_all", "CPU time of a call, relays included", "s", per.Value+media.Value,
+			per.Name+" + media.call_cpu", per, of(media)))
+	}
+	if z.held = z.heldCPU(); z.held.Value > 0 {
+		z.term(z.held)
+	}
 }
 
 const tlsSource = "sum over the TLS listeners of (datagrams_in + datagrams_out) x tls_message_cpu + share x tls_handshakes_per_call x tls_handshake_cpu"
