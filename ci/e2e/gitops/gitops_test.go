@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // repository is a bare repository with the hook, and a clone of it.
@@ -124,6 +125,55 @@ func TestPushBuildsAnImage(t *testing.T) {
 		t.Errorf("the pusher saw no plan:\n%s", out)
 	}
 
+	t.Run("a second push says who can now reach what", func(t *testing.T) {
+		r.t = t
+		image := modified(t, filepath.Join(r.images, "edge-fra1/edge-fra1.efi"))
+		r.edit("edge.hcl", `sources = ["198.51.100.0/24"]`, `sources = ["198.51.100.0/25", "192.0.2.0/28"]`)
+		out, err := r.push("main")
+		if err != nil {
+			t.Fatalf("a right spec was refused: %v\n%s", err, out)
+		}
+		for _, want := range []string{"Who can now reach what:", "carrier-a udp 203.0.113.10:5060", "+ 192.0.2.0/28", "- 198.51.100.128/25"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("the pusher did not see %q:\n%s", want, out)
+			}
+		}
+		row := "| carrier-a `udp 203.0.113.10:5060` | `192.0.2.0/28` | `198.51.100.128/25` | `live` |"
+		for _, name := range []string{"summary.md", "comment.md", "edge-fra1/diff.md"} {
+			if b, err := os.ReadFile(filepath.Join(r.images, name)); err != nil || !strings.Contains(string(b), row) {
+				t.Errorf("%s does not say who can now reach what (%v):\n%s", name, err, b)
+			}
+		}
+		// The image, its plan and the diff that led to them lie together.
+		b, err := os.ReadFile(filepath.Join(r.images, "edge-fra1/plan.json"))
+		if err != nil || !strings.Contains(string(b), `"192.0.2.0/28"`) {
+			t.Errorf("the plan beside the image is not the new one: %v", err)
+		}
+		if modified(t, filepath.Join(r.images, "edge-fra1/edge-fra1.efi")) == image {
+			t.Error("the image was not built again")
+		}
+	})
+
+	t.Run("a branch is compared with where it left", func(t *testing.T) {
+		r.t = t
+		published, err := os.ReadFile(filepath.Join(r.images, "edge-fra1/plan.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.edit("edge.hcl", `"192.0.2.0/28"`, `"192.0.2.0/27"`)
+		out, err := r.push("feature/wider")
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if !strings.Contains(out, "+ 192.0.2.16/28") || strings.Contains(out, "198.51.100.128/25") {
+			t.Errorf("the pusher did not see what the branch changes:\n%s", out)
+		}
+		if now, _ := os.ReadFile(filepath.Join(r.images, "edge-fra1/plan.json")); string(now) != string(published) {
+			t.Error("the plan of a branch lies beside the image of another")
+		}
+		r.git(r.clone, "checkout", "-q", "main")
+	})
+
 	t.Run("a wrong spec is refused with its diagnostics", func(t *testing.T) {
 		r.t = t
 		before := r.git(r.bare, "rev-parse", "main")
@@ -176,6 +226,59 @@ func TestPushWithoutSpecsIsRefused(t *testing.T) {
 	if err == nil || !strings.Contains(out, "no spec directory") {
 		t.Errorf("want a refusal that says why, got %v\n%s", err, out)
 	}
+}
+
+// A build takes the plan that was reviewed, and refuses a spec that gives another.
+func TestBuildOfAReviewedPlan(t *testing.T) {
+	r := newRepository(t)
+	pipeline, err := filepath.Abs("../../pipeline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(mode string, env ...string) (string, error) {
+		cmd := exec.Command(pipeline, mode, "sites/edge-fra1")
+		cmd.Dir, cmd.Env = r.clone, append(os.Environ(), env...)
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	plans := filepath.Join(t.TempDir(), "plans")
+	if out, err := run("check", "OUT="+plans); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	r.edit("edge.hcl", `sources = ["198.51.100.0/24"]`, `sources = ["0.0.0.0/0"]`)
+	out, err := run("build", "OUT="+r.images, "PLANS="+plans)
+	if err == nil || !strings.Contains(out, "stale plan") {
+		t.Errorf("a plan that nobody reviewed was built: %v\n%s", err, out)
+	}
+	if fileExists(filepath.Join(r.images, "edge-fra1")) {
+		t.Error("a refused build left something")
+	}
+	for _, c := range []struct{ plans, want string }{
+		{t.TempDir(), "nobody reviewed a plan of edge-fra1"},
+		{filepath.Join(plans, "absent"), "is no directory"},
+	} {
+		if out, err := run("build", "OUT="+r.images, "PLANS="+c.plans); err == nil || !strings.Contains(out, c.want) {
+			t.Errorf("want %q, got %v\n%s", c.want, err, out)
+		}
+	}
+	r.edit("edge.hcl", `sources = ["0.0.0.0/0"]`, `sources = ["198.51.100.0/24"]`)
+	if out, err := run("build", "OUT="+r.images, "PLANS="+plans); err != nil {
+		t.Errorf("the reviewed plan was refused: %v\n%s", err, out)
+	}
+	for _, name := range []string{"edge-fra1.efi", "edge-fra1.raw", "plan.json", "plan.txt", "plan.html"} {
+		if !fileExists(filepath.Join(r.images, "edge-fra1", name)) {
+			t.Errorf("there is no %s", name)
+		}
+	}
+}
+
+func modified(t *testing.T, name string) time.Time {
+	t.Helper()
+	info, err := os.Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.ModTime()
 }
 
 func fileExists(path string) bool { _, err := os.Stat(path); return err == nil }
