@@ -126,12 +126,12 @@ func (z *sizer) cpuCeilings() {
 		formula := "min(workers, cpu.cores) x target_utilisation / (cpu_per_call x datagrams_in / load.datagrams_in)"
 		inputs := []Input{of(w), of(z.cores), util, z.c.in("cpu_per_call"), of(f.in), of(z.t.perCallIn)}
 		if wait > 0 || media > 0 || kept > 0 || f.l.Secure() {
-			formula = "min((workers x target_utilisation - refreshes) / (time of a call here + wait), (cpu.cores x target_utilisation - media - refreshes) / (time of a call here + media.call_cpu))"
+			formula = "min((workers x target_utilisation - refreshes) / (time of a call here + wait), (cpu.cores x target_utilisation - media - refreshes) / (time of a call here + relays))"
 			inputs = append(inputs, Input{Name: "time of a call here", Value: cost, Unit: "s", Source: "cpu_per_call x datagrams_in / load.datagrams_in, and TLS"},
 				Input{Name: "wait", Value: wait, Unit: "s", Source: "worker_wait x datagrams_in / load.datagrams_in"},
 				Input{Name: "refreshes", Value: kept, Unit: "cores", Source: "cpu_per_call x refreshes_in / load.datagrams_in"},
 				Input{Name: "media", Value: media, Unit: "cores", Source: "media.held_cpu"},
-				Input{Name: "media.call_cpu", Value: mediaCall, Unit: "s"})
+				Input{Name: "relays", Value: mediaCall, Unit: "s", Source: "media.call_cpu"})
 		}
 		// Fixed workers are a choice of the spec: workerFindings judges them.
 		z.add(rung{resource: "workers of listener " + f.l.Name, axis: AxisCPS, hardware: f.l.Workers == 0, told: f.l.Workers > 0,
