@@ -3,12 +3,14 @@ package spec
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 )
 
 // checkDispatchers compares destinations with listeners, NICs and each other,
 // and fills the From of probes.
 func (d *decoder) checkDispatchers(s *Spec) {
 	ids := map[int]*Dispatcher{}
+	var named *Destination // the first by name: one resolver is missing to all
 	for _, set := range s.Dispatchers {
 		if first := ids[set.ID]; first != nil && set.ID != 0 {
 			d.errorf(set.IDRange, "Dispatcher id used twice", "Dispatcher %q has the id %d already (%s). Give this one another.", first.Name, set.ID, at(first.IDRange))
@@ -18,16 +20,45 @@ func (d *decoder) checkDispatchers(s *Spec) {
 		if set.Probe != nil && set.Probe.From == "" {
 			set.Probe.From = probeFrom(s.Listeners)
 		}
-		seen := map[netip.AddrPort]*Destination{}
+		d.checkAlgorithm(set)
+		seen := map[string]*Destination{}
 		for _, dst := range set.Destinations {
 			d.checkDestination(s, set, dst)
-			if first := seen[dst.Address]; first != nil && dst.Address.IsValid() {
-				d.errorf(dst.URIRange, "Destination used twice", "Destination %q of this set goes to %s already (%s). Remove one of the two.", first.Name, dst.Address, at(first.Range))
+			if named == nil && dst.Host != "" {
+				named = dst
+			}
+			target := dst.target()
+			if first := seen[target]; first != nil && target != "" {
+				d.errorf(dst.URIRange, "Destination used twice", "Destination %q of this set goes to %s already (%s). Remove one of the two.", first.Name, dst.where(), at(first.Range))
 			} else {
-				seen[dst.Address] = dst
+				seen[target] = dst
 			}
 		}
 	}
+	if named != nil {
+		d.checkResolvable(s, named.Host, named.URIRange)
+	}
+	d.checkChains(s)
+}
+
+// target is what two destinations of a set may not have in common: one server may
+// stand in it once for each transport. It is empty where the URI was wrong.
+func (dst *Destination) target() string {
+	if dst.Host == "" && !dst.Address.IsValid() {
+		return ""
+	}
+	return dst.Transport + " " + dst.where()
+}
+
+// where is the address or name of a destination, with the port.
+func (dst *Destination) where() string {
+	switch {
+	case dst.Host == "":
+		return dst.Address.String()
+	case dst.Port == 0:
+		return dst.Host
+	}
+	return fmt.Sprintf("%s:%d", dst.Host, dst.Port)
 }
 
 // probeFrom is the From of OPTIONS nobody chose one for.
@@ -57,18 +88,31 @@ func (d *decoder) checkDestination(s *Spec, set *Dispatcher, dst *Destination) {
 		}
 		d.errorf(dst.ListenerRange, "Unknown listener", "Destination %q of dispatcher %q names listener %q. %s", dst.Name, set.Name, dst.Listener, didYouMean(dst.Listener, names, "listener"))
 	}
-	to := dst.Address.Addr()
-	if !to.IsValid() || d.isOwn(s, dst) {
-		return
+	switch {
+	case dst.Host != "":
+		d.checkHost(s, dst, via)
+	case dst.Address.IsValid() && !d.isOwn(s, dst):
+		d.checkFamily(s, dst, via)
 	}
-	d.checkFamily(s, dst, via)
+}
+
+// checkHost judges a destination by name as far as that goes before it is resolved.
+func (d *decoder) checkHost(s *Spec, dst *Destination, via *Listener) {
+	for _, l := range s.Listeners {
+		host, _, _ := strings.Cut(l.Advertise, ":")
+		if strings.EqualFold(strings.TrimSuffix(host, "."), dst.Host) {
+			d.errorf(dst.URIRange, "Destination is a listener", "%s is what listener %q of this appliance advertises (%s): calls would run in circles. Write the name of the server they should reach.", dst.Host, l.Name, at(l.Range))
+			return
+		}
+	}
+	d.checkTransport(s, dst, via)
 }
 
 // isOwn reports a destination that is the appliance itself: its calls would come
 // back until Max-Forwards ends them.
 func (d *decoder) isOwn(s *Spec, dst *Destination) bool {
 	for _, l := range s.Listeners {
-		if l.Address == dst.Address.Addr() && l.Port == int(dst.Address.Port()) {
+		if l.Address == dst.Address.Addr() && l.Port == int(dst.Address.Port()) && socketProtocol(l.Transport) == socketProtocol(dst.Transport) {
 			d.errorf(dst.URIRange, "Destination is a listener", "%s is listener %q of this appliance (%s): calls would run in circles. Write the address of the server they should reach.", dst.Address, l.Name, at(l.Range))
 			return true
 		}
@@ -103,7 +147,35 @@ func (d *decoder) checkFamily(s *Spec, dst *Destination, via *Listener) {
 			return
 		}
 	}
+	d.checkTransport(s, dst, via)
 	d.checkRoutable(s, dst)
+}
+
+// checkTransport wants a listener of the destination's transport. Over TCP and TLS
+// a connection of ours may leave from any port, but what the other side sends later
+// comes to the address that Via and Record-Route name (RFC 3261 sections 18.2.2,
+// 16.6 step 4), and somebody must take it there.
+func (d *decoder) checkTransport(s *Spec, dst *Destination, via *Listener) {
+	if via != nil {
+		if via.Transport != dst.Transport && !d.isBroken(transportOf, via.Name) {
+			d.errorf(dst.ListenerRange, "Listener of another transport", "Destination %q is reached over %s, and listener %q speaks %s. Name a listener with transport = %q, or none: then one is chosen.", dst.Name, dst.Transport, via.Name, via.Transport, dst.Transport)
+		}
+		return
+	}
+	if dst.Listener != "" || len(s.Listeners) == 0 {
+		return
+	}
+	for _, l := range s.Listeners {
+		right := l.Transport == dst.Transport || d.isBroken(transportOf, l.Name)
+		if right && (dst.Host != "" || !l.Address.IsValid() || canReach(l, dst.Address.Addr())) {
+			return
+		}
+	}
+	kind := ""
+	if dst.Host == "" {
+		kind = " on an " + describe(dst.Address.Addr()) + " address"
+	}
+	d.errorf(dst.URIRange, "No listener of the transport", "%s is reached over %s, and no listener%s speaks it, so nobody would take what comes back. Add a listener with transport = %q.", dst.where(), dst.Transport, kind, dst.Transport)
 }
 
 // checkRoutable reports destinations that are neither a neighbour nor behind a

@@ -17,12 +17,19 @@ func (d *decoder) checkListeners(s *Spec) {
 		if !l.Address.IsValid() || l.Port == 0 {
 			continue
 		}
-		key := fmt.Sprintf("%s/%s", netip.AddrPortFrom(l.Address, uint16(l.Port)), l.Transport)
-		if first := sockets[key]; first != nil {
-			d.errorf(l.AddressRange, "Socket used twice", "Listener %q has %s on %s already (%s). Give this one another address or port.", first.Name, l.Transport, netip.AddrPortFrom(l.Address, uint16(l.Port)), at(first.Range))
+		if d.isBroken(transportOf, l.Name) {
 			continue
 		}
-		sockets[key] = l
+		socket := netip.AddrPortFrom(l.Address, uint16(l.Port))
+		key := fmt.Sprintf("%s/%s", socket, socketProtocol(l.Transport))
+		switch first := sockets[key]; {
+		case first == nil:
+			sockets[key] = l
+		case first.Transport == l.Transport:
+			d.errorf(l.AddressRange, "Socket used twice", "Listener %q has %s on %s already (%s). Give this one another address or port.", first.Name, l.Transport, socket, at(first.Range))
+		default:
+			d.errorf(l.AddressRange, "Socket used twice", "Listener %q has %s on %s already (%s), and %s takes the same TCP port. Give this one another address or port.", first.Name, first.Transport, socket, at(first.Range), l.Transport)
+		}
 	}
 }
 
@@ -84,7 +91,7 @@ func (d *decoder) checkMissingAddress(s *Spec, l *Listener, named *NIC) {
 }
 
 // shareOut gives every listener its share of the offered load: what is not
-// stated is split equally.
+// stated is split equally. Transports do not matter: calls over TCP are calls.
 func (d *decoder) shareOut(s *Spec) {
 	sum, open := 0.0, 0
 	var last *Listener

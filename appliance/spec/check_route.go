@@ -92,12 +92,24 @@ func (d *decoder) checkUnused(s *Spec) {
 		switch {
 		case !usedCaches[c.Name]:
 			d.warnf(c.Range, "Cache not used", "No route uses cache %q. Add a route with cache = %q, or remove it.", c.Name, c.Name)
-		case !c.Baked:
+		case !c.Baked || c.Database != "":
 			unknown = true // its rows may name any set
 		default:
 			for _, set := range d.src.cacheSets(c) {
 				usedSets[set] = true
 			}
+		}
+	}
+	next := map[string]string{}
+	for _, set := range s.Dispatchers {
+		next[set.Name] = set.Next
+	}
+	for _, set := range s.Dispatchers {
+		if !usedSets[set.Name] {
+			continue
+		}
+		for n := set.Next; n != "" && !usedSets[n]; n = next[n] {
+			usedSets[n] = true
 		}
 	}
 	for _, set := range s.Dispatchers {

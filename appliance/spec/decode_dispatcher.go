@@ -2,28 +2,11 @@ package spec
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
-)
-
-// Dispatcher algorithms of this version.
-const (
-	AlgorithmHashCallID = "hash-callid"
-	AlgorithmRoundRobin = "round-robin"
-)
-
-var (
-	algorithms      = []string{AlgorithmHashCallID, AlgorithmRoundRobin}
-	laterAlgorithms = []string{
-		"hash-from", "hash-to", "hash-ruri", "hash-user", "weight", "relative-weight",
-		"priority", "random", "call-load", "latency", "first", "parallel",
-	}
 )
 
 // defaultNever are the answers of the person called, not of the gateway: busy
@@ -40,13 +23,20 @@ func defaultFailover() Failover {
 
 func (d *decoder) dispatchers(root *section, s *Spec) {
 	for _, sec := range root.all("dispatcher") {
+		algorithm, sure := sec.choice("algorithm", AlgorithmHashCallID, algorithms, laterAlgorithms)
+		if !sure {
+			d.broken(algorithmOf, sec.name)
+		}
 		set := &Dispatcher{
 			Name:      sec.name,
 			ID:        sec.integer("id", 1, maxInt, 0),
-			Algorithm: sec.oneOf("algorithm", AlgorithmHashCallID, algorithms, laterAlgorithms),
+			Algorithm: algorithm,
+			Next:      sec.str("next", ""),
 			Failover:  defaultFailover(),
 			Range:     sec.def,
 			IDRange:   sec.rng("id"),
+
+			AlgorithmRange: sec.rng("algorithm"), NextRange: sec.rng("next"),
 		}
 		set.Failover.Range = sec.def
 		if p := sec.one("probe"); p != nil {
@@ -191,108 +181,4 @@ func contains(spans []CodeSpan, code int) bool {
 		}
 	}
 	return false
-}
-
-func (d *decoder) destination(sec *section) *Destination {
-	dst := &Destination{
-		Name:     sec.name,
-		URI:      sec.str("uri", ""),
-		Listener: sec.str("listener", ""),
-		MaxCPS:   sec.integer("max_cps", 1, maxInt, 0),
-		MaxCalls: sec.integer("max_calls", 1, maxInt, 0),
-		Range:    sec.def,
-
-		URIRange: sec.rng("uri"), ListenerRange: sec.rng("listener"),
-		MaxCPSRange: sec.rng("max_cps"), MaxCallsRange: sec.rng("max_calls"),
-	}
-	if dst.URI != "" {
-		dst.Address = d.destinationAddress(dst.URI, dst.URIRange)
-	}
-	return dst
-}
-
-// destinationAddress reads sip:HOST[:PORT][;transport=udp]. A destination is
-// where packets go; the Request-URI's user part stays the caller's.
-func (d *decoder) destinationAddress(uri string, place hcl.Range) netip.AddrPort {
-	scheme, rest, hasScheme := strings.Cut(uri, ":")
-	switch strings.ToLower(scheme) {
-	case "sip":
-	case "sips":
-		d.errorf(place, "Not built yet", "sips: needs TLS, which is not built yet in this version. Write sip:, if the destination takes plain UDP.")
-		return netip.AddrPort{}
-	default:
-		if _, err := netip.ParseAddrPort(uri); err == nil || !hasScheme {
-			d.errorf(place, "Invalid uri", "%q has no scheme. Did you mean %q?", uri, "sip:"+uri)
-		} else {
-			d.errorf(place, "Invalid uri", "%q is not a SIP URI. For example: uri = \"sip:10.0.0.11:5060\"", uri)
-		}
-		return netip.AddrPort{}
-	}
-	hostport, params, _ := strings.Cut(rest, ";")
-	if !d.uriParams(params, place) {
-		return netip.AddrPort{}
-	}
-	if user, host, hasUser := strings.Cut(hostport, "@"); hasUser {
-		d.errorf(place, "User part in a destination", "A destination is an address; the number called stays in the Request-URI. Write %q instead of naming the user %q.", "sip:"+host, user)
-		return netip.AddrPort{}
-	}
-	return d.hostPort(hostport, uri, place)
-}
-
-func (d *decoder) uriParams(params string, place hcl.Range) bool {
-	if params == "" {
-		return true
-	}
-	for _, p := range strings.Split(params, ";") {
-		name, value, _ := strings.Cut(strings.ToLower(p), "=")
-		switch {
-		case name == "transport" && value == "udp":
-		case name == "transport" && slices.Contains(laterTransports, value):
-			d.errorf(place, "Not built yet", "Transport %q belongs to the spec language but is not built yet in this version. Destinations are reached over UDP.", value)
-			return false
-		case name == "transport":
-			d.errorf(place, "Invalid uri", "There is no transport %q. Write udp, or leave the parameter out.", value)
-			return false
-		default:
-			d.errorf(place, "Invalid uri", "The parameter %q means nothing in a destination. Remove it.", p)
-			return false
-		}
-	}
-	return true
-}
-
-func (d *decoder) hostPort(hostport, uri string, place hcl.Range) netip.AddrPort {
-	host, port := hostport, "5060"
-	if strings.HasPrefix(hostport, "[") {
-		inner, after, closed := strings.Cut(hostport[1:], "]")
-		if !closed || after != "" && !strings.HasPrefix(after, ":") {
-			d.errorf(place, "Invalid uri", "%q is not a SIP URI: an IPv6 address stands in brackets, as in \"sip:[2001:db8::11]:5060\".", uri)
-			return netip.AddrPort{}
-		}
-		host = inner
-		if after != "" {
-			port = after[1:]
-		}
-	} else if h, p, hasPort := strings.Cut(hostport, ":"); hasPort {
-		if _, err := netip.ParseAddr(hostport); err == nil {
-			d.errorf(place, "Invalid uri", "An IPv6 address stands in brackets: write %q.", "sip:["+hostport+"]")
-			return netip.AddrPort{}
-		}
-		host, port = h, p
-	}
-	a, err := netip.ParseAddr(host)
-	switch {
-	case err != nil && validHostName(host):
-		d.errorf(place, "Names not built yet", "%q is a host name, and this version resolves none. Write the address itself, for example \"sip:10.0.0.11:5060\".", host)
-	case err != nil || a.Zone() != "" || a.Is4In6():
-		d.errorf(place, "Invalid uri", "%q is not an address. For example: uri = \"sip:10.0.0.11:5060\"", host)
-	case !validPort(port):
-		d.errorf(place, "Invalid uri", "%q is not a port. Write a number from 1 to 65535.", port)
-	case a.IsUnspecified() || a.IsMulticast():
-		d.errorf(place, "Invalid uri", "%s is no address of a host. Write the destination's own.", a)
-	default:
-		n, _ := strconv.ParseUint(port, 10, 16)
-		return netip.AddrPortFrom(a, uint16(n))
-	}
-	return netip.AddrPort{}
 }

@@ -26,10 +26,7 @@ func (d *decoder) limits(root *section, s *Spec) {
 	if l.RetryAfter%time.Second != 0 {
 		sec.wrong("retry_after", "Retry-After counts whole seconds (RFC 3261 section 20.33).")
 	}
-	switch {
-	case sec.has("burst") && !sec.has("cps") && !sec.typos["cps"]:
-		d.errorf(sec.rng("burst"), "Burst without cps", "burst is how many calls the cps limit lets through at once; there is no cps limit. Add cps or remove burst.")
-	case !sec.has("burst"):
+	if !d.burstWithoutCPS(sec) && !sec.has("burst") {
 		l.Burst = l.CPS
 	}
 	if sec.has("cps") && !sec.has("concurrent_calls") && !sec.typos["concurrent_calls"] {
@@ -38,6 +35,7 @@ func (d *decoder) limits(root *section, s *Spec) {
 	if sec.has("concurrent_calls") && !sec.has("cps") && !sec.typos["cps"] {
 		d.warnf(sec.rng("concurrent_calls"), "New calls are not limited", "concurrent_calls limits how many calls stay, not how fast they arrive: a flood of short calls takes the CPU all the same. Add cps.")
 	}
+	d.scopedLimits(sec, &l)
 	s.Limits = l
 }
 
@@ -72,23 +70,6 @@ func (d *decoder) transaction(root *section, s *Spec) {
 	}
 	if dur := s.Workload.CallDuration; dur >= t.CallLifetime {
 		d.errorf(lifetime, "Call lifetime below the call duration", "Calls last %s on average (workload, call_duration), and their accounting would end after %s. Write a longer call_lifetime in the transaction block, or correct the call_duration.", shortDuration(dur), shortDuration(t.CallLifetime))
-	}
-}
-
-func (d *decoder) state(root *section, s *Spec) {
-	s.State = State{HighWater: 0.9}
-	sec := root.one("state")
-	if sec == nil {
-		return
-	}
-	s.State = State{HighWater: sec.ratio("high_water", 0.9), Range: sec.def, MemoryRange: sec.rng("memory"), HighWaterRange: sec.rng("high_water")}
-	v, ok := sec.value("memory")
-	if !ok || isText(v) && v.AsString() == "auto" {
-		return
-	}
-	s.State.Memory = sec.size("memory", mebibyte, 1<<44, 0)
-	if hw := s.Hardware.Memory; hw > 0 && s.State.Memory >= hw {
-		d.errorf(s.State.MemoryRange, "More state than memory", "The state takes %s and the hardware has %s in all. Write less, or \"auto\" for what the workload needs.", formatSize(s.State.Memory), formatSize(hw))
 	}
 }
 

@@ -9,15 +9,18 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-var laterTransports = []string{"tcp", "tls", "ws", "wss"}
-
 func (d *decoder) listeners(root *section, s *Spec) {
 	for _, sec := range root.all("listener") {
+		transport, sure := sec.choice("transport", TransportUDP, []string{TransportUDP}, laterTransports)
+		if !sure {
+			d.broken(transportOf, sec.name)
+		}
 		l := &Listener{
 			Name:      sec.name,
 			NIC:       sec.str("nic", ""),
-			Port:      sec.integer("port", 1, 65535, 5060),
-			Transport: sec.oneOf("transport", "udp", []string{"udp"}, laterTransports),
+			Port:      sec.integer("port", 1, 65535, defaultPorts[transport]),
+			Transport: transport,
+			TOS:       d.tos(sec),
 			Advertise: d.advertise(sec),
 			Workers:   sec.integerOrAuto("workers", 1, 1024),
 			Share:     sec.ratio("share", 0),
@@ -25,7 +28,10 @@ func (d *decoder) listeners(root *section, s *Spec) {
 
 			NICRange: sec.rng("nic"), AddressRange: sec.rng("address"), PortRange: sec.rng("port"),
 			WorkersRange: sec.rng("workers"), SourcesRange: sec.rng("sources"), ShareRange: sec.rng("share"),
+			TransportRange: sec.rng("transport"), TOSRange: sec.rng("tos"),
 		}
+		d.listenerTLS(sec, l, sure)
+		d.connections(sec, l, sure)
 		if text := sec.str("address", ""); text != "" {
 			l.Address = d.listenAddress(text, l.AddressRange)
 		}

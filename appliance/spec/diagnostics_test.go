@@ -187,13 +187,13 @@ func FuzzDecode(f *testing.F) {
 		}
 		servicesHold(t, s)
 		for _, l := range s.Listeners {
-			if !l.Address.IsValid() || l.Share <= 0 || len(l.Sources) == 0 {
+			if !l.Address.IsValid() || l.Share <= 0 || len(l.Sources) == 0 || l.Stream() != (l.Conns != nil) || l.Secure() != (l.TLS != nil) {
 				t.Fatalf("listener %+v", l)
 			}
 		}
 		for _, set := range s.Dispatchers {
 			for _, d := range set.Destinations {
-				if !d.Address.IsValid() {
+				if d.Address.IsValid() == (d.Host != "") || d.Weight < 1 || d.Transport == "" || d.State == "" {
 					t.Fatalf("destination %+v", d)
 				}
 			}

@@ -10,9 +10,10 @@
 // What is promised of a Spec without error diagnostics: every reference between
 // blocks resolves; names are unique; every listener's address is on its NIC (or
 // loopback); no two listeners share a socket; every destination is a literal
-// address that some listener's family reaches and that is not the appliance
-// itself; prefixes carry no host bits; baked caches name known dispatcher sets;
-// the shares of all listeners add up to 1.
+// address that some listener's family and transport reach and that is not the
+// appliance itself, or a name the appliance has somebody to ask about; dispatcher
+// sets follow each other in no circle; prefixes carry no host bits; baked caches
+// name known dispatcher sets; the shares of all listeners add up to 1.
 //
 // Units: sizes are bytes ("16GiB", binary units), rates bits per second
 // ("10Gbps", decimal units), durations Go durations ("30s", "1m30s").

@@ -15,6 +15,7 @@ const (
 	KindText       Kind = "text"
 	KindWhole      Kind = "whole number"
 	KindWholeAuto  Kind = "whole number, or \"auto\""
+	KindService    Kind = "whole number, or the name of a DSCP"
 	KindRatio      Kind = "number above 0, at most 1"
 	KindBoolean    Kind = "true or false"
 	KindDuration   Kind = "duration"

@@ -85,6 +85,14 @@ func (s *section) oneOf(name, def string, choices, later []string) string {
 	return def
 }
 
+// choice is oneOf that also says whether the value is what was meant: it is not
+// when it was wrong, or written under another name, which has been reported.
+func (s *section) choice(name, def string, choices, later []string) (v string, sure bool) {
+	before := len(s.d.diags)
+	v = s.oneOf(name, def, choices, later)
+	return v, len(s.d.diags) == before && !s.typos[name]
+}
+
 // integer gives a whole number from low to high.
 func (s *section) integer(name string, low, high, def int) int {
 	v, ok := s.value(name)

@@ -23,6 +23,7 @@ const (
 	durationPattern = `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`
 	sizePattern     = `^[0-9]+(\.[0-9]+)? ?(B|KiB|MiB|GiB|TiB)$`
 	ratePattern     = `^[0-9]+(\.[0-9]+)? ?(bps|kbps|Mbps|Gbps|Tbps)$`
+	dscpPattern     = `^([cC][sS][0-7]|[aA][fF][1-4][1-3]|[eE][fF])$`
 	namePattern     = `^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$`
 )
 
@@ -156,6 +157,9 @@ func kindSchema(a spec.Attr) (node, error) {
 	case spec.KindWholeAuto:
 		n, err := whole(a)
 		return orComputed(n, node{"const": "auto"}), err
+	case spec.KindService:
+		n, err := whole(a)
+		return orComputed(n, node{"type": "string", "pattern": dscpPattern}), err
 	case spec.KindRatio:
 		return orComputed(node{"type": "number", "exclusiveMinimum": 0, "maximum": 1}), nil
 	case spec.KindBoolean:

@@ -1,0 +1,56 @@
+format_version = 1
+
+appliance "edge" {}
+
+hardware {
+  platform = "vm"
+  memory   = "4GiB"
+  cpu {
+    cores = 2
+  }
+  nic "wan" {
+    match     = { mac = "52:54:00:12:34:56" }
+    addresses = ["203.0.113.10/27", "203.0.113.11/27"]
+    gateway   = "203.0.113.1"
+  }
+}
+
+workload {
+  cps              = 200
+  concurrent_calls = 12000
+  call_duration    = "60s"
+}
+
+listener "carrier" {
+  address = "203.0.113.10"
+  sources = ["198.51.100.0/24"]
+  advertise = "sip.example.net:5060"
+}
+
+listener "core" {
+  nic     = "wan"
+  address = "203.0.113.11"
+  sources = ["10.0.0.0/24"]
+}
+
+dispatcher "core" {
+  id = 1
+  destination "a" {
+    uri = "sip:fs1.example.net"
+  }
+  destination "b" {
+    uri = "sip:SIP.example.net."
+  }
+  destination "c" {
+    uri = "sip:fs1.example.net:70000"
+  }
+  destination "d" {
+    uri = "sip:[fs1.example.net]"
+  }
+  destination "e" {
+    uri = "sip:fs_1.example.net"
+  }
+  destination "f" {
+    uri = "sip:fs1.example.net;transport=tcp"
+  }
+}

@@ -1,0 +1,89 @@
+format_version = 1
+
+appliance "edge" {}
+
+hardware {
+  platform = "vm"
+  memory   = "4GiB"
+  cpu {
+    cores = 2
+  }
+  nic "wan" {
+    match     = { mac = "52:54:00:12:34:56" }
+    addresses = ["203.0.113.10/27", "203.0.113.11/27"]
+    gateway   = "203.0.113.1"
+  }
+}
+
+workload {
+  cps              = 200
+  concurrent_calls = 12000
+  call_duration    = "60s"
+}
+
+listener "carrier" {
+  nic     = "wan"
+  address = "203.0.113.10"
+  sources = ["198.51.100.0/24"]
+}
+
+listener "core" {
+  nic     = "wan"
+  address = "203.0.113.11"
+  sources = ["10.0.0.0/24"]
+}
+
+dispatcher "weights" {
+  id = 1
+  algorithm = "weight"
+  destination "fs1" {
+    uri = "sip:10.0.0.11"
+  }
+  destination "fs2" {
+    uri = "sip:10.0.0.12"
+  }
+}
+
+dispatcher "parts" {
+  id = 2
+  algorithm = "relative-weight"
+  destination "fs1" {
+    uri = "sip:10.0.0.11"
+  }
+}
+
+dispatcher "order" {
+  id = 3
+  algorithm = "priority"
+  destination "fs1" {
+    uri = "sip:10.0.0.11"
+    weight = 10
+  }
+}
+
+dispatcher "load" {
+  id = 4
+  algorithm = "call-load"
+  destination "fs1" {
+    uri = "sip:10.0.0.11"
+    max_calls = 100
+  }
+  destination "fs2" {
+    uri = "sip:10.0.0.12"
+  }
+  destination "fs3" {
+    uri = "sip:10.0.0.13"
+  }
+}
+
+dispatcher "fast" {
+  id = 5
+  algorithm = "latency"
+  destination "fs1" {
+    uri = "sip:10.0.0.11"
+  }
+}
+
+route "all" {
+  to = ["weights", "parts", "order", "load", "fast"]
+}

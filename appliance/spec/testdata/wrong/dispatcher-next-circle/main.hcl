@@ -1,0 +1,78 @@
+format_version = 1
+
+appliance "edge" {}
+
+hardware {
+  platform = "vm"
+  memory   = "4GiB"
+  cpu {
+    cores = 2
+  }
+  nic "wan" {
+    match     = { mac = "52:54:00:12:34:56" }
+    addresses = ["203.0.113.10/27", "203.0.113.11/27"]
+    gateway   = "203.0.113.1"
+  }
+}
+
+workload {
+  cps              = 200
+  concurrent_calls = 12000
+  call_duration    = "60s"
+}
+
+listener "carrier" {
+  nic     = "wan"
+  address = "203.0.113.10"
+  sources = ["198.51.100.0/24"]
+}
+
+listener "core" {
+  nic     = "wan"
+  address = "203.0.113.11"
+  sources = ["10.0.0.0/24"]
+}
+
+dispatcher "entry" {
+  id = 1
+  next = "b"
+  destination "fs1" {
+    uri = "sip:10.0.0.11"
+  }
+}
+
+dispatcher "a" {
+  id = 2
+  next = "b"
+  destination "fs2" {
+    uri = "sip:10.0.0.12"
+  }
+}
+
+dispatcher "b" {
+  id = 3
+  next = "c"
+  destination "fs3" {
+    uri = "sip:10.0.0.13"
+  }
+}
+
+dispatcher "c" {
+  id = 4
+  next = "a"
+  destination "fs4" {
+    uri = "sip:10.0.0.14"
+  }
+}
+
+dispatcher "self" {
+  id = 5
+  next = "self"
+  destination "fs5" {
+    uri = "sip:10.0.0.15"
+  }
+}
+
+route "all" {
+  to = ["entry", "self"]
+}

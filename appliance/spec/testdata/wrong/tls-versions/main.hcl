@@ -1,0 +1,103 @@
+format_version = 1
+
+appliance "edge" {}
+
+hardware {
+  platform = "vm"
+  memory   = "4GiB"
+  cpu {
+    cores = 2
+  }
+  nic "wan" {
+    match     = { mac = "52:54:00:12:34:56" }
+    addresses = ["203.0.113.10/27", "203.0.113.11/27"]
+    gateway   = "203.0.113.1"
+  }
+}
+
+workload {
+  cps              = 200
+  concurrent_calls = 12000
+  call_duration    = "60s"
+}
+
+secret "edge-cert" {
+  from = "credential"
+}
+
+secret "edge-key" {
+  from = "credential"
+}
+
+listener "l0" {
+  address = "203.0.113.10"
+  sources = ["198.51.100.0/24"]
+  transport = "tls"
+  port      = 5061
+  tls {
+    certificate = "edge-cert"
+    key         = "edge-key"
+    min_version = "1.0"
+  }
+}
+
+listener "l1" {
+  address = "203.0.113.10"
+  sources = ["198.51.100.0/24"]
+  transport = "tls"
+  port      = 5062
+  tls {
+    certificate = "edge-cert"
+    key         = "edge-key"
+    min_version = "1.1"
+  }
+}
+
+listener "l2" {
+  address = "203.0.113.10"
+  sources = ["198.51.100.0/24"]
+  transport = "tls"
+  port      = 5063
+  tls {
+    certificate = "edge-cert"
+    key         = "edge-key"
+    min_version = 1.2
+  }
+}
+
+listener "l3" {
+  address = "203.0.113.10"
+  sources = ["198.51.100.0/24"]
+  transport = "tls"
+  port      = 5064
+  tls {
+    certificate = "edge-cert"
+    key         = "edge-key"
+    min_version = "1.4"
+  }
+}
+
+listener "l4" {
+  address = "203.0.113.10"
+  sources = ["198.51.100.0/24"]
+  transport = "tls"
+  port      = 5065
+  tls {
+    certificate = "edge-cert"
+    key         = "edge-key"
+    min_version = "TLSv1.2"
+  }
+}
+
+listener "core" {
+  nic     = "wan"
+  address = "203.0.113.11"
+  sources = ["10.0.0.0/24"]
+}
+
+dispatcher "core" {
+  id = 1
+  destination "fs1" {
+    uri = "sip:10.0.0.11:5060"
+  }
+}
