@@ -172,22 +172,31 @@ func gray(c color.Color) uint8 { return color.GrayModel.Convert(c).(color.Gray).
 
 // What is folded on the screen is printed.
 func TestReportOnPaper(t *testing.T) {
-	page := report(t)
-	b, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rule := "details::details-content { content-visibility: visible; block-size: auto; }"
-	if !strings.Contains(string(b), rule) {
-		t.Fatal("the style has no rule that prints what is folded")
-	}
-	folded := filepath.Join(t.TempDir(), "folded.html")
-	if err := os.WriteFile(folded, []byte(strings.Replace(string(b), rule, "", 1)), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	all, few := pages(t, page), pages(t, folded)
-	if few < 2 || all < few+3 {
-		t.Errorf("%d sheets with what is folded, %d without", all, few)
+	const rule = "details::details-content { content-visibility: visible; block-size: auto; }"
+	for name, c := range map[string]struct {
+		page      string
+		few, more int // sheets without what is folded, and what that adds, at least
+	}{
+		"appliance": {report(t), 2, 3},
+		"fleet":     {report(t, fleet), 1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, err := os.ReadFile(c.page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(string(b), rule) {
+				t.Fatal("the style has no rule that prints what is folded")
+			}
+			folded := filepath.Join(t.TempDir(), "folded.html")
+			if err := os.WriteFile(folded, []byte(strings.Replace(string(b), rule, "", 1)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			all, few := pages(t, c.page), pages(t, folded)
+			if few < c.few || all < few+c.more {
+				t.Errorf("%d sheets with what is folded, %d without", all, few)
+			}
+		})
 	}
 }
 
@@ -197,7 +206,7 @@ func pages(t *testing.T, page string) int {
 	t.Helper()
 	pdf := filepath.Join(t.TempDir(), "plan.pdf")
 	if keep := os.Getenv("TRUNKLINE_SHOTS"); keep != "" {
-		pdf = filepath.Join(keep, filepath.Base(page)+".pdf")
+		pdf = filepath.Join(keep, filepath.Base(t.Name())+"-"+filepath.Base(page)+".pdf")
 	}
 	if said := browse(t, page, "--no-pdf-header-footer", "--print-to-pdf="+pdf); said != "" {
 		t.Errorf("the console is not silent:\n%s", said)
@@ -230,11 +239,15 @@ func TestFleetIsSorted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	without, _ := open(t, page, "--blink-settings=scriptEnabled=false", "--dump-dom")
+	policy := regexp.MustCompile(`script-src '[^']*'`)
+	silent := filepath.Join(t.TempDir(), "silent.html")
+	if err := os.WriteFile(silent, policy.ReplaceAll(b, []byte("script-src 'none'")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	without, _ := open(t, silent, "--dump-dom")
 	if got := order(without); len(strings.Fields(got)) != 3 || strings.Contains(without, "<button") {
 		t.Errorf("without scripts the appliances are %q", got)
 	}
-	policy := regexp.MustCompile(`script-src '[^']*'`)
 	for _, c := range []struct{ name, script, want string }{
 		{"by name", `heads[0].click()`, "edge-ams1 edge-fra1 edge-lab1"},
 		{"by name, the other way", `heads[0].click(); heads[0].click()`, "edge-lab1 edge-fra1 edge-ams1"},
