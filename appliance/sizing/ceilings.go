@@ -112,17 +112,21 @@ func (z *sizer) cpuCeilings() {
 			continue
 		}
 		w := z.b.Listeners[i].Workers
+		// A worker that waits has its thread for the rest of the time; all of them
+		// together have no more of the cores than media leaves.
+		busy := (w.Value*util.Value - kept) / (cost + wait)
+		cpu := (z.cores.Value*util.Value - media - kept) / (cost + mediaCall)
 		var remedy string
 		if f.l.Workers > 0 {
 			remedy = fmt.Sprintf("raise workers of listener %q from %d to %d", f.l.Name, f.l.Workers, max(f.l.Workers+1, int(z.workersFor(f))))
 			remedy += where(f.l.WorkersRange)
 		} else if !z.figures {
-			remedy = fmt.Sprintf("raise hardware.cpu.cores from %d to %d", h.Cores, z.coresForWorker(i, w.Value)) + where(h.CPURange)
+			cores := z.coresFor(h.Cores)
+			if busy <= cpu {
+				cores = max(cores, z.coresForWorker(i, w.Value))
+			}
+			remedy = fmt.Sprintf("raise hardware.cpu.cores from %d to %d", h.Cores, cores) + where(h.CPURange)
 		}
-		// A worker that waits has its thread for the rest of the time; all of them
-		// together have no more of the cores than media leaves.
-		busy := (w.Value*util.Value - kept) / (cost + wait)
-		cpu := (z.cores.Value*util.Value - media - kept) / (cost + mediaCall)
 		formula := "min(workers, cpu.cores) x target_utilisation / (cpu_per_call x datagrams_in / load.datagrams_in)"
 		inputs := []Input{of(w), of(z.cores), util, z.c.in("cpu_per_call"), of(f.in), of(z.t.perCallIn)}
 		if wait > 0 || media > 0 || kept > 0 || f.l.Secure() {
@@ -133,8 +137,9 @@ func (z *sizer) cpuCeilings() {
 				Input{Name: "media", Value: media, Unit: "cores", Source: "media.held_cpu"},
 				Input{Name: "relays", Value: mediaCall, Unit: "s", Source: "media.call_cpu"})
 		}
-		// Fixed workers are a choice of the spec: workerFindings judges them.
-		z.add(rung{resource: "workers of listener " + f.l.Name, axis: AxisCPS, hardware: f.l.Workers == 0, told: f.l.Workers > 0,
+		// Fixed workers are a choice of the spec: workerFindings judges them. Cores that
+		// media takes are told by the ceiling of all workers.
+		z.add(rung{resource: "workers of listener " + f.l.Name, axis: AxisCPS, hardware: f.l.Workers == 0, told: f.l.Workers > 0 || media > 0 && cpu < busy,
 			subject: at(f.l.WorkersRange, f.l.Range), remedy: remedy,
 			at: figure("ceiling.listener."+f.l.Name+".cpu", "Workers of "+f.l.Name, "calls/s", math.Min(busy, cpu), formula, inputs...)})
 	}

@@ -86,7 +86,7 @@ func (z *sizer) traffic() {
 // session interval (RFC 4028 section 7.2) of every call held. Calls that end
 // sooner never send one, so this is the most there can be.
 func (z *sizer) refreshes() {
-	z.t.refresh = Figure{ID: "load.refreshes", Name: "Session refreshes", Unit: "requests/s"}
+	z.t.refresh = figure("load.refreshes", "Session refreshes", "requests/s", 0, "none: no session timers")
 	half := z.s.Session.Expires.Seconds() / 2
 	if !z.s.Session.Enabled || half <= 0 {
 		return
