@@ -234,7 +234,7 @@ func (r *run) loop(ctx context.Context) error {
 		case e.caller == nil: // garbage: wait for replies; callees alone: serve until the end
 			end := r.begin + r.step.Warmup + r.step.Duration
 			if e.flood != nil {
-				end = max(end, r.due(r.total)) + floodTail
+				end = r.due(r.total) + floodTail
 			}
 			if now >= end {
 				r.finish(now)

@@ -18,6 +18,8 @@ const (
 	MaxCalls    = 20_000_000
 	MaxRate     = 200_000
 	MaxSockets  = 4096
+	// ServeRate is the rate slots are provided for where calls are only answered.
+	ServeRate = 2000
 )
 
 // Flows: what a measurement consists of.
@@ -87,6 +89,12 @@ func (s Step) Check() error {
 // permitted reports whether traffic may go to an address: it never leaves the
 // machine and its private networks.
 func permitted(a netip.Addr) bool { return a.IsLoopback() || a.IsPrivate() }
+
+// Check reports what is wrong with the options.
+func (o *Options) Check() error {
+	c := *o
+	return c.normalise()
+}
 
 // normalise fills in defaults and reports what is wrong with the options.
 func (o *Options) normalise() error {
