@@ -49,20 +49,22 @@ func TestEveryCoefficientHasSourceAndDate(t *testing.T) {
 
 func TestWrongCoefficients(t *testing.T) {
 	for name, c := range map[string]struct{ src, want string }{
-		"unknown":   {strings.Replace(oneCoefficient, "cpu_per_call", "cpu_per_cal", 1), "no coefficient \"cpu_per_cal\""},
-		"unit":      {strings.Replace(oneCoefficient, `"s"`, `"ms"`, 1), "convert the value"},
-		"zero":      {strings.Replace(oneCoefficient, "0.0002", "0", 1), "above zero"},
-		"negative":  {strings.Replace(oneCoefficient, "0.0002", "-1", 1), "above zero"},
-		"infinite":  {strings.Replace(oneCoefficient, "0.0002", "1e400", 1), "coefficient"},
-		"one range": {strings.Replace(oneCoefficient, "[0.0001, 0.0003]", "[1]", 1), "two numbers"},
-		"range":     {strings.Replace(oneCoefficient, "[0.0001, 0.0003]", "[2, 1]", 1), "from the lowest"},
-		"no source": {strings.Replace(oneCoefficient, "calibrate on host x", " ", 1), "fill in source"},
-		"twice":     {oneCoefficient + oneCoefficient, "Remove one"},
-		"text":      {strings.Replace(oneCoefficient, "0.0002", `"a lot"`, 1), "number"},
-		"missing":   {"coefficient \"stall\" {\n value = 1\n}\n", "required"},
-		"syntax":    {"coefficient {", ""},
-		"share":     {strings.NewReplacer("cpu_per_call", "target_utilisation", "0.0002", "1.5", `"s"`, `"1"`).Replace(oneCoefficient), "at most one"},
-		"headroom":  {strings.NewReplacer("cpu_per_call", "state_headroom", "0.0002", "0.5", `"s"`, `"1"`).Replace(oneCoefficient), "one or more"},
+		"unknown":                {strings.Replace(oneCoefficient, "cpu_per_call", "cpu_per_cal", 1), "no coefficient \"cpu_per_cal\""},
+		"unit":                   {strings.Replace(oneCoefficient, `"s"`, `"ms"`, 1), "convert the value"},
+		"zero":                   {strings.Replace(oneCoefficient, "0.0002", "0", 1), "above zero"},
+		"negative":               {strings.Replace(oneCoefficient, "0.0002", "-1", 1), "above zero"},
+		"infinite":               {strings.Replace(oneCoefficient, "0.0002", "1e400", 1), "coefficient"},
+		"one range":              {strings.Replace(oneCoefficient, "[0.0001, 0.0003]", "[1]", 1), "two numbers"},
+		"range":                  {strings.Replace(oneCoefficient, "[0.0001, 0.0003]", "[2, 1]", 1), "from the lowest"},
+		"range beyond the bound": {strings.NewReplacer("cpu_per_call", "target_utilisation", "0.0002", "0.5", "0.0001, 0.0003", "0.4, 1.5", `"s"`, `"1"`).Replace(oneCoefficient), "has 1.5 in it, but each end must be above zero and at most one"},
+		"range from zero":        {strings.Replace(oneCoefficient, "[0.0001, 0.0003]", "[0, 1]", 1), "each end must be above zero"},
+		"no source":              {strings.Replace(oneCoefficient, "calibrate on host x", " ", 1), "fill in source"},
+		"twice":                  {oneCoefficient + oneCoefficient, "Remove one"},
+		"text":                   {strings.Replace(oneCoefficient, "0.0002", `"a lot"`, 1), "number"},
+		"missing":                {"coefficient \"stall\" {\n value = 1\n}\n", "required"},
+		"syntax":                 {"coefficient {", ""},
+		"share":                  {strings.NewReplacer("cpu_per_call", "target_utilisation", "0.0002", "1.5", `"s"`, `"1"`).Replace(oneCoefficient), "at most one"},
+		"headroom":               {strings.NewReplacer("cpu_per_call", "state_headroom", "0.0002", "0.5", `"s"`, `"1"`).Replace(oneCoefficient), "one or more"},
 	} {
 		_, diags := ParseCoefficients([]byte(c.src), "c.hcl")
 		if name == "infinite" && !diags.HasErrors() {

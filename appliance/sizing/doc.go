@@ -1,6 +1,6 @@
 // Package sizing turns a spec and a set of coefficients into a budget: workers,
-// state, buffers, kernel settings, the memory map and the load at which each
-// resource saturates.
+// state, buffers, kernel settings, the memory map, what cards, media relays and
+// databases must carry, and the load at which each resource saturates.
 //
 // Size is a pure function: no clock, no network, no look at the machine it runs
 // on. Every number it returns is a Figure that carries its formula, its inputs
@@ -11,9 +11,28 @@
 //
 // The model promises: more load never needs less; more memory, NIC speed or
 // queues never lower a ceiling; more threads lower none but memory, by no more
-// than what the added workers hold; the memory map adds up to the memory of the
-// machine to the byte.
+// than what the added workers hold; planned up to a ceiling a spec fits, planned
+// beyond it it does not; the memory map adds up to the memory of the machine to
+// the byte.
 //
-// The rules come from RFC 3261 (timers, section 17), Linux socket(7) (the kernel
-// doubles SO_RCVBUF and counts truesize against it) and Little's law.
+// Two axes. The call rate loads sockets and workers; the calls held load slots,
+// and, where they are refreshed (RFC 4028) or relayed on the appliance, CPU and
+// cards as well. A capacity that both use has a ceiling on each axis, with the
+// other at its plan.
+//
+// Ranges. Where a coefficient was measured from one value to another, the figures
+// that depend on it have a Low and a High; see Figure. What becomes configuration
+// and what is found follow from the stated values alone, so a plan does not depend
+// on how wide a range is.
+//
+// What the model does not know it takes at its worst: which dispatcher set a call
+// takes, which of the destinations or relays is down, whether a call lasts until
+// its session is refreshed. It leaves out what it has no figure for: packets
+// mirrored to a capture server, the traffic of dynamic sockets, the forks of a
+// parallel set beyond the listener their replies come back through, memory nodes
+// (NUMA).
+//
+// The rules come from RFC 3261 (timers, section 17), RFC 4028, RFC 3550, Linux
+// socket(7) (the kernel doubles SO_RCVBUF and counts truesize against it), the
+// kernel's scaling.rst (queues and packet steering) and Little's law.
 package sizing

@@ -1,6 +1,8 @@
 package sizing
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"testing"
@@ -121,5 +123,32 @@ func relaysOf(n int) func(*spec.Spec) {
 		for _, i := range s.Media.Instances {
 			i.MaxCPS = 300
 		}
+	}
+}
+
+// Where the machine is too small, the cores a remedy names are enough for the plan.
+func TestCoresOfRemediesAreEnough(t *testing.T) {
+	r := rand.New(rand.NewPCG(31, 32))
+	checked := 0
+	for range rounds / 2 {
+		s := random(r)
+		for _, c := range quick(s).Ceilings {
+			var from, to int
+			if _, err := fmt.Sscanf(c.Remedy, "raise hardware.cpu.cores from %d to %d", &from, &to); err != nil || c.Headroom >= 1 || to >= 1<<20 {
+				continue
+			}
+			was := s.Hardware.Cores
+			s.Hardware.Cores = to
+			for _, x := range quick(s).Ceilings {
+				if x.At.ID == c.At.ID && x.Headroom < 1 {
+					t.Errorf("%s: %q, and its headroom is %v, was %v", c.Resource, c.Remedy, x.Headroom, c.Headroom)
+				}
+			}
+			s.Hardware.Cores = was
+			checked++
+		}
+	}
+	if checked < 10 {
+		t.Errorf("%d remedies looked at", checked)
 	}
 }
