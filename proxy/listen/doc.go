@@ -20,7 +20,11 @@
 // worker that finds several packets waiting hands over those of other workers before
 // it handles its own; one that finds few handles them itself on behalf of the worker they
 // belong to, for waking that one would cost more. Either way the packets of one call go to one
-// Handler, one at a time and in the order they came.
+// Handler, one at a time and in the order they came. Handing over costs 0.3 to 1.5 us of CPU a
+// packet (BenchmarkTrunk). The kernel could spread packets itself, at random
+// (SO_ATTACH_REUSEPORT_CBPF), for nothing: of packets sent back to back it then reordered
+// one in eight. A program that reads the Call-ID needs loops, which classic BPF has not, and
+// CAP_BPF with extended BPF, which the appliance does not give.
 //
 // # How packets are received
 //
@@ -37,7 +41,7 @@
 //	thread blocked in recvmmsg                     24 to 32 13 to 15     3.5
 //	thread that polls, then recvmmsg               21.4       14.2       3.4
 //
-// A thread that blocks in a system call loses to the poller, because the runtime's monitor
-// looks after it every 20 us, takes its processor away and gives it back. Gathered sends
+// A thread that blocks in a system call loses to the poller, because it keeps the runtime's
+// monitor awake: 7,400 wake-ups a second at 6,000 packets/s, against 90. Gathered sends
 // pay in overload alone, and would let one worker's packets overtake another's.
 package listen

@@ -31,7 +31,8 @@ type Options struct {
 	// part of them that Key returns (CallID, for one), whichever socket they came in by,
 	// so that a trunk with one source port keeps all workers busy. Packets of one key go
 	// to one worker's Handler, never two at a time and in the order they came. Packets
-	// without a key (nil) stay with the worker of their socket. nil: no steering.
+	// without a key (nil) stay with the worker of their socket. All workers call Key, at
+	// the same time. nil: no steering.
 	Key func(pkt []byte) []byte
 }
 

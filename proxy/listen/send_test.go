@@ -40,6 +40,42 @@ func TestSendErrors(t *testing.T) {
 	}
 }
 
+// The type of service is seen where the packets arrive.
+func TestTypeOfService(t *testing.T) {
+	for _, c := range []struct {
+		address              string
+		level, option, class int
+	}{
+		{"127.0.30.1", unix.IPPROTO_IP, unix.IP_RECVTOS, unix.IP_TOS},
+		{"::1", unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS, unix.IPV6_TCLASS},
+	} {
+		l := config(1)
+		l.Address, l.TOS = netip.AddrPortFrom(netip.MustParseAddr(c.address), 0), 0x60
+		g := serve(t, l, func(int, []byte, netip.AddrPort) {})
+		to := client(t, c.address)
+		raw, err := to.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), c.level, c.option, 1) }); e != nil || err != nil {
+			t.Fatal(e, err)
+		}
+		if err := g.Send([]byte("x"), to.LocalAddr().(*net.UDPAddr).AddrPort()); err != nil {
+			t.Fatal(err)
+		}
+		to.SetReadDeadline(time.Now().Add(20 * time.Second))
+		oob := make([]byte, 64)
+		_, n, _, _, err := to.ReadMsgUDPAddrPort(make([]byte, 10), oob)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmsgs, err := unix.ParseSocketControlMessage(oob[:n])
+		if err != nil || len(cmsgs) != 1 || int(cmsgs[0].Header.Type) != c.class || cmsgs[0].Data[0] != 0x60 {
+			t.Errorf("%s: got %v, %v", c.address, cmsgs, err)
+		}
+	}
+}
+
 // A destination where nobody listens answers with ICMP errors, which must harm neither
 // the packets to others nor the receiving side.
 func TestPortUnreachableHarmsNobody(t *testing.T) {

@@ -101,9 +101,7 @@ func setOption(fd, option, value int) error {
 	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.SOL_SOCKET, option, value))
 }
 
-// configure sets the buffers and reads back what the kernel made of them: it
-// doubles what is asked for, and without CAP_NET_ADMIN caps it at
-// net.core.rmem_max (socket(7)).
+// configure prepares the socket for its work.
 func (s *socket) configure(l runtime.Listener) error {
 	var err error
 	if s.raw, err = s.conn.SyscallConn(); err != nil {
@@ -112,11 +110,28 @@ func (s *socket) configure(l runtime.Listener) error {
 	var failed error
 	err = s.raw.Control(func(fd uintptr) {
 		s.fd = int(fd)
-		failed = s.buffers(l)
+		if failed = s.typeOfService(l.TOS); failed == nil {
+			failed = s.buffers(l)
+		}
 	})
 	return errors.Join(err, failed)
 }
 
+// typeOfService sets what packets are sent with: the type of service of IPv4 (ip(7)), the
+// traffic class of IPv6 (RFC 3542 section 6.5).
+func (s *socket) typeOfService(tos int) error {
+	if tos == 0 {
+		return nil
+	}
+	level, option := unix.IPPROTO_IP, unix.IP_TOS
+	if s.six {
+		level, option = unix.IPPROTO_IPV6, unix.IPV6_TCLASS
+	}
+	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(s.fd, level, option, tos))
+}
+
+// buffers sets the buffers and reads back what the kernel made of them: it doubles what
+// is asked for, and without CAP_NET_ADMIN caps it at net.core.rmem_max (socket(7)).
 func (s *socket) buffers(l runtime.Listener) error {
 	for _, b := range []struct{ force, plain, size int }{
 		{unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, l.RecvBuffer},
