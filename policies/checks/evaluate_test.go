@@ -48,8 +48,8 @@ func TestEvaluate(t *testing.T) {
 	}{
 		"holds":         {`condition = spec.workload.cps == 1000`, nil},
 		"broken":        {`condition = spec.workload.cps < 1000`, []string{"warning  : It is so. Change it."}},
-		"with place":    {"condition = false\nat = spec.workload.at.cps", []string{"warning  appliance.hcl:23: It is so."}},
-		"for each":      {"for_each = spec.listeners\ncondition = each.name != \"core\"\nat = each.at.block", []string{"warning core appliance.hcl:42: It is so."}},
+		"with place":    {"condition = false\nat = spec.workload.at.cps", []string{"warning  appliance.hcl:56: It is so."}},
+		"for each":      {"for_each = spec.listeners\ncondition = each.name != \"core\"\nat = each.at.block", []string{"warning core appliance.hcl:76: It is so."}},
 		"name":          {"for_each = [1, 2]\nname = \"n${each}\"\ncondition = each != 2", []string{"warning n2 : It is so."}},
 		"when":          {"for_each = spec.listeners\nwhen = false\ncondition = false", nil},
 		"map":           {"for_each = spec.listener\ncondition = each.port == 5060", nil},

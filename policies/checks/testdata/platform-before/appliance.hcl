@@ -118,11 +118,11 @@ state {
 }
 
 # One handle for each of 64 workers.
-database "calls" { # 7: database.connections
+database "calls" {
   engine          = "postgres"
   address         = "10.0.0.21:5432"
-  pool            = 64 # 7: database-pool
-  max_connections = 100
+  pool            = 64  # 7: database-pool
+  max_connections = 100 # 7: database.connections
   appliances      = 2
 }
 
