@@ -128,9 +128,9 @@ type Dispatcher struct {
 // resolver runs on the path of a message.
 type Destination struct {
 	Name     string         `json:"name"`
-	URI      string         `json:"uri"`      // as the spec wrote it
-	Address  netip.AddrPort `json:"address"`  // where packets go; invalid: Host is resolved
-	Listener string         `json:"listener"` // the listener whose socket reaches it
+	URI      string         `json:"uri"`              // as the spec wrote it
+	Address  netip.AddrPort `json:"address,omitzero"` // where packets go; invalid: Host is resolved
+	Listener string         `json:"listener"`         // the listener whose socket reaches it
 
 	Host      string            `json:"host,omitempty"`      // a name (RFC 3263)
 	Port      int               `json:"port,omitempty"`      // of Host; 0: from the records
