@@ -170,31 +170,35 @@ func look(t *testing.T, name string, width, height int, dark bool, colours int) 
 
 func gray(c color.Color) uint8 { return color.GrayModel.Convert(c).(color.Gray).Y }
 
-// What is folded on the screen is printed.
+// What is folded on the screen is printed; of a fleet's reports, which may be
+// hundreds, those that are open.
 func TestReportOnPaper(t *testing.T) {
 	const rule = "details::details-content { content-visibility: visible; block-size: auto; }"
 	for name, c := range map[string]struct {
-		page      string
-		few, more int // sheets without what is folded, and what that adds, at least
+		page, old, new string // what an edit of the page takes away, and puts there
+		sheets, more   int    // at least; the sheets the edit adds (or, below 0, takes away)
 	}{
-		"appliance": {report(t), 2, 3},
-		"fleet":     {report(t, fleet), 1, 1},
+		"appliance": {report(t), rule, "", 2, -3},
+		"fleet":     {report(t, fleet), "<details>", "<details open>", 1, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, err := os.ReadFile(c.page)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !strings.Contains(string(b), rule) {
-				t.Fatal("the style has no rule that prints what is folded")
+			if !strings.Contains(string(b), c.old) {
+				t.Fatalf("the page has no %s", c.old)
 			}
-			folded := filepath.Join(t.TempDir(), "folded.html")
-			if err := os.WriteFile(folded, []byte(strings.Replace(string(b), rule, "", 1)), 0o644); err != nil {
+			edited := filepath.Join(t.TempDir(), "edited.html")
+			if err := os.WriteFile(edited, []byte(strings.ReplaceAll(string(b), c.old, c.new)), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			all, few := pages(t, c.page), pages(t, folded)
-			if few < c.few || all < few+c.more {
-				t.Errorf("%d sheets with what is folded, %d without", all, few)
+			few, many := pages(t, c.page), pages(t, edited)
+			if c.more < 0 {
+				few, many, c.more = many, few, -c.more
+			}
+			if few < c.sheets || many < few+c.more {
+				t.Errorf("%d sheets with what is folded, %d without", many, few)
 			}
 		})
 	}
