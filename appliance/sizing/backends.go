@@ -33,9 +33,7 @@ func (z *sizer) backend(d *spec.Dispatcher, p parts, axis, attr string, limit fu
 			silent++
 			continue
 		}
-		if p.how == spreadEven {
-			n = n * p.left(i) / p.weight[i]
-		}
+		n *= p.times(i)
 		switch {
 		case n < at:
 			lowest, at, alike = i, n, 1
@@ -58,27 +56,36 @@ func (z *sizer) backend(d *spec.Dispatcher, p parts, axis, attr string, limit fu
 	if alike > 1 {
 		raise = fmt.Sprintf("raise %s of the %d lowest destinations of dispatcher %q", attr, alike, d.Name) + where(d.Range)
 	}
-	if p.members == 1 {
+	if len(p.order) == 1 {
 		// A second one would only make up for the loss of the first.
 		down, remedy = "its only destination", raise
 	}
-	left := Input{Name: "destinations left", Value: math.Max(1, float64(p.members-1)), Unit: "destinations"}
-	formula, inputs := "lowest "+attr+" x destinations left", []Input{in, left}
-	switch {
-	case p.how == spreadFork:
+	times := Input{Name: "destinations left", Value: p.times(lowest), Unit: "destinations"}
+	formula := "lowest " + attr + " x destinations left"
+	switch p.how {
+	case spreadFork:
 		down, remedy = "every call to all", raise
-		formula, inputs = "lowest "+attr+": a forked call is a call of each destination", []Input{in}
-	case p.how != spreadEven:
+		times.Name, formula = "all of them", "lowest "+attr+": a forked call is a call of each destination"
+	case spreadAny:
 		remedy = raise
-		formula, inputs = "lowest "+attr+" of those that may have to carry all calls (algorithm "+d.Algorithm+")", []Input{in}
-	case p.weighted:
-		formula = "lowest of " + attr + " x weights left / own weight"
-		inputs = []Input{in, {Name: "weights left", Value: p.left(lowest), Unit: "1", Source: "all but the heaviest of the others"},
-			{Name: "own weight", Value: p.weight[lowest], Unit: "1"}}
+		times.Name, formula = "one of them", "lowest "+attr+": any of them may get all calls"
+	case spreadTurn:
+		if len(p.groups[0]) == 1 {
+			remedy = raise
+		}
+		times.Name, formula = "destinations tried together", "lowest of "+attr+" x destinations tried together, one of the first of them down"
+	case spreadNext:
+		times = Input{Name: "weights / (own weight + weight before)", Value: times.Value, Unit: "1", Source: "what is down leaves its part to the next"}
+		formula = "lowest of " + attr + " x weights / (own weight + weight before)"
+	default:
+		if p.weighted {
+			times = Input{Name: "weights left / own weight", Value: times.Value, Unit: "1", Source: "all but the heaviest of the others are left"}
+			formula = "lowest of " + attr + " x weights left / own weight"
+		}
 	}
 	z.add(rung{resource: fmt.Sprintf("dispatcher %s, %s", d.Name, down), axis: axis, subject: d.Range,
 		remedy: remedy,
-		at:     figure("ceiling.dispatcher."+d.Name+"."+axis, "Dispatcher "+d.Name+", "+down, unit, at, formula, inputs...)})
+		at:     figure("ceiling.dispatcher."+d.Name+"."+axis, "Dispatcher "+d.Name+", "+down, unit, at, formula, in, times)})
 	if silent > 0 {
 		z.find("backend."+attr+"."+d.Name, SeverityNote, d.Range, "Not every destination states "+attr,
 			"%d of %d destinations of dispatcher %q state no %s: they are taken to carry what the weakest stated one does. State %s for each.", silent, len(counted), d.Name, attr, attr)

@@ -33,12 +33,17 @@ func TestBackendsByAlgorithm(t *testing.T) {
 	}{
 		{"even", set("round-robin", d{MaxCPS: 100}, d{MaxCPS: 150}, d{MaxCPS: 200}), "one destination down", 200, "add a destination"},
 		{"weights of algorithms that ignore them", set("hash-callid", d{MaxCPS: 100, Weight: 90}, d{MaxCPS: 100, Weight: 10}, d{MaxCPS: 100, Weight: 5}), "one destination down", 200, "add a destination"},
-		// d0 takes 50 of 80 with the heavier of the others (30) down... of 50 + 20: 100 x 70 / 50.
-		{"weight", set("weight", d{MaxCPS: 100, Weight: 50}, d{MaxCPS: 100, Weight: 30}, d{MaxCPS: 100, Weight: 20}), "one destination down", 140, "add a destination"},
-		// With d0 down d1 takes 30 of 50: 60 x 50 / 30.
+		// With d2 down its 20 fall to d0, the next of it: 100 x 100 / 70. With d0 down
+		// d1 takes 80.
+		{"weight", set("weight", d{MaxCPS: 100, Weight: 50}, d{MaxCPS: 100, Weight: 30}, d{MaxCPS: 100, Weight: 20}), "one destination down", 125, "add a destination"},
+		// d0 with the heavier of the others (30) down takes 50 of 70; d1 with d0 down 30
+		// of 50: 60 x 50 / 30.
+		{"relative weight", set("relative-weight", d{MaxCPS: 100, Weight: 50}, d{MaxCPS: 100, Weight: 30}, d{MaxCPS: 100, Weight: 20}), "one destination down", 140, "add a destination"},
 		{"relative weight, a small one fills", set("relative-weight", d{MaxCPS: 100, Weight: 50}, d{MaxCPS: 60, Weight: 30}, d{MaxCPS: 100, Weight: 20}), "one destination down", 100, "add a destination"},
 		{"call-load fills all alike", set("call-load", d{MaxCalls: 10000, MaxCPS: 100}, d{MaxCalls: 30000, MaxCPS: 300}), "one destination down", 100, "add a destination"},
 		{"priority: one after the other", set("priority", d{MaxCPS: 300, Priority: 1}, d{MaxCPS: 250, Priority: 0}, d{MaxCPS: 10, Priority: 2}), "one destination down", 250, `raise max_cps of destination "d1" (edge.hcl:42)`},
+		{"priority: two in turns", set("priority", d{MaxCPS: 300, Priority: 1}, d{MaxCPS: 250, Priority: 1}, d{MaxCPS: 10, Priority: 2}), "one destination down", 250, "add a destination"},
+		{"priority: the second group whole", set("priority", d{MaxCPS: 300}, d{MaxCPS: 130, Priority: 1}, d{MaxCPS: 120, Priority: 1}), "one destination down", 240, `raise max_cps of destination "d2"`},
 		{"first", set("first", d{MaxCPS: 300}, d{MaxCPS: 250}, d{MaxCPS: 10}), "one destination down", 250, `raise max_cps of destination "d1"`},
 		{"latency: anyone may get all", set("latency", d{MaxCPS: 300}, d{MaxCPS: 250}, d{MaxCPS: 210}), "one destination down", 210, `raise max_cps of destination "d2"`},
 		{"parallel: all get all", set("parallel", d{MaxCPS: 300}, d{MaxCPS: 300}), "every call to all", 300, "raise max_cps of the 2 lowest destinations"},
@@ -64,6 +69,7 @@ func TestEgress(t *testing.T) {
 		wantFirst, wantSecond float64
 	}{
 		{"even", "round-robin", []int{1, 1, 1, 1}, 0.75, 0.25},
+		{"random", "random", []int{1, 1, 1, 1}, 0.75, 0.25},
 		{"weight", "weight", []int{10, 20, 30, 40}, 0.6, 0.4},
 		{"priority", "priority", []int{1, 1, 1, 1}, 1, 1},
 		{"parallel", "parallel", []int{1, 1, 1, 1}, 3, 1},

@@ -9,8 +9,14 @@ import (
 // Paths tells which listener reaches a destination. It looks at listeners and
 // NICs once, so that thousands of either cost little.
 type Paths struct {
+	byName map[string]*spec.Listener
+	all    reach
+	over   map[string]*reach // by transport
+}
+
+// reach is a set of listeners and the networks they are in.
+type reach struct {
 	listeners []*spec.Listener
-	byName    map[string]*spec.Listener
 	networks  []network // in order of the listeners, then of the NICs' addresses
 }
 
@@ -21,7 +27,7 @@ type network struct {
 
 // NewPaths prepares the paths of a spec, which must not change meanwhile.
 func NewPaths(s *spec.Spec) *Paths {
-	p := &Paths{listeners: s.Listeners, byName: map[string]*spec.Listener{}}
+	p := &Paths{byName: map[string]*spec.Listener{}, over: map[string]*reach{}}
 	type key struct {
 		nic  string
 		addr netip.Addr
@@ -37,33 +43,68 @@ func NewPaths(s *spec.Spec) *Paths {
 		if p.byName[l.Name] == nil {
 			p.byName[l.Name] = l
 		}
-		// The very address of the listener decides between two networks on one NIC.
-		for _, a := range prefixes[key{l.NIC, l.Address}] {
-			p.networks = append(p.networks, network{a, l})
+		t := transport(l.Transport)
+		if p.over[t] == nil {
+			p.over[t] = &reach{}
+		}
+		for _, r := range []*reach{&p.all, p.over[t]} {
+			r.listeners = append(r.listeners, l)
+			// The very address of the listener decides between two networks on one NIC.
+			for _, a := range prefixes[key{l.NIC, l.Address}] {
+				r.networks = append(r.networks, network{a, l})
+			}
 		}
 	}
 	return p
 }
 
-// Listener returns the listener that reaches d: the one the spec names, else the
-// one whose interface has d's network, else the first of d's address family. It
-// returns nil when no listener speaks the family.
+func transport(t string) string {
+	if t == "" {
+		return spec.TransportUDP
+	}
+	return t
+}
+
+// Listener returns the listener that reaches d: the one the spec names, else one of
+// d's transport, else any. Among those it is the one whose interface has d's network,
+// else the first of d's address family; for a name that is resolved later, the first
+// that is not on the loopback. It returns nil when no listener speaks the family.
 func (p *Paths) Listener(d *spec.Destination) *spec.Listener {
 	if l := p.byName[d.Listener]; l != nil && d.Listener != "" {
 		return l
 	}
+	if r := p.over[transport(d.Transport)]; r != nil {
+		if l := r.listener(d); l != nil {
+			return l
+		}
+	}
+	return p.all.listener(d)
+}
+
+func (r *reach) listener(d *spec.Destination) *spec.Listener {
+	if d.Host != "" {
+		for _, l := range r.listeners {
+			if !l.Address.IsLoopback() {
+				return l
+			}
+		}
+		if len(r.listeners) > 0 {
+			return r.listeners[0]
+		}
+		return nil
+	}
 	addr := d.Address.Addr().Unmap()
-	for _, n := range p.networks {
+	for _, n := range r.networks {
 		if n.prefix.Contains(addr) {
 			return n.l
 		}
 	}
-	for _, l := range p.listeners {
+	for _, l := range r.listeners {
 		if l.Address.Is4() == addr.Is4() && l.Address.IsLoopback() == addr.IsLoopback() {
 			return l
 		}
 	}
-	for _, l := range p.listeners {
+	for _, l := range r.listeners {
 		if l.Address.Is4() == addr.Is4() {
 			return l
 		}

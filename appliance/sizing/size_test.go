@@ -118,6 +118,24 @@ func TestPaths(t *testing.T) {
 			t.Errorf("%s via %q: %v, want %s", c.addr, c.named, l, c.want)
 		}
 	}
+	s.Listeners = append(s.Listeners,
+		&spec.Listener{Name: "tls", NIC: "lan", Address: netip.MustParseAddr("10.0.1.1"), Transport: spec.TransportTLS},
+		&spec.Listener{Name: "tls6", NIC: "lan", Address: netip.MustParseAddr("2001:db8::1"), Transport: spec.TransportTLS})
+	for _, c := range []struct {
+		d    spec.Destination
+		want string
+	}{
+		{spec.Destination{Address: netip.MustParseAddrPort("10.0.0.9:5061"), Transport: spec.TransportTLS}, "tls"},
+		{spec.Destination{Address: netip.MustParseAddrPort("[2001:db8:f::1]:5061"), Transport: spec.TransportTLS}, "tls6"},
+		{spec.Destination{Address: netip.MustParseAddrPort("10.0.0.9:5060"), Transport: spec.TransportUDP}, "lan"},
+		{spec.Destination{Address: netip.MustParseAddrPort("10.0.0.9:5060"), Transport: spec.TransportTCP}, "lan"}, // a mistake of the spec: by network alone
+		{spec.Destination{Host: "sip.example.net", Transport: spec.TransportTLS}, "tls"},
+		{spec.Destination{Host: "sip.example.net"}, "carrier-a"},
+	} {
+		if l := NewPaths(s).Listener(&c.d); l == nil || l.Name != c.want {
+			t.Errorf("%+v: %v, want %s", c.d, l, c.want)
+		}
+	}
 	s.Listeners = s.Listeners[:2]
 	if l := NewPaths(s).Listener(&spec.Destination{Address: netip.MustParseAddrPort("[2001:db8::9]:5060")}); l != nil {
 		t.Errorf("an IPv4 listener reaches IPv6: %v", l)

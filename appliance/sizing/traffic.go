@@ -117,10 +117,10 @@ func egressOf(s *spec.Spec) map[*spec.Listener]float64 {
 			l := paths.Listener(dst)
 			part, of := parts.egress(i)
 			switch unit = math.Max(unit, of); {
-			case parts.how == spreadEven || parts.how == spreadFork:
-				n[l] += part
-			default: // all calls, or none
+			case parts.how == spreadTurn || parts.how == spreadAny: // all calls, or none
 				n[l] = math.Max(n[l], part)
+			default:
+				n[l] += part
 			}
 		}
 		for l, n := range n {
