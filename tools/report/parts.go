@@ -107,7 +107,7 @@ func databases(b *sizing.Budget) Table {
 		}
 		var from []string
 		for _, in := range d.Connections.Inputs {
-			from = append(from, in.Name+" = "+Term(in))
+			from = append(from, strings.TrimPrefix(in.Name, "database."+d.Database+".")+" "+sizing.Count(in.Value))
 		}
 		t.Rows = append(t.Rows, []string{d.Database, sizing.Count(d.Connections.Value), limit, share, join(from)})
 	}
@@ -149,6 +149,29 @@ func NotBuilt(p *plan.Plan) string {
 	default:
 		return fmt.Sprintf("Build refuses this plan: the spec asks for %s things this version cannot run yet.", sizing.Count(float64(n)))
 	}
+}
+
+// Missing are parts of a spec that cannot be built yet for one and the same reason.
+type Missing struct {
+	Parts  []plan.Missing
+	Detail string // of all of them
+}
+
+// NotBuiltParts are the parts of a plan that cannot be built yet, those of one
+// detail together.
+func NotBuiltParts(p *plan.Plan) []Missing {
+	var out []Missing
+	at := map[string]int{}
+	for _, m := range p.NotBuilt {
+		i, known := at[m.Detail]
+		if !known {
+			i = len(out)
+			at[m.Detail] = i
+			out = append(out, Missing{Detail: m.Detail})
+		}
+		out[i].Parts = append(out[i].Parts, m)
+	}
+	return out
 }
 
 // Calibrated names the coefficients file a plan was made with; empty: those of

@@ -74,12 +74,14 @@ func (v *view) verdict() {
 	}
 	if text := NotBuilt(v.p); text != "" {
 		v.Wrap(text, "", "  ", canvas.Yellow)
-		for _, m := range v.p.NotBuilt {
-			at := ""
-			if m.At != "" {
-				at = " (" + m.At + ")"
+		for _, m := range NotBuiltParts(v.p) {
+			for _, part := range m.Parts {
+				at := ""
+				if part.At != "" {
+					at = " (" + part.At + ")"
+				}
+				v.Wrap(part.What+at, "  ", "    ", canvas.Yellow)
 			}
-			v.Wrap(m.What+at, "  ", "    ", canvas.Yellow)
 			v.Wrap(m.Detail, "    ", "    ", "")
 		}
 	}

@@ -63,6 +63,7 @@ var functions = template.FuncMap{
 	"prefixes": prefixes,
 	"short":    func(s string) string { return s[:min(len(s), 12)] },
 	"amount":   report.Amount,
+	"notbuilt": report.NotBuiltParts,
 	"few":      func(list []netip.Prefix) string { return few(list, 4) },
 }
 

@@ -22,7 +22,7 @@ type segment struct{ X, Width, Class, Title string }
 type memoryItem struct{ Name, Bytes, Share, Class string }
 
 // colours is how many classes the style has for parts of a whole.
-const colours = 6
+const colours = 10
 
 func makeMemory(p *plan.Plan) memoryMap {
 	total := float64(p.Appliance.Hardware.MemoryBytes)

@@ -102,12 +102,19 @@ func (d *doc) notBuilt(p *plan.Plan) {
 	}
 	d.b.WriteString("> **" + escape(text) + "**\n>\n")
 	var items []string
-	for _, m := range p.NotBuilt {
-		s := "> - "
-		if m.At != "" {
-			s += code(m.At) + ": "
+	for _, m := range report.NotBuiltParts(p) {
+		var parts []string
+		for _, part := range m.Parts[:min(len(m.Parts), maxRows)] {
+			s := shorten(escape(part.What), 300)
+			if part.At != "" {
+				s += " " + code(part.At)
+			}
+			parts = append(parts, s)
 		}
-		items = append(items, s+shorten(escape(m.What), 300)+"<br>"+shorten(escape(m.Detail), 600)+"\n")
+		if more := len(m.Parts) - maxRows; more > 0 {
+			parts = append(parts, plural(more, "other"))
+		}
+		items = append(items, "> - "+strings.Join(parts, ", ")+"<br>"+shorten(escape(m.Detail), 600)+"\n")
 	}
 	d.list("", "part that cannot be built yet", items, 0.5)
 }
