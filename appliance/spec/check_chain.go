@@ -77,7 +77,11 @@ func (d *decoder) noCircles(s *Spec, sets map[string]*Dispatcher) bool {
 }
 
 func (d *decoder) circle(s *Spec, names []string) {
-	i := slices.IndexFunc(s.Dispatchers, func(set *Dispatcher) bool { return slices.Contains(names, set.Name) })
+	in := map[string]bool{}
+	for _, n := range names {
+		in[n] = true
+	}
+	i := slices.IndexFunc(s.Dispatchers, func(set *Dispatcher) bool { return in[set.Name] })
 	first := s.Dispatchers[i]
 	if len(names) == 1 {
 		d.errorf(first.NextRange, "Dispatchers in a circle", "Dispatcher %q follows itself: what it could not place it would try again for ever. Name another one, or remove next.", first.Name)

@@ -261,9 +261,9 @@ type Cache struct {
 	Query    string        // with those: gives prefix and dispatcher set
 	Refresh  time.Duration // between two loads while running; 0: at the start and on request
 	File     string        // as written: relative to the spec directory when Baked, absolute inside the appliance otherwise
-	Baked    bool          // Data is baked into the config layer
+	Baked    bool          // Data is baked into the config layer: the table, or with a Database what to start from when it is down
 	Data     []byte        // the file's bytes when Baked
-	Rows     int           // counted when Baked, else the spec's `rows`
+	Rows     int           // the spec's `rows`; counted for a file beside the spec
 	Warmup   string        // "sync", "background"
 	OnFail   string        // "refuse" (default), "last-good", "baked"
 	Within   time.Duration // bound on a load; default 60s

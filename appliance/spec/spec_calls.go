@@ -11,7 +11,7 @@ import (
 type Session struct {
 	Enabled bool          // a session block is there
 	MinSE   time.Duration // default 90s, the least RFC 4028 section 5 allows; calls with less get 422
-	Expires time.Duration // asked for on behalf of peers that ask for nothing, default 30m
+	Expires time.Duration // asked for on behalf of peers that ask for nothing, default 30m; MinSE to Transaction.CallLifetime
 	Insert  bool          // whether it is, default true
 	Range   hcl.Range
 
@@ -61,7 +61,7 @@ type TLS struct {
 // Connections bounds a listener over TCP, TLS, WS or WSS.
 type Connections struct {
 	Max       int           // at once, default 4096
-	PerSource int           // of one address, default 64
+	PerSource int           // of one address, at most Max; default 64
 	Idle      time.Duration // without a message or keep-alive, default 2m
 	Handshake time.Duration // TLS and WebSocket together, default 10s
 	Range     hcl.Range
@@ -74,7 +74,7 @@ type Persistence struct {
 	To       string        // "disk" (state partition), "database"
 	Database string        // with "database"
 	Mode     string        // "delayed" (default): batches off the path; "at-once": each change is on its way when it happens
-	Interval time.Duration // of the batches, default 10s
+	Interval time.Duration // of the batches, default 10s; 0 with "at-once"
 	Range    hcl.Range
 
 	DatabaseRange, ModeRange hcl.Range
