@@ -164,8 +164,8 @@ type PersistenceBudget struct {
 // DatabaseBudget is the connections to one database server.
 type DatabaseBudget struct {
 	Database    string `json:"database"`
-	Connections Figure `json:"connections"` // of all appliances that use it
-	Limit       Figure `json:"limit"`       // max_connections; 0: not stated
+	Connections Figure `json:"connections"` // of all appliances that use it, while one of them restarts
+	Limit       Figure `json:"limit"`       // max_connections, some of which are kept for administrators; 0: not stated, or a file
 }
 
 // Budget is a sized appliance.

@@ -127,6 +127,9 @@ func (z *sizer) cpuCeilings() {
 			}
 			remedy = fmt.Sprintf("raise hardware.cpu.cores from %d to %d", h.Cores, cores) + where(h.CPURange)
 		}
+		if media > 0 && cpu <= 0 {
+			continue // media takes all: the ceiling of all workers says so
+		}
 		formula := "min(workers, cpu.cores) x target_utilisation / (cpu_per_call x datagrams_in / load.datagrams_in)"
 		inputs := []Input{of(w), of(z.cores), util, z.c.in("cpu_per_call"), of(f.in), of(z.t.perCallIn)}
 		if wait > 0 || media > 0 || kept > 0 || f.l.Secure() {

@@ -2,6 +2,7 @@ package sizing
 
 import (
 	"math/rand/v2"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -87,5 +88,32 @@ func TestHeldCallsUseTheCPU(t *testing.T) {
 	}
 	if ceilings(more)["worker CPU/concurrent"] == 0 {
 		t.Error("refreshes have no ceiling on the axis of calls held")
+	}
+}
+
+// Whatever both axes ask for together, one of them is told when it is too much.
+func TestTooMuchIsTold(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		cps, held int
+		want      string // the only error
+	}{
+		{"by rate", 20000, 100, "ceiling.cpu"},
+		{"by calls held", 100, 20000, "ceiling.cpu.held"},
+		{"each alone, more by rate", 20000, 3000, "ceiling.cpu"},
+		{"each alone, more by calls held", 3000, 20000, "ceiling.cpu.held"},
+		{"only together", 1500, 1000, "ceiling.cpu"},
+	} {
+		s := edge()
+		s.Media = relays(1, 1)
+		x := s.Media.Instances[0]
+		x.Local, x.Addresses, x.PortFirst, x.PortLast = true, []netip.Addr{netip.MustParseAddr("203.0.113.10")}, 1024, 65535
+		s.Workload.CPS, s.Workload.ConcurrentCalls, s.Workload.CallDuration, s.Workload.RingTime = c.cps, c.held, time.Microsecond, 0
+		b := Size(s, nil)
+		for _, id := range []string{"ceiling.cpu", "ceiling.cpu.held"} {
+			if has(b, id) != (id == c.want) {
+				t.Errorf("%s: finding %s is %v", c.name, id, has(b, id))
+			}
+		}
 	}
 }

@@ -32,9 +32,9 @@ func (z *sizer) databases() {
 		b := DatabaseBudget{Database: d.Name, Connections: n,
 			Limit: figure(id+".limit", "Connections "+d.Name+" takes", "connections", 0, "max_connections is not stated", limit)}
 		if limit.Value > 0 {
-			b.Limit = figure(id+".limit", "Connections "+d.Name+" takes", "connections", max(limit.Value-reserved.Value, 0),
-				"max_connections - reserved", limit, reserved)
-			z.databaseFinding(d, b, pool.Value*uses.Value*appliances.Value)
+			b.Limit = figure(id+".limit", "Connections "+d.Name+" takes", "connections", limit.Value,
+				"max_connections; the reserved ones are not ours", limit, reserved)
+			z.databaseFinding(d, n.Value, pool.Value*uses.Value*appliances.Value, max(limit.Value-reserved.Value, 0))
 		}
 		z.b.Databases = append(z.b.Databases, b)
 	}
@@ -42,19 +42,22 @@ func (z *sizer) databases() {
 
 // databaseFinding compares: without room for all appliances the last one does not
 // start, without room for a restart the new process waits for the old one to end.
-func (z *sizer) databaseFinding(d *spec.Database, b DatabaseBudget, steady float64) {
-	if b.Connections.Value <= b.Limit.Value {
+func (z *sizer) databaseFinding(d *spec.Database, restarting, steady, limit float64) {
+	if restarting <= limit {
 		return
 	}
-	need := b.Connections.Value + reservedConnections
 	f := struct{ severity, summary, what string }{SeverityWarning, "No room for a restart in the database",
 		"while one appliance restarts, its old and new process are connected at once, and the new one may be refused"}
-	if steady > b.Limit.Value {
+	if steady > limit {
 		f.severity, f.summary, f.what = SeverityError, "More connections than the database takes", "the last ones to connect are refused"
 	}
+	uses := "uses"
+	if len(d.Pools) == 1 {
+		uses = "use"
+	}
 	z.find("database.connections."+d.Name, f.severity, at(d.MaxConnectionsRange, d.Range), f.summary,
-		"Database %q gets %s connections: %d a use, %d uses (%s), %d appliances and one that restarts. It takes %s, and keeps %d of its %d for administrators: %s. Raise max_connections of the server to %s and state it here, or lower pool.",
-		d.Name, Count(b.Connections.Value), d.Pool, len(d.Pools), list(d.Pools), max(d.Appliances, 1), Count(b.Limit.Value), min(reservedConnections, d.MaxConnections), d.MaxConnections, f.what, digits(need))
+		"Database %q gets %s connections: a pool of %d for %d %s (%s), on %d appliances and once more while one restarts. Of its max_connections of %d, %d are kept for administrators: %s. Raise max_connections of the server to %s and state it here, or lower pool.",
+		d.Name, Count(restarting), d.Pool, len(d.Pools), uses, list(d.Pools), max(d.Appliances, 1), d.MaxConnections, min(reservedConnections, d.MaxConnections), f.what, digits(restarting+reservedConnections))
 }
 
 // uses is how many parts of the appliance have a pool of the database.

@@ -18,13 +18,13 @@ func TestDatabaseConnections(t *testing.T) {
 		severity           string
 		detail             string
 	}{
-		{"fits", func(*spec.Database) {}, 48, 97, "", ""},
-		{"no room to restart", func(d *spec.Database) { d.MaxConnections = 45 }, 48, 42, SeverityWarning, "Raise max_connections of the server to 51"},
-		{"too many", func(d *spec.Database) { d.MaxConnections = 38 }, 48, 35, SeverityError, "3 uses (cache carriers, calls and sockets), 3 appliances and one that restarts"},
-		{"exactly", func(d *spec.Database) { d.MaxConnections = 51 }, 48, 48, "", ""},
+		{"fits", func(*spec.Database) {}, 48, 100, "", ""},
+		{"no room to restart", func(d *spec.Database) { d.MaxConnections = 45 }, 48, 45, SeverityWarning, "Raise max_connections of the server to 51"},
+		{"too many", func(d *spec.Database) { d.MaxConnections = 38 }, 48, 38, SeverityError, "a pool of 4 for 3 uses (cache carriers, calls and sockets), on 3 appliances and once more while one restarts"},
+		{"exactly", func(d *spec.Database) { d.MaxConnections = 51 }, 48, 51, "", ""},
 		{"not stated", func(d *spec.Database) { d.MaxConnections = 0 }, 48, 0, "", ""},
-		{"one appliance", func(d *spec.Database) { d.Appliances = 0 }, 24, 97, "", ""},
-		{"unused", func(d *spec.Database) { d.Pools = nil }, 0, 97, "", ""},
+		{"one appliance", func(d *spec.Database) { d.Appliances = 0 }, 24, 100, "", ""},
+		{"unused", func(d *spec.Database) { d.Pools = nil }, 0, 100, "", ""},
 		{"a file", func(d *spec.Database) { d.Engine = spec.EngineSQLite }, 12, 0, "", ""},
 	} {
 		s, d := edge(), db()

@@ -282,19 +282,20 @@ type axes struct {
 	terms                []Input // perCall and held, as inputs
 }
 
-// twoAxes adds a rung for each axis that uses the capacity.
+// twoAxes adds a rung for each axis that uses the capacity. Where the axis that uses
+// more takes all of it at its plan, nothing is left to state a ceiling of the other.
 func (z *sizer) twoAxes(a axes) {
 	per, held := a.terms[0], a.terms[1]
 	byRate := a.perCall * z.t.cps.Value
-	if a.perCall > 0 {
+	if byHeld := a.held > byRate; a.perCall > 0 && !(byHeld && a.held >= a.capacity) {
 		formula, inputs := "("+a.formula+" - "+held.Name+") / "+per.Name, append(a.inputs[:len(a.inputs):len(a.inputs)], held, per)
 		if a.held == 0 {
 			formula, inputs = a.formula+" / "+per.Name, append(a.inputs[:len(a.inputs):len(a.inputs)], per)
 		}
-		z.add(rung{resource: a.resource, axis: AxisCPS, hardware: true, subject: a.subject, remedy: a.remedy, told: a.held > byRate,
+		z.add(rung{resource: a.resource, axis: AxisCPS, hardware: true, subject: a.subject, remedy: a.remedy, told: byHeld,
 			at: figure(a.id, upper(a.resource), "calls/s", (a.capacity-a.held)/a.perCall, formula, inputs...)})
 	}
-	if a.held > 0 {
+	if a.held > 0 && (a.held > byRate || byRate < a.capacity) {
 		z.add(rung{resource: a.resource, axis: AxisConcurrent, hardware: true, subject: a.subject, remedy: a.remedy, told: a.held <= byRate,
 			at: figure(a.id+".held", upper(a.resource)+", by calls held", "calls", (a.capacity-byRate)/(a.held/z.t.held.Value),
 				"("+a.formula+" - load.cps x "+per.Name+") x load.calls_held / "+held.Name,

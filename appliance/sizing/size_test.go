@@ -223,6 +223,28 @@ func TestUnits(t *testing.T) {
 	}
 }
 
+func TestFormat(t *testing.T) {
+	for _, c := range []struct {
+		f           Figure
+		value, ends string
+	}{
+		{Figure{Value: 1234, Low: 1100, High: 1500, Unit: "calls/s"}, "1,234 calls/s", "1,100 to 1,500 calls/s"},
+		{Figure{Value: 2 << 30, Low: 1 << 30, High: 3 << 30, Unit: "B"}, "2 GiB", "1 GiB to 3 GiB"},
+		{Figure{Value: 1.45e9, Low: 999e3, High: 2e9, Unit: "bit/s"}, "1.5 Gbit/s", "999 kbit/s to 2 Gbit/s"},
+		{Figure{Value: 640, Unit: "bit/s"}, "640 bit/s", ""},
+		{Figure{Value: 0.5, Low: 0.25, High: 0.5, Unit: "1"}, "0.5", "0.25 to 0.5"},
+		{Figure{Value: 4, Low: 4, High: 4, Unit: "cores"}, "4 cores", ""},
+		{Figure{Value: 5000.2, Low: 5000.1, High: 5000.3, Unit: "cores"}, "5,000 cores", ""}, // no difference to see
+	} {
+		if got := c.f.Format(); got != c.value {
+			t.Errorf("%+v: %q, want %q", c.f, got, c.value)
+		}
+		if got := c.f.FormatRange(); got != c.ends {
+			t.Errorf("%+v: range %q, want %q", c.f, got, c.ends)
+		}
+	}
+}
+
 // The remedy of a listener's workers must work: a core more goes to the busiest
 // listener first.
 func TestRemedyOfWorkersWorks(t *testing.T) {

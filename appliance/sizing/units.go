@@ -45,15 +45,44 @@ func Count(v float64) string {
 	return s
 }
 
+// Bits renders a rate in bits per second for people: "640 bit/s", "1.5 Gbit/s".
+func Bits(v float64) string {
+	units := []string{"", "k", "M", "G", "T"}
+	i := 0
+	for i < len(units)-1 && math.Abs(v) >= 1000 {
+		v /= 1000
+		i++
+	}
+	return strconv.FormatFloat(math.Round(v*10)/10, 'f', -1, 64) + " " + units[i] + "bit/s"
+}
+
 // Format renders the value of a figure with its unit.
-func (f Figure) Format() string {
+func (f Figure) Format() string { return f.format(f.Value) }
+
+// FormatRange renders the ends of a figure with its unit, "3.4 GiB to 3.5 GiB" or
+// "1,100 to 1,500 calls/s"; empty when it has none, or none that can be told apart.
+func (f Figure) FormatRange() string {
+	low, high := f.format(f.Low), f.format(f.High)
+	if !f.Ranged() || low == high {
+		return ""
+	}
+	switch f.Unit {
+	case "B", "bit/s", "1":
+		return low + " to " + high
+	}
+	return strings.TrimSuffix(low, " "+f.Unit) + " to " + high
+}
+
+func (f Figure) format(v float64) string {
 	switch f.Unit {
 	case "B":
-		return Bytes(f.Value)
+		return Bytes(v)
+	case "bit/s":
+		return Bits(v)
 	case "1":
-		return Count(f.Value)
+		return Count(v)
 	}
-	return Count(f.Value) + " " + f.Unit
+	return Count(v) + " " + f.Unit
 }
 
 // list joins names for people: "a", "a and b", "a, b and c".
