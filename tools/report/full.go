@@ -23,6 +23,10 @@ func (v *view) firewall() {
 		rows = append(rows, []string{l.Name, v.nets(len(l.Sources), func(i int) string { return l.Sources[i].String() }), v.nets(len(l.Peers), func(i int) string { return l.Peers[i].Addr().String() })})
 	}
 	v.table([]column{{}, {}, {}}, rows, true)
+	if t := Services(v.p); len(t.Rows) > 0 {
+		v.Wrap(t.Title+":", "  ", "  ", "")
+		v.shared(t)
+	}
 	v.Wrap(fmt.Sprintf("Everything else is dropped. One source may send %s packets/s (burst %s).",
 		sizing.Count(float64(a.Firewall.SourceRate)), sizing.Count(float64(a.Firewall.SourceBurst))), "  ", "  ", "")
 }
@@ -143,12 +147,17 @@ func Figures(b *sizing.Budget) []sizing.Figure {
 func (v *view) parts() {
 	for _, t := range Parts(v.p.Budget) {
 		v.Title(t.Title)
-		cols, head := []column{}, []string{}
-		for _, c := range t.Columns {
-			cols, head = append(cols, column{c.Number}), append(head, c.Name)
-		}
-		v.table(cols, append([][]string{head}, t.Rows...), true)
+		v.shared(t)
 	}
+}
+
+// shared prints a table that all views have.
+func (v *view) shared(t Table) {
+	cols, head := []column{}, []string{}
+	for _, c := range t.Columns {
+		cols, head = append(cols, column{c.Number}), append(head, c.Name)
+	}
+	v.table(cols, append([][]string{head}, t.Rows...), true)
 }
 
 // figures prints how every number came about, each once.

@@ -121,6 +121,42 @@ func join(list []string) string {
 	return strings.Join(list, ", ")
 }
 
+// namedSources is how many networks a table names of those that may reach a service.
+const namedSources = 16
+
+// Services are what the firewall lets in beside SIP; no rows: nothing.
+func Services(p *plan.Plan) Table {
+	t := Table{Title: "Beside SIP", Columns: []Column{{"service", false}, {"ports", false}, {"of", false}, {"who may reach it", false}}}
+	if !p.Appliance.Firewall.Enabled {
+		return t
+	}
+	for _, s := range p.Appliance.Firewall.Services {
+		ports := fmt.Sprintf("%s %d", s.Protocol, s.FirstPort)
+		if s.LastPort != s.FirstPort {
+			ports += fmt.Sprintf(" to %d", s.LastPort)
+		}
+		var ours, from []string
+		for _, a := range s.Addresses {
+			ours = append(ours, a.String())
+		}
+		for _, n := range s.Sources {
+			if n.IsSingleIP() {
+				from = append(from, n.Addr().String())
+			} else {
+				from = append(from, n.String())
+			}
+		}
+		switch more := len(from) - namedSources; {
+		case len(from) == 0:
+			from = []string{"everybody"}
+		case more > 0:
+			from = append(from[:namedSources], fmt.Sprintf("and %s more", sizing.Count(float64(more))))
+		}
+		t.Rows = append(t.Rows, []string{s.Name, ports, join(ours), join(from)})
+	}
+	return t
+}
+
 // Amount renders a figure as Figure.Format does, but large rates of bits for
 // people: "1.2 Gbit/s".
 func Amount(f sizing.Figure) string {

@@ -51,6 +51,7 @@ type page struct {
 	Calibrated      string
 	CPUTable        []report.Table // at most one
 	Parts           []report.Table
+	Services        report.Table
 }
 
 type tile struct{ Label, Value, Note string }
@@ -76,7 +77,7 @@ func Write(w io.Writer, p *plan.Plan, list []issues.Issue) error {
 	}
 	d := page{
 		Style: template.CSS(style), Plan: p, Name: p.Appliance.Name,
-		NotBuilt: report.NotBuilt(p), Calibrated: report.Calibrated(p),
+		NotBuilt: report.NotBuilt(p), Calibrated: report.Calibrated(p), Services: report.Services(p),
 		Tiles: tiles(p), Issues: found(list), Figures: report.Figures(p.Budget),
 		Ladder: makeLadder(p.Budget), Memory: makeMemory(p), CPU: makeCPU(p),
 	}

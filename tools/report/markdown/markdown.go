@@ -51,16 +51,19 @@ func Refused(w io.Writer, name string, list []issues.Issue, o Options) error {
 	return d.write(w, "")
 }
 
-// Fleet writes the plans of several appliances: a line each, then the risks of
-// all, those of the first appliance first.
+// Fleet writes the plans of several appliances: the risks of all, each told once,
+// then a line for each appliance, what cannot be built first.
 func Fleet(w io.Writer, results []issues.Result, o Options) error {
 	d := newDoc(o, "plan")
 	errored := 0
 	var rows [][]string
-	for _, r := range results {
-		rows = append(rows, []string{escape(r.Name), state(r.Plan, r.Issues), shorten(escape(r.Plan.Verdict), 300)})
-		if r.Plan.Errored || len(r.Plan.NotBuilt) > 0 {
-			errored++
+	for _, rank := range []int{2, 1, 0} { // what cannot be built first
+		for _, r := range results {
+			if unbuildable(r.Plan) != rank {
+				continue
+			}
+			rows = append(rows, []string{escape(r.Name), state(r.Plan, r.Issues), shorten(escape(r.Plan.Verdict), 300)})
+			errored += min(rank, 1)
 		}
 	}
 	title := plural(len(results), "appliance")
@@ -68,18 +71,47 @@ func Fleet(w io.Writer, results []issues.Result, o Options) error {
 		title += fmt.Sprintf(", %d cannot be built", errored)
 	}
 	d.head("fleet", title, "")
-	var all []issues.Issue
-	for _, r := range results {
-		for _, i := range r.Issues {
-			i.Summary = r.Name + ": " + i.Summary
-			all = append(all, i)
-		}
-	}
-	issues.Sort(all)
+	all := together(results)
 	d.risks(all, false)
-	d.section("Appliances", table([]string{"appliance", "state", "verdict"}, rows))
+	d.section("Appliances", table([]string{"appliance", "state", "verdict"}, fitting(rows, d.room()*2/3, d)))
 	d.section(notes(all))
 	return d.write(w, "")
+}
+
+// unbuildable ranks plans: 2 with errors, 1 with parts that cannot be built yet.
+func unbuildable(p *plan.Plan) int {
+	switch {
+	case p.Errored:
+		return 2
+	case len(p.NotBuilt) > 0:
+		return 1
+	}
+	return 0
+}
+
+// together lists the issues of a fleet, each once with the appliances that have it.
+func together(results []issues.Result) []issues.Issue {
+	var all []issues.Issue
+	at := map[issues.Issue]int{}
+	var names [][]string
+	for _, r := range results {
+		for _, i := range r.Issues {
+			n, known := at[i]
+			if !known {
+				n = len(all)
+				at[i] = n
+				all, names = append(all, i), append(names, nil)
+			}
+			if k := len(names[n]); k == 0 || names[n][k-1] != r.Name {
+				names[n] = append(names[n], r.Name)
+			}
+		}
+	}
+	for n := range all {
+		all[n].Summary = some(names[n]) + ": " + all[n].Summary
+	}
+	issues.Sort(all)
+	return all
 }
 
 func state(p *plan.Plan, list []issues.Issue) string {

@@ -133,6 +133,41 @@ func TestLimit(t *testing.T) {
 	}
 }
 
+// What all appliances of a fleet have is told once; a large fleet has a table all
+// the same, what cannot be built first.
+func TestFleetOfMany(t *testing.T) {
+	good, bad := saved(t, "edge-fra1"), saved(t, "overloaded")
+	var results []issues.Result
+	for i := range 600 {
+		r := issues.Result{Name: fmt.Sprintf("edge-%03d", i), Plan: good, Issues: issues.Of("sites/all", nil, good)}
+		if i >= 598 {
+			r.Plan, r.Issues = bad, issues.Of("sites/all", nil, bad)
+		}
+		results = append(results, r)
+	}
+	var b bytes.Buffer
+	if err := Fleet(&b, results, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	got := b.String()
+	for want, times := range map[string]int{
+		": edge-598, edge-599: Not enough memory": 1,
+		"edge-000, edge-001, edge-002, edge-003 and 594 others: One destination carries a whole set": 1,
+		"| edge-598 | cannot be built |": 1, "| edge-000 | can be built |": 1, "more appliances": 1,
+	} {
+		if n := strings.Count(got, want); n != times {
+			t.Errorf("%q is there %d times", want, n)
+		}
+	}
+	if strings.Index(got, "| edge-599 |") > strings.Index(got, "| edge-000 |") {
+		t.Error("what cannot be built does not come first")
+	}
+	if len(got) > DefaultLimit {
+		t.Errorf("%d bytes", len(got))
+	}
+	page(t, got)
+}
+
 func TestTextStaysText(t *testing.T) {
 	for in, want := range map[string]string{
 		"a | b":                    `a \| b`,

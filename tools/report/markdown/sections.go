@@ -46,24 +46,29 @@ func glance(p *plan.Plan) (string, string) {
 func parts(b *sizing.Budget) string {
 	var out []string
 	for _, t := range report.Parts(b) {
-		var head []string
-		for _, c := range t.Columns {
-			if c.Number {
-				c.Name = ">" + c.Name
-			}
-			head = append(head, c.Name)
-		}
-		var rows [][]string
-		for _, r := range t.Rows {
-			var cells []string
-			for _, c := range r {
-				cells = append(cells, escape(c))
-			}
-			rows = append(rows, cells)
-		}
-		out = append(out, "**"+escape(t.Title)+"**\n\n"+rowsOf(head, rows))
+		out = append(out, shared(t))
 	}
 	return strings.Join(out, "\n")
+}
+
+// shared is a table that all views have.
+func shared(t report.Table) string {
+	var head []string
+	for _, c := range t.Columns {
+		if c.Number {
+			c.Name = ">" + c.Name
+		}
+		head = append(head, c.Name)
+	}
+	var rows [][]string
+	for _, r := range t.Rows {
+		var cells []string
+		for _, c := range r {
+			cells = append(cells, shorten(escape(c), 600))
+		}
+		rows = append(rows, cells)
+	}
+	return "**" + escape(t.Title) + "**\n\n" + rowsOf(head, rows)
 }
 
 // sections are the folded ones, the most asked for first: when the limit bites,
@@ -103,7 +108,11 @@ func reach(p *plan.Plan) string {
 	for _, l := range p.Appliance.Listeners {
 		rows = append(rows, []string{escape(l.Name), cell(l.Transport + " " + l.Address.String()), prefixes(l.Sources), prefixes(l.Peers)})
 	}
-	return table([]string{"listener", "address", "sources", "peers"}, rows) +
+	services := ""
+	if t := report.Services(p); len(t.Rows) > 0 {
+		services = "\n" + shared(t)
+	}
+	return table([]string{"listener", "address", "sources", "peers"}, rows) + services +
 		fmt.Sprintf("\nEverything else is dropped. One source may send %s packets/s (burst %s).\n",
 			sizing.Count(float64(p.Appliance.Firewall.SourceRate)), sizing.Count(float64(p.Appliance.Firewall.SourceBurst)))
 }
