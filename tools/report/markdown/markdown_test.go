@@ -151,9 +151,9 @@ func TestFleetOfMany(t *testing.T) {
 	}
 	got := b.String()
 	for want, times := range map[string]int{
-		": edge-598, edge-599: Not enough memory": 1,
-		"edge-000, edge-001, edge-002, edge-003 and 594 others: One destination carries a whole set": 1,
-		"| edge-598 | cannot be built |": 1, "| edge-000 | can be built |": 1, "more appliances": 1,
+		": edge-598, edge-599: Not enough memory":                                                    1,
+		"edge-000, edge-001, edge-002, edge-003 and 596 others: One destination carries a whole set": 1,
+		"| edge-598 | cannot be built |":                                                             1, "| edge-000 | can be built |": 1, "more appliances": 1,
 	} {
 		if n := strings.Count(got, want); n != times {
 			t.Errorf("%q is there %d times", want, n)
