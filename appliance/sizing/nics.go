@@ -1,6 +1,7 @@
 package sizing
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/hashicorp/hcl/v2"
@@ -242,7 +243,9 @@ func (z *sizer) nicCeilings() {
 		if in.callPackets+out.callPackets+in.heldPackets+out.heldPackets <= 0 || len(l.cards) == 0 {
 			continue
 		}
-		what, faster, wider := "NIC ", "put a faster card behind NIC "+l.nic.Name, "raise queues of NIC "+l.nic.Name
+		q, load := z.queues(l), z.t.cps.Value*(in.callPackets+out.callPackets)+in.heldPackets+out.heldPackets
+		what, faster := "NIC ", "put a faster card behind NIC "+l.nic.Name
+		wider := fmt.Sprintf("raise queues of NIC %s from %.0f to %.0f", l.nic.Name, q.Value, math.Max(q.Value+1, math.Min(whole(load/ppq.Value), z.threads.Value)))
 		switch {
 		case l.bond && l.even:
 			what, faster, wider = "bond ", "add a card to bond "+l.nic.Name, "add a card to bond "+l.nic.Name
@@ -258,7 +261,6 @@ func (z *sizer) nicCeilings() {
 				capacity: speed.Value * util.Value, formula: "speed x nic_utilisation", inputs: []Input{speed, util},
 				perCall: busy.callBits, held: busy.heldBits, terms: z.bitInputs(busy, direction)})
 		}
-		q := z.queues(l)
 		if q.Value >= z.threads.Value*float64(len(l.cards)) && z.threads.Value > 0 && !(l.bond && l.even) {
 			wider = "raise hardware.cpu.cores: a queue needs a thread; then queues of " + what + l.nic.Name
 		}

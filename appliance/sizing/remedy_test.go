@@ -58,7 +58,7 @@ func TestRemediesWork(t *testing.T) {
 		{"packets of NIC wan", nil, "raise queues", func(s *spec.Spec) { s.Hardware.NICs[0].Queues++ }},
 		{"worker CPU", local, "raise hardware.cpu.cores", func(s *spec.Spec) { s.Hardware.Cores++ }},
 		{"bandwidth of NIC wan", local, "a faster card", func(s *spec.Spec) { s.Hardware.NICs[0].SpeedBits *= 2 }},
-		{"packets of NIC wan", local, "raise queues", func(s *spec.Spec) { s.Hardware.NICs[0].Queues++ }},
+		{"packets of NIC wan", local, "raise queues of NIC wan from 2 to 3 (edge.hcl:5)", func(s *spec.Spec) { s.Hardware.NICs[0].Queues++ }},
 		{"packets of NIC wan", func(s *spec.Spec) { s.Hardware.NICs[0].Queues = 8 }, "raise hardware.cpu.cores: a queue needs a thread", func(s *spec.Spec) { s.Hardware.Cores++ }},
 		{"ports of media, its only instance", local, `widen ports of media instance "m1"`, func(s *spec.Spec) { s.Media.Instances[0].PortLast += 400 }},
 		{"sessions of media, its only instance", local, `raise max_sessions of media instance "m1"`, func(s *spec.Spec) { s.Media.Instances[0].MaxSessions++ }},
