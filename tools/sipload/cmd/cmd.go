@@ -118,7 +118,7 @@ func (f *flags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	rate, calls := step.Rate, step.Calls
+	rate, calls := step.Rate, step.Total()
 	if ramp != nil {
 		rate, calls = ramp.To, 0
 	}

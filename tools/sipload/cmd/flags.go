@@ -78,7 +78,7 @@ func (f *flags) define(s *pflag.FlagSet) {
 	s.StringVar(&f.sources, "garbage-from", load.DefaultSources.String(), "prefix garbage comes from")
 	s.IntVar(&f.spread, "garbage-sources", 64, "number of addresses garbage comes from")
 	s.Uint64Var(&f.seed, "seed", 1, "of garbage: the same seed sends the same")
-	s.IntVar(&f.buffer, "recv-buffer", 0, "bytes of each receive queue; 0: 16 MB over all sockets, at most 4 MB each")
+	s.IntVar(&f.buffer, "recv-buffer", 0, "bytes of each receive queue; 0: 64 MB over all sockets, at most 16 MB each")
 }
 
 // address reads an address and port.

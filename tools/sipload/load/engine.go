@@ -151,7 +151,7 @@ func (e *Engine) Run(ctx context.Context, step Step) (*result.Run, error) {
 	}
 	r := &run{e: e, step: step, meter: m, begin: e.clock() + time.Millisecond}
 	if e.caller != nil || e.flood != nil {
-		r.total = step.total()
+		r.total = step.Total()
 		if r.total == 0 {
 			return nil, fmt.Errorf("a rate of %g a second for %v starts no call: raise one of them", step.Rate, step.Warmup+step.Duration)
 		}

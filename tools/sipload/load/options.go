@@ -53,7 +53,7 @@ type Options struct {
 	Seed    uint64       // of garbage
 	Sources netip.Prefix // of garbage: where it comes from
 	Spread  int          // of garbage: number of source addresses
-	Buffer  int          // receive queue of each socket, bytes; 0: 16 MB over all, 4 MB at most
+	Buffer  int          // receive queue of each socket, bytes; 0: 64 MB over all, 16 MB at most
 }
 
 // Step is one measurement.
@@ -64,8 +64,8 @@ type Step struct {
 	Calls    int64         // most calls; 0: as many as rate and time give
 }
 
-// total is the number of calls, warm-up included.
-func (s Step) total() int64 {
+// Total is the number of calls, warm-up included.
+func (s Step) Total() int64 {
 	n := int64(s.Rate * (s.Warmup + s.Duration).Seconds())
 	if s.Calls > 0 {
 		n = min(n, s.Calls)
@@ -80,8 +80,8 @@ func (s Step) Check() error {
 		return fmt.Errorf("a rate of %g a second: write more than 0 and at most %d", s.Rate, MaxRate)
 	case s.Duration <= 0 || s.Warmup < 0 || s.Warmup+s.Duration > MaxDuration:
 		return fmt.Errorf("a warm-up of %v and a duration of %v: together they may be at most %v, and the duration more than 0", s.Warmup, s.Duration, MaxDuration)
-	case s.total() > MaxCalls:
-		return fmt.Errorf("%g calls a second for %v are %d calls, and %d is the most: lower the rate or the duration", s.Rate, s.Warmup+s.Duration, s.total(), MaxCalls)
+	case s.Total() > MaxCalls:
+		return fmt.Errorf("%g calls a second for %v are %d calls, and %d is the most: lower the rate or the duration", s.Rate, s.Warmup+s.Duration, s.Total(), MaxCalls)
 	}
 	return nil
 }
@@ -205,7 +205,7 @@ func (o *Options) buffer(sockets int) int {
 	if o.Buffer > 0 {
 		return o.Buffer
 	}
-	return max(64<<10, min(4<<20, 16<<20/max(sockets, 1)))
+	return max(64<<10, min(16<<20, 64<<20/max(sockets, 1)))
 }
 
 // places says whether the options place calls or send OPTIONS.

@@ -31,7 +31,7 @@ func straight(n string) Options {
 
 func measure(t *testing.T, o Options, s Step) *result.Run {
 	t.Helper()
-	e, err := Open(o, s.Rate, s.Calls)
+	e, err := Open(o, s.Rate, s.Total())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,5 +8,7 @@
 // elsewhere net.core.rmem_max limits them.
 //
 // A Set belongs to one goroutine, which should be tied to a thread with
-// [LockThread].
+// [LockThread]. While it waits in Receive it keeps its place in the Go scheduler
+// (its P), for up to 10 ms where another goroutine wants it: so a wait must be
+// short, and a process that does more than measure should not use this package.
 package udp

@@ -14,7 +14,13 @@ const DefaultPort = 5060
 // the first among the ";name=value" of b. has is true for a parameter without a
 // value as well. Quoted strings and what stands in angle brackets are passed over.
 func Param(b []byte, name string) (value []byte, has bool) {
-	for i := 0; i < len(b); {
+	for i := 0; ; {
+		for i < len(b) && !delimiter[b[i]] {
+			i++
+		}
+		if i >= len(b) {
+			return nil, false
+		}
 		switch b[i] {
 		case '"':
 			i = closing(b, i+1, '"')
@@ -25,19 +31,24 @@ func Param(b []byte, name string) (value []byte, has bool) {
 		case ';':
 			i++
 			start := i
-			for i < len(b) && b[i] != ';' && b[i] != ',' && b[i] != '"' {
-				i++
+			equals := -1
+			for ; i < len(b) && (!delimiter[b[i]] || b[i] == '<'); i++ {
+				if b[i] == '=' && equals < 0 {
+					equals = i
+				}
 			}
-			key, val, _ := bytes.Cut(b[start:i], []byte("="))
-			if equalFold(trim(key), name) {
-				return trim(val), true
+			if equals < 0 {
+				equals = i
 			}
-		default:
-			i++
+			if equalFold(trim(b[start:equals]), name) {
+				return trim(b[min(equals+1, i):i]), true
+			}
 		}
 	}
-	return nil, false
 }
+
+// delimiter is true for what ends a stretch of plain text.
+var delimiter = [256]bool{'"': true, '<': true, ',': true, ';': true}
 
 // closing is the place after the next end at or after i; the end of b without one.
 func closing(b []byte, i int, end byte) int {
@@ -79,6 +90,9 @@ func AddressURI(b []byte) []byte {
 
 // NextValue cuts the first value off a comma-separated list.
 func NextValue(b []byte) (value, rest []byte) {
+	if bytes.IndexByte(b, ',') < 0 {
+		return trim(b), nil
+	}
 	for i := 0; i < len(b); {
 		switch b[i] {
 		case '"':
