@@ -292,7 +292,13 @@ func TestBudgetInvariants(t *testing.T) {
 // A spec that failed its checks may still be sized for a preview: no panic, no
 // infinite number.
 func TestSizeOfNothing(t *testing.T) {
-	for _, s := range []*spec.Spec{{}, {Listeners: []*spec.Listener{{Name: "a"}}}, {Workload: spec.Workload{CPS: 1 << 40}, Limits: spec.Limits{CPS: 1 << 50}}} {
+	for _, s := range []*spec.Spec{{}, {Listeners: []*spec.Listener{{Name: "a"}}}, {Workload: spec.Workload{CPS: 1 << 40}, Limits: spec.Limits{CPS: 1 << 50}},
+		{Workload: spec.Workload{CPS: 10, WorkerWait: time.Hour}, Media: &spec.Media{Instances: []*spec.MediaInstance{{}, {Local: true}}}, Session: spec.Session{Enabled: true},
+			Sockets: &spec.Sockets{}, Databases: []*spec.Database{{}}, State: spec.State{HugePages: 3, Persistence: &spec.Persistence{}},
+			Hardware:    spec.Hardware{Cores: 1, NICs: []*spec.NIC{{Name: "b", Kind: spec.KindBond, Members: []string{"gone"}}, {Name: "v", Kind: spec.KindVLAN, Parent: "v"}, {Name: "c"}}},
+			Listeners:   []*spec.Listener{{Name: "a", NIC: "v", Share: 1, Transport: "wss"}, {Name: "b", NIC: "b"}, {Name: "c", NIC: "c", Conns: &spec.Connections{}, Transport: "tcp"}},
+			Dispatchers: []*spec.Dispatcher{{Algorithm: "weight"}, {Algorithm: "priority"}, {Algorithm: "parallel", Destinations: []*spec.Destination{{MaxCPS: 1}}}}},
+	} {
 		if _, err := json.Marshal(Size(s, nil)); err != nil {
 			t.Errorf("%+v: %v", s, err)
 		}

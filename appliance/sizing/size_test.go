@@ -166,6 +166,29 @@ func TestFindings(t *testing.T) {
 		{"bandwidth", func(s *spec.Spec) { s.Hardware.NICs[0].SpeedBits = 1e7 }, "ceiling.nic.wan.bandwidth", SeverityError, "edge.hcl:5", "faster card"},
 		{"unknown cache", func(s *spec.Spec) { s.Caches = []*spec.Cache{{Name: "k", Range: line(80)}} }, "cache.rows.k", SeverityWarning, "edge.hcl:80", "State rows"},
 		{"source rate", func(s *spec.Spec) { s.Firewall = spec.Firewall{SourceRate: 10, Range: line(90)} }, "firewall.source-rate", SeverityWarning, "edge.hcl:90", "source_rate = 1800"},
+		{"queues", func(s *spec.Spec) { s.Hardware.NICs[0].Queues = 8 }, "nic.queues.wan", SeverityNote, "edge.hcl:5", "Write queues = 4"},
+		{"T1 wait", func(s *spec.Spec) { s.Workload.WorkerWait = time.Millisecond }, "workers.wait", SeverityNote, "edge.hcl:10", "15 workers are planned"},
+		{"handshakes", func(s *spec.Spec) {
+			s.Listeners[0].Transport, s.Listeners[0].Conns = spec.TransportTLS, &spec.Connections{Max: 50000, Handshake: 10 * time.Second, Range: line(21)}
+		}, "listener.handshakes.carrier-a", SeverityWarning, "edge.hcl:21", "take 25 s of every core, but each may take 10 s"},
+		{"B10 at once", func(s *spec.Spec) {
+			s.State.Persistence = &spec.Persistence{To: "disk", Mode: "at-once", Range: line(63)}
+		}, "state.persistence", SeverityNote, "edge.hcl:63", "400 writes/s go to the disk"},
+		{"huge pages", func(s *spec.Spec) { s.State.HugePages = 1 << 30 }, "state.hugepages", SeverityNote, "edge.hcl:60", "hugepagesz=1G hugepages=1"},
+		{"B6 weights", func(s *spec.Spec) {
+			s.Dispatchers[0].Algorithm = "relative-weight"
+			for i, x := range s.Dispatchers[0].Destinations {
+				x.MaxCPS, x.Weight = 190+i, 1+i
+			}
+		}, "ceiling.dispatcher.core.cps", SeverityWarning, "edge.hcl:40", "add a destination"},
+		{"scoped limit", func(s *spec.Spec) {
+			s.Limits.Listeners = []*spec.ScopedLimits{{Name: "core", CPS: 90, Range: line(71)}}
+		}, "ceiling.limit.listener.core.cps", SeverityWarning, "edge.hcl:71", "Ends at 180 calls/s"},
+		{"media silent", func(s *spec.Spec) { s.Media = relays(3, 1); s.Media.Instances[2].MaxSessions = 0 }, "media.max_sessions", SeverityNote, "edge.hcl:90", "1 of 3 media instances state no max_sessions"},
+		{"relayed here", func(s *spec.Spec) {
+			s.Media = relays(1, 1)
+			s.Media.Instances[0].Local, s.Media.Instances[0].Addresses = true, []netip.Addr{netip.MustParseAddr("203.0.113.10")}
+		}, "ceiling.cpu.held", SeverityError, "edge.hcl:4", "hardware.cpu.cores from 4 to"},
 		{"socket", func(s *spec.Spec) {
 			s.Workload.CPS, s.Hardware.Cores = 11000, 64
 			s.Workload.ConcurrentCalls, s.Workload.CallDuration = 11000, time.Second
