@@ -3,6 +3,7 @@ package listen
 import (
 	"encoding/binary"
 	"fmt"
+	"net"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -41,80 +42,95 @@ func firstBytes(p []byte) []byte {
 }
 
 // One sender with one port: without steering one worker does everything; with it all of
-// them work, each call at one of them, one packet at a time and in order.
+// them work. Each call is handled by one worker, one packet at a time and in order,
+// however many sockets packets come in by.
 func TestSteering(t *testing.T) {
 	const workers, calls, rounds = 4, 40, 60
-	for _, steer := range []bool{false, true} {
-		var (
-			inside [workers]atomic.Int64
-			seen   [workers]atomic.Int64
-			mu     sync.Mutex
-			next   [calls + 1]uint32
-			at     [calls + 1]int
-			total  atomic.Int64
-		)
-		o := Options{}
-		if steer {
-			o.Key = firstBytes
-		}
-		g := serveWith(t, config(workers), o, func(w int, p []byte, _ netip.AddrPort) {
-			if inside[w].Add(1) != 1 {
-				t.Errorf("worker %d handles two packets at a time", w)
+	for _, c := range []struct {
+		name    string
+		key     func([]byte) []byte
+		senders int
+		busy    int // workers that must have had work; 0: whatever the kernel makes of it
+	}{
+		{"plain, one sender", nil, 1, 1},
+		{"plain, many senders", nil, 16, 0},
+		{"steered, one sender", firstBytes, 1, workers},
+		{"steered, many senders", firstBytes, 16, workers},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var (
+				inside [workers]atomic.Int64
+				seen   [workers]atomic.Int64
+				mu     sync.Mutex
+				next   [calls]uint32
+				at     [calls]int
+				total  atomic.Int64
+			)
+			g := serveWith(t, config(workers), Options{Key: c.key}, func(w int, p []byte, _ netip.AddrPort) {
+				if inside[w].Add(1) != 1 {
+					t.Errorf("worker %d handles two packets at a time", w)
+				}
+				runtime.Gosched() // lets the others in, should they try
+				seen[w].Add(1)
+				call, n := binary.BigEndian.Uint32(p), binary.BigEndian.Uint32(p[4:])
+				mu.Lock()
+				if n != next[call] {
+					t.Errorf("call %d: packet %d came when %d was due", call, n, next[call])
+				}
+				next[call] = n + 1
+				if n == 0 {
+					at[call] = w
+				} else if at[call] != w {
+					t.Errorf("call %d moved from worker %d to %d", call, at[call], w)
+				}
+				mu.Unlock()
+				inside[w].Add(-1)
+				total.Add(1)
+			})
+			var from []*net.UDPConn
+			for range c.senders {
+				from = append(from, client(t, "127.0.30.2"))
 			}
-			runtime.Gosched() // lets the others in, should they try
-			seen[w].Add(1)
-			call, n := binary.BigEndian.Uint32(p), binary.BigEndian.Uint32(p[4:])
-			mu.Lock()
-			if n != next[call] {
-				t.Errorf("call %d: packet %d came when %d was due", call, n, next[call])
+			pkt := make([]byte, 400)
+			sent, due := int64(0), [calls]uint32{}
+			for round := range rounds {
+				for call := range calls { // call 0 has no key
+					for range 1 + (round+call)%3 { // back to back
+						binary.BigEndian.PutUint32(pkt, uint32(call))
+						binary.BigEndian.PutUint32(pkt[4:], due[call])
+						due[call]++
+						sent++
+						if _, err := from[call%c.senders].WriteToUDPAddrPort(pkt, g.Address()); err != nil {
+							t.Fatal(err)
+						}
+					}
+					if call%7 == round%7 { // bursts of all lengths, and never more than a socket holds
+						await(t, "packets handled", func() bool { return total.Load() == sent })
+					}
+				}
 			}
-			next[call] = n + 1
-			if n == 0 {
-				at[call] = w
-			} else if at[call] != w {
-				t.Errorf("call %d moved from worker %d to %d", call, at[call], w)
+			await(t, "packets handled", func() bool { return total.Load() == sent })
+			busy := 0
+			for i := range seen {
+				if seen[i].Load() > 0 {
+					busy++
+				}
 			}
-			mu.Unlock()
-			inside[w].Add(-1)
-			total.Add(1)
+			if c.busy != 0 && busy != c.busy {
+				t.Errorf("%d workers had work, want %d", busy, c.busy)
+			}
+			st, err := g.Stats()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var over, in uint64
+			for _, s := range st {
+				over, in = over+s.HandedOver, in+s.Packets
+			}
+			if int64(in) != sent || (c.key != nil) != (over > 0) {
+				t.Errorf("%d packets of %d, %d handed over", in, sent, over)
+			}
 		})
-		c := client(t, "127.0.30.2")
-		pkt := make([]byte, 400)
-		sent := int64(0)
-		for n := range uint32(rounds) {
-			for call := range uint32(calls + 1) { // 0 has no key
-				binary.BigEndian.PutUint32(pkt, call)
-				binary.BigEndian.PutUint32(pkt[4:], n)
-				if _, err := c.WriteToUDPAddrPort(pkt, g.Address()); err != nil {
-					t.Fatal(err)
-				}
-				sent++
-				if call%7 == n%7 { // bursts of all lengths, and never more than the socket holds
-					await(t, "packets handled", func() bool { return total.Load() == sent })
-				}
-			}
-		}
-		await(t, "packets handled", func() bool { return total.Load() == sent })
-		busy := 0
-		for i := range seen {
-			if seen[i].Load() > 0 {
-				busy++
-			}
-		}
-		if want := map[bool]int{false: 1, true: workers}[steer]; busy != want {
-			t.Errorf("steering %v: %d workers had work, want %d", steer, busy, want)
-		}
-		st, err := g.Stats()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var over, in uint64
-		for _, s := range st {
-			over, in = over+s.HandedOver, in+s.Packets
-		}
-		if int64(in) != sent || steer != (over > 0) {
-			t.Errorf("steering %v: %d packets of %d, %d handed over", steer, in, sent, over)
-		}
 	}
 }
 
@@ -127,16 +143,21 @@ func await(t testing.TB, what string, done func() bool) {
 	}
 }
 
-// A worker that stands still does not lose what belongs to it: it waits in the queue,
-// then in the sockets.
+// A worker that stands still does not lose what belongs to it, nor its order: it waits in
+// the queue, then in the sockets.
 func TestSteeringWaitsForABusyWorker(t *testing.T) {
 	block := make(chan struct{})
 	var total, bytes atomic.Int64
 	var once sync.Once
+	var next [51]atomic.Uint32
 	l := config(2)
 	l.RecvBuffer = 8 << 20
 	g := serveWith(t, l, Options{Key: firstBytes}, func(_ int, p []byte, _ netip.AddrPort) {
 		once.Do(func() { <-block })
+		call, n := binary.BigEndian.Uint32(p), binary.BigEndian.Uint32(p[4:])
+		if due := next[call].Swap(n + 1); due != n {
+			t.Errorf("call %d: packet %d came when %d was due", call, n, due)
+		}
 		total.Add(1)
 		bytes.Add(int64(len(p)))
 	})
@@ -144,7 +165,8 @@ func TestSteeringWaitsForABusyWorker(t *testing.T) {
 	pkt := make([]byte, 200)
 	const n = 3 * pilePackets
 	for i := range uint32(n) {
-		binary.BigEndian.PutUint32(pkt, i+1)
+		binary.BigEndian.PutUint32(pkt, i%50+1)
+		binary.BigEndian.PutUint32(pkt[4:], i/50)
 		if _, err := c.WriteToUDPAddrPort(pkt, g.Address()); err != nil {
 			t.Fatal(err)
 		}
@@ -153,6 +175,43 @@ func TestSteeringWaitsForABusyWorker(t *testing.T) {
 	await(t, "all packets", func() bool { return total.Load() == n })
 	if bytes.Load() != n*200 {
 		t.Errorf("%d bytes in %d packets of 200", bytes.Load(), n)
+	}
+}
+
+// A worker that finds its own lane taken by another waits for it, and does not take the
+// next packet of the call first when the lane has become free meanwhile.
+func TestSteeringKeepsOrderWhereALaneIsTaken(t *testing.T) {
+	for range 100 {
+		started, free := make(chan struct{}), make(chan struct{})
+		calls := 0
+		st := newSteering(2, func(p []byte) []byte {
+			if calls++; calls == 1 {
+				close(started)
+			} else {
+				<-free
+			}
+			return nil
+		})
+		var got []byte
+		l := st.lanes[0]
+		l.h = func(p []byte, _ netip.AddrPort) { got = append(got, p...) }
+		b := newBatch(8)
+		for i := range 2 {
+			b.msgs[i].n = 1
+			b.packet(i)[0] = byte('a' + i)
+			b.msgs[i].hdr.Namelen, _ = b.from[i].set(netip.MustParseAddrPort("192.0.2.1:5060"), false)
+		}
+		l.handling.Lock()
+		go func() {
+			<-started
+			l.handling.Unlock()
+			close(free)
+		}()
+		var to [batchSize]int
+		st.share(b, 2, 0, &to)
+		if string(got) != "ab" {
+			t.Fatalf("handled in the order %q", got)
+		}
 	}
 }
 
