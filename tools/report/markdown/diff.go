@@ -17,6 +17,7 @@ import (
 // out for length alone.
 const (
 	maxRows     = 40
+	maxRemovals = 25 // unfolded
 	maxEntries  = 12 // of a list that changed
 	maxPrefixes = 64 // of the ways to one socket
 )
@@ -29,7 +30,7 @@ func Diff(w io.Writer, x *diff.Diff, o Options) error {
 	if x.After.Errored {
 		d.b.WriteString("**The plan after the change has errors: build refuses it.**\n\n")
 	}
-	d.list("Removals", "removal", removals(x), 0.4)
+	d.removals(x, 0.4)
 	d.list("Risks", "risk", risks(x), 0.4)
 	d.body(x)
 	for _, s := range diffFolds(x) {
@@ -39,6 +40,14 @@ func Diff(w io.Writer, x *diff.Diff, o Options) error {
 		d.part("what a reboot meets", escape(text)+"\n\n")
 	}
 	return d.write(w, sides(x))
+}
+
+// removals are all there, the first of them at once.
+func (d *doc) removals(x *diff.Diff, leave float64) {
+	all := removals(x)
+	n := min(len(all), maxRemovals)
+	d.list("Removals", "removal", all[:n], leave)
+	d.folded(plural(len(all)-n, "more removal"), "removal", all[n:], leave)
 }
 
 // body is what a reviewer compares, after removals and risks.
@@ -194,7 +203,11 @@ func sized(x *diff.Diff, memory bool) string {
 // values are both sides of a change as cells.
 func values(c diff.Change) (before, after string) {
 	if c.Field == "" { // an object that came
-		return "none", shorten(escape(c.Summary), 200)
+		after = "added"
+		if c.Summary != "" {
+			after = shorten(escape(c.Summary), 200)
+		}
+		return "none", after
 	}
 	return shorten(escape(changes.Value(c, c.Before)), 300), shorten(escape(changes.Value(c, c.After)), 300)
 }

@@ -116,7 +116,7 @@ func alike(list []*diff.Diff) []section {
 	first := map[string]*diff.Diff{}
 	for _, x := range list {
 		d := newDoc(Options{}, "diff")
-		d.list("Removals", "removal", removals(x), 0.4)
+		d.removals(x, 0.4)
 		d.body(x)
 		d.section("Files of the config layer", changedFiles(x))
 		body := d.b.String()

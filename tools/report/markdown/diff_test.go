@@ -235,6 +235,7 @@ func TestDiffLimit(t *testing.T) {
 	d := compare(t, a, b)
 	for _, limit := range []int{1, 2_000, 10_000, 0, 500_000} {
 		got := renderDiff(t, d, Options{Limit: limit})
+		page(t, got)
 		checkLimit(t, got, limit, "failover on timeout: on", "way to", "gone-0", "more removals", "Left out for length")
 		if limit >= 10_000 || limit == 0 {
 			checkLimit(t, got, limit, "Who can now reach what", "100.0.0.0/24", "others", "Below the planned load")

@@ -77,6 +77,23 @@ func (d *doc) list(title, what string, items []string, leave float64) {
 	d.b.WriteString("\n")
 }
 
+// folded is list within a folded part.
+func (d *doc) folded(title, what string, items []string, leave float64) {
+	const frame = len("<details><summary></summary>\n\n\n</details>\n\n")
+	if len(items) == 0 {
+		return
+	}
+	if len(items[0])+len(title)+frame > d.room() { // not even one
+		d.cut = append(d.cut, title)
+		return
+	}
+	d.b.WriteString("<details><summary>" + title + "</summary>\n\n")
+	d.limit -= frame // for the end
+	d.list("", what, items, leave)
+	d.limit += frame
+	d.b.WriteString("</details>\n\n")
+}
+
 // section writes a part, or names it among what was left out.
 func (d *doc) section(title, body string) {
 	if body == "" {
