@@ -14,7 +14,7 @@ import (
 const (
 	randomBytes = iota // nothing of SIP
 	truncated          // an INVITE that breaks off
-	damaged            // an INVITE with some bytes changed
+	damaged            // an INVITE with some bytes changed, one of its CSeq among them
 	endless            // a header line that does not end
 	keepAlive          // CRLF CRLF (RFC 5626 4.4.1)
 	kinds
@@ -86,6 +86,7 @@ type flood struct {
 	sockets int
 	rand    *rand.Rand
 	invite  []byte
+	method  int // where the method of its CSeq ends
 	buf     []byte
 	sent    [kinds]uint64
 	n       int
@@ -100,7 +101,7 @@ func newFlood(o *Options, n agent.Network) *flood {
 		"v=0\r\no=- 1 1 IN IP4 ::\r\n"
 	return &flood{
 		net: n, target: o.Target, sockets: o.Spread, rand: rand.New(rand.NewPCG(o.Seed, 0x666c6f6f64)),
-		invite: []byte(invite), buf: make([]byte, 0, 2048),
+		invite: []byte(invite), method: strings.Index(invite, "CSeq: 1 INVITE") + len("CSeq: 1 INVIT"), buf: make([]byte, 0, 2048),
 	}
 }
 
@@ -121,6 +122,8 @@ func (f *flood) next() {
 		for range 1 + r.IntN(20) {
 			b[r.IntN(len(b))] = byte(r.Uint32())
 		}
+		// Not by chance a good one: CSeq names another method (8.1.1.5).
+		b[f.method] = 'X'
 	case endless:
 		b = append(b, f.invite[:len(f.invite)/2]...)
 		b = append(b, "X-Long: "...)

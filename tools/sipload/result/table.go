@@ -3,6 +3,8 @@ package result
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -88,7 +90,7 @@ func (t *table) run(r *Run) {
 		t.line("callee: %d responses sent again, %d requests twice, %d BYEs before the ACK, %d unexpected", c.Retransmissions, c.Duplicates, c.ByeBeforeAck, sum(c.Unexpected))
 	}
 	if f := r.Flood; f != nil {
-		t.line("garbage: %d datagrams sent, replies by code: %v, other datagrams back: %d", sum(f.Sent), f.Replies, f.Other)
+		t.line("garbage: %d datagrams sent, %d replies (%s), %d other datagrams back", sum(f.Sent), sum(f.Replies), codes(f.Replies), f.Other)
 	}
 	s := r.Sockets
 	lost := "not known"
@@ -160,6 +162,18 @@ func number(v float64) string {
 		return whole + "." + fraction
 	}
 	return whole
+}
+
+// codes is "400 3, 503 1".
+func codes(m map[string]uint64) string {
+	if len(m) == 0 {
+		return "none"
+	}
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		out = append(out, fmt.Sprintf("%s %d", k, m[k]))
+	}
+	return strings.Join(out, ", ")
 }
 
 func sum(m map[string]uint64) (n uint64) {
