@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -211,5 +212,117 @@ func TestCover(t *testing.T) {
 	}
 	if cover(nil).overlaps(list[0]) {
 		t.Error("an empty set has something in common")
+	}
+}
+
+// callsHold checks what the package promises of listeners, dispatchers, caches,
+// limits, state, sessions and messages.
+func callsHold(t *testing.T, s *Spec) {
+	t.Helper()
+	fail := func(what string, v any) { t.Helper(); t.Errorf("%s: %+v", what, v) }
+	for _, l := range s.Listeners {
+		if l.Stream() != (l.Conns != nil) || l.Secure() != (l.TLS != nil) || l.TOS < 0 || l.TOS > 255 || l.Port == 0 || l.Share <= 0 {
+			fail("listener", l)
+		}
+		if l.TLS != nil && (l.TLS.Certificate == "" || l.TLS.Key == "" || l.TLS.MinVersion < "1.2") {
+			fail("tls", l.TLS)
+		}
+		if c := l.Conns; c != nil && (c.PerSource > c.Max || c.PerSource < 1 || c.Idle <= 0 || c.Handshake <= 0) {
+			fail("connections", c)
+		}
+	}
+	next := map[string]string{}
+	for _, set := range s.Dispatchers {
+		next[set.Name] = set.Next
+		for _, dst := range set.Destinations {
+			if dst.Address.IsValid() == (dst.Host != "") || dst.Weight < 1 || dst.Transport == "" || !slices.Contains(states, dst.State) {
+				fail("destination", dst)
+			}
+		}
+	}
+	for name := range next {
+		steps := 0
+		for n := name; n != ""; n = next[n] {
+			if steps++; steps > MaxRouteSets {
+				fail("chain", name)
+				break
+			}
+		}
+	}
+	for _, c := range s.Caches {
+		if (c.Source == SourceFile) != (c.Database == "") || (c.Database == "") != (c.Query == "") || c.Rows < 1 {
+			fail("cache", c)
+		}
+		if c.OnFail == OnFailBaked && !c.Baked {
+			fail("nothing baked", c)
+		}
+	}
+	for _, x := range slices.Concat(s.Limits.Listeners, s.Limits.Sources, s.Limits.Carriers) {
+		if x.CPS == 0 && x.ConcurrentCalls == 0 && x.MessageSize == 0 || (x.CPS > 0) != (x.Burst > 0) {
+			fail("limits", x)
+		}
+	}
+	if p := s.State.Persistence; p != nil && ((p.To == PersistDatabase) != (p.Database != "") || (p.Mode == PersistDelayed) != (p.Interval > 0)) {
+		fail("persistence", p)
+	}
+	if x := s.Session; x.Enabled && (x.MinSE < leastSession || x.Expires < x.MinSE || x.Expires > s.Transaction.CallLifetime) {
+		fail("session", x)
+	}
+	m := s.Messages
+	if m.UDPLimit != 0 && m.UDPLimit < leastUDPLimit || len(m.RemoveHeaders) != len(m.RemoveRanges) || len(m.Codecs) != len(m.CodecRanges) {
+		fail("messages", m)
+	}
+	for _, h := range m.RemoveHeaders {
+		if protectedHeaders[h] != "" {
+			fail("protected header", h)
+		}
+	}
+}
+
+// Whatever an attribute is set to, there is a Spec that holds its promises, or an
+// error, and never both. null is as if the attribute were not there.
+func TestCallsTakeAnyValue(t *testing.T) {
+	values := []string{
+		"true", "0", "1e400", `"x"`, `"0s"`, `"1h"`, `"sips:x.example.net"`, `"core"`,
+		"[]", "[null]", `["x"]`, `["198.51.100.0/24"]`, "{ x = null }",
+	}
+	tried := 0
+	var walk func(b *blockSchema, path string)
+	walk = func(b *blockSchema, path string) {
+		for _, a := range b.attrs {
+			p := join(path, a.name)
+			for _, v := range slices.Concat(values, []string{a.example}, quoted(descriptions[p].choices)) {
+				tried++
+				s, diags := loadWith(t, p, v)
+				if (s == nil) != diags.HasErrors() {
+					t.Errorf("%s = %s: a Spec beside errors, or neither: %v", p, v, diags)
+				}
+				if s != nil {
+					callsHold(t, s)
+				}
+			}
+			null, _ := loadWith(t, p, "null")
+			without, _ := loadWith(t, p, "")
+			if (null == nil) != (without == nil) {
+				t.Errorf("%s: null and nothing differ", p)
+			} else if null != nil {
+				null.Digest, without.Digest, null.NotBuilt, without.NotBuilt = "", "", nil, nil
+				if x, y := dump(t, null), dump(t, without); !bytes.Equal(x, y) {
+					t.Errorf("%s: null and nothing differ\n%s\n%s", p, x, y)
+				}
+			}
+		}
+		for i := range b.blocks {
+			walk(&b.blocks[i], join(path, b.blocks[i].typ))
+		}
+	}
+	for i := range rootSchema.blocks {
+		switch b := &rootSchema.blocks[i]; b.typ {
+		case "workload", "listener", "dispatcher", "route", "cache", "limits", "transaction", "state", "session", "messages":
+			walk(b, b.typ)
+		}
+	}
+	if tried < 1000 {
+		t.Errorf("%d values tried", tried)
 	}
 }

@@ -42,7 +42,7 @@ func (d *decoder) caches(root *section, s *Spec) {
 		c.Database, c.Query = sec.str("database", ""), sec.str("query", "")
 		c.Refresh = sec.duration("refresh", time.Second, 24*time.Hour, 0)
 		switch {
-		case !sure || !sec.has("source"):
+		case !sure || !sec.stated("source"):
 		case source == SourceFile:
 			d.fileCache(sec, s, c)
 		default:
@@ -54,12 +54,12 @@ func (d *decoder) caches(root *section, s *Spec) {
 // fileCache reads a table that is beside the spec or on the appliance.
 func (d *decoder) fileCache(sec *section, s *Spec, c *Cache) {
 	for _, name := range []string{"database", "query", "refresh"} {
-		if sec.has(name) {
+		if sec.stated(name) {
 			d.errorf(sec.rng(name), "Cache of a file", "Cache %q comes from a file, which has no %s. Remove it, or write the source it is for: source = \"postgres\" or source = \"sqlite\".", c.Name, name)
 		}
 	}
 	switch {
-	case !sec.has("file") && !sec.typos["file"]:
+	case !sec.stated("file") && !sec.typos["file"]:
 		d.errorf(sec.def, "Missing file", "Cache %q needs file: a CSV file beside the spec, or an absolute path on the appliance. For example: file = \"carriers.csv\"", c.Name)
 	case c.File == "":
 	case !path.IsAbs(c.File):
@@ -68,7 +68,7 @@ func (d *decoder) fileCache(sec *section, s *Spec, c *Cache) {
 		}
 		d.bakeCache(sec, s, c)
 	default:
-		if !sec.has("rows") && !sec.typos["rows"] {
+		if !sec.stated("rows") && !sec.typos["rows"] {
 			d.errorf(sec.def, "Missing rows", "%s lies on the appliance, so its rows cannot be counted here. Write how many to make room for, for example rows = 100000, or name a file beside the spec to bake it in.", c.File)
 		}
 		if path.Clean(c.File) != c.File || strings.HasSuffix(c.File, "/") {
@@ -83,13 +83,13 @@ func (d *decoder) fileCache(sec *section, s *Spec, c *Cache) {
 // databaseCache reads a table that is the answer to a query. With on_fail =
 // "baked" file names the rows to start from when the database is down.
 func (d *decoder) databaseCache(sec *section, s *Spec, c *Cache) {
-	if !sec.has("database") && !sec.typos["database"] {
+	if !sec.stated("database") && !sec.typos["database"] {
 		d.errorf(sec.def, "Missing database", "Cache %q comes from a database. Name its block: database = \"NAME\".", c.Name)
 	}
-	if !sec.has("query") && !sec.typos["query"] {
+	if !sec.stated("query") && !sec.typos["query"] {
 		d.errorf(sec.def, "Missing query", "Cache %q needs the query that gives its rows, a prefix and a dispatcher set each. For example: query = \"select prefix, carrier from routes\"", c.Name)
 	}
-	if !sec.has("rows") && !sec.typos["rows"] {
+	if !sec.stated("rows") && !sec.typos["rows"] {
 		d.errorf(sec.def, "Missing rows", "The rows of a database cannot be counted here. Write how many to make room for, for example rows = 100000.")
 	}
 	if c.Query != "" {
@@ -98,7 +98,7 @@ func (d *decoder) databaseCache(sec *section, s *Spec, c *Cache) {
 		}
 	}
 	switch {
-	case c.OnFail == OnFailBaked && !sec.has("file") && !sec.typos["file"]:
+	case c.OnFail == OnFailBaked && !sec.stated("file") && !sec.typos["file"]:
 		d.errorf(c.OnFailRange, "Nothing baked in", "With on_fail = \"baked\" cache %q starts from a file when the database is down. Name one beside the spec, for example file = \"carriers.csv\", or write on_fail = \"last-good\".", c.Name)
 	case c.File == "":
 	case c.OnFail != OnFailBaked:
@@ -124,7 +124,7 @@ func (d *decoder) bakeCache(sec *section, s *Spec, c *Cache) {
 		return
 	}
 	c.Baked, c.Data = true, data
-	if sec.has("rows") && c.Source == SourceFile {
+	if sec.stated("rows") && c.Source == SourceFile {
 		d.errorf(sec.rng("rows"), "Rows of a baked cache", "The rows of a file beside the spec are counted. Remove rows.")
 	}
 	display := d.src.display(name)

@@ -37,7 +37,7 @@ func (d *decoder) session(root *section, s *Spec) {
 		// The call is dropped from the accounts first, refreshed or not, and an
 		// orphan would never be found by its missing refresh.
 		place := x.ExpiresRange
-		if !sec.has("session_expires") {
+		if !sec.stated("session_expires") {
 			place = x.MinSERange
 		}
 		d.errorf(place, "Session longer than a call", "A call is no longer counted after %s (transaction, call_lifetime), before a session of %s has run out: lost calls would not be noticed by their timer. Write at most %s, or a longer call_lifetime.", shortDuration(lifetime), shortDuration(x.Expires), shortDuration(lifetime))

@@ -28,8 +28,8 @@ func (d *decoder) destination(sec *section) *Destination {
 		Range:     sec.def,
 
 		URIRange: sec.rng("uri"), ListenerRange: sec.rng("listener"),
-		MaxCPSRange: sec.rng("max_cps"), MaxCallsRange: sec.rng("max_calls"),
-		WeightRange: sec.rng("weight"), PriorityRange: sec.rng("priority"), StateRange: sec.rng("state"),
+		MaxCPSRange: sec.rng("max_cps"), MaxCallsRange: sec.rngStated("max_calls"),
+		WeightRange: sec.rngStated("weight"), PriorityRange: sec.rngStated("priority"), StateRange: sec.rng("state"),
 	}
 	if dst.URI == "" {
 		return dst

@@ -73,7 +73,7 @@ func (d *decoder) probe(sec *section) *Probe {
 	if p.From != "" && !validFrom(p.From) {
 		sec.wrong("from", fmt.Sprintf("%q is not a SIP URI.", p.From))
 	}
-	if !sec.has("accept") {
+	if !sec.stated("accept") {
 		p.Accept = []CodeSpan{{200, 299}}
 		return p
 	}
@@ -128,11 +128,11 @@ func codeSpan(v cty.Value) (CodeSpan, error) {
 func (d *decoder) failover(sec *section) Failover {
 	f := defaultFailover()
 	f.Range = sec.def
-	if sec.has("never") {
+	if sec.stated("never") {
 		f.Never = nil
 		d.never(sec, &f)
 	}
-	if !sec.has("on") {
+	if !sec.stated("on") {
 		return f
 	}
 	f.On, f.OnTimeout = nil, false

@@ -26,13 +26,13 @@ func (d *decoder) limits(root *section, s *Spec) {
 	if l.RetryAfter%time.Second != 0 {
 		sec.wrong("retry_after", "Retry-After counts whole seconds (RFC 3261 section 20.33).")
 	}
-	if !d.burstWithoutCPS(sec) && !sec.has("burst") {
+	if !d.burstWithoutCPS(sec) && !sec.stated("burst") {
 		l.Burst = l.CPS
 	}
-	if sec.has("cps") && !sec.has("concurrent_calls") && !sec.typos["concurrent_calls"] {
+	if sec.stated("cps") && !sec.stated("concurrent_calls") && !sec.typos["concurrent_calls"] {
 		d.warnf(sec.rng("cps"), "Calls in progress are not limited", "cps limits how fast calls arrive, not how many stay: calls that last longer than planned fill the memory all the same. Add concurrent_calls.")
 	}
-	if sec.has("concurrent_calls") && !sec.has("cps") && !sec.typos["cps"] {
+	if sec.stated("concurrent_calls") && !sec.stated("cps") && !sec.typos["cps"] {
 		d.warnf(sec.rng("concurrent_calls"), "New calls are not limited", "concurrent_calls limits how many calls stay, not how fast they arrive: a flood of short calls takes the CPU all the same. Add cps.")
 	}
 	d.scopedLimits(sec, &l)

@@ -18,9 +18,9 @@ func (d *decoder) routes(root *section, s *Spec) {
 			d.errorf(r.PrefixRange, "Invalid prefix", "%q holds characters that no user part of a SIP URI has (RFC 3261 section 25.1). For example: prefix = \"+49\"", r.Prefix)
 		}
 		switch {
-		case sec.has("to") && sec.has("cache"):
+		case sec.stated("to") && sec.stated("cache"):
 			d.errorf(r.CacheRange, "Route with two aims", "Route %q has both to and cache. Keep one: to names the dispatcher sets, cache looks the set up by the number called. For a fallback write a further route.", sec.name)
-		case !sec.has("to") && !sec.has("cache") && !sec.typos["to"] && !sec.typos["cache"]:
+		case !sec.stated("to") && !sec.stated("cache") && !sec.typos["to"] && !sec.typos["cache"]:
 			d.errorf(sec.def, "Route without an aim", "Route %q says nothing about where calls go. Write to = [\"DISPATCHER\"], or cache = \"CACHE\" for a table of prefixes.", sec.name)
 		}
 		s.Routes = append(s.Routes, r)

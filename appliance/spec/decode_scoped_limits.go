@@ -35,7 +35,7 @@ func (d *decoder) scoped(sec *section) *ScopedLimits {
 		CPSRange: sec.rng("cps"), ConcurrentRange: sec.rng("concurrent_calls"),
 		SourcesRange: sec.rng("prefixes"), NameRange: sec.def,
 	}
-	if !d.burstWithoutCPS(sec) && !sec.has("burst") {
+	if !d.burstWithoutCPS(sec) && !sec.stated("burst") {
 		x.Burst = x.CPS
 	}
 	return x
@@ -43,7 +43,7 @@ func (d *decoder) scoped(sec *section) *ScopedLimits {
 
 // burstWithoutCPS reports a burst of no rate.
 func (d *decoder) burstWithoutCPS(sec *section) bool {
-	if !sec.has("burst") || sec.has("cps") || sec.typos["cps"] {
+	if !sec.stated("burst") || sec.stated("cps") || sec.typos["cps"] {
 		return false
 	}
 	d.errorf(sec.rng("burst"), "Burst without cps", "burst is how many calls the cps limit lets through at once; there is no cps limit. Add cps or remove burst.")
@@ -52,7 +52,7 @@ func (d *decoder) burstWithoutCPS(sec *section) bool {
 
 func (d *decoder) limitsSomething(sec *section, attrs ...string) {
 	for _, a := range attrs {
-		if sec.has(a) || sec.typos[a] {
+		if sec.stated(a) || sec.typos[a] {
 			return
 		}
 	}

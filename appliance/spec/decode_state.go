@@ -55,14 +55,14 @@ func (d *decoder) persistence(sec *section) *Persistence {
 		DatabaseRange: sec.rng("database"), ModeRange: sec.rng("mode"),
 	}
 	switch {
-	case !sure || !sec.has("to"):
-	case to == PersistDatabase && !sec.has("database") && !sec.typos["database"]:
+	case !sure || !sec.stated("to"):
+	case to == PersistDatabase && !sec.stated("database") && !sec.typos["database"]:
 		d.errorf(sec.def, "Missing database", "Calls in progress go to a database. Name its block: database = \"NAME\".")
-	case to == PersistDisk && sec.has("database"):
+	case to == PersistDisk && sec.stated("database"):
 		d.errorf(p.DatabaseRange, "Database of a disk", "Calls in progress go to the disk, and no database is asked. Remove database, or write to = \"database\".")
 	}
 	if p.Mode == PersistAtOnce {
-		if sec.has("interval") {
+		if sec.stated("interval") {
 			d.errorf(sec.rng("interval"), "Interval without batches", "With mode = \"at-once\" each change is on its way when it happens, so there is no interval. Remove it, or write mode = \"delayed\".")
 		}
 		p.Interval = 0

@@ -93,6 +93,15 @@ func (s *section) choice(name, def string, choices, later []string) (v string, s
 	return v, len(s.d.diags) == before && !s.typos[name]
 }
 
+// rngStated is rng of an attribute that has a value: by it the checks tell what
+// was stated from what is so by default, which may be the same.
+func (s *section) rngStated(name string) hcl.Range {
+	if !s.stated(name) {
+		return s.def
+	}
+	return s.rng(name)
+}
+
 // integer gives a whole number from low to high.
 func (s *section) integer(name string, low, high, def int) int {
 	v, ok := s.value(name)
