@@ -33,14 +33,15 @@ func networkFiles(h *spec.Hardware, head string) []File {
 
 // layout is who belongs to whom among the interfaces.
 type layout struct {
-	byName map[string]*spec.NIC
-	bondOf map[string]string   // card -> bond
-	vlans  map[string][]string // parent -> VLANs, in source order
-	routes map[string][]*spec.StaticRoute
+	virtual bool
+	byName  map[string]*spec.NIC
+	bondOf  map[string]string   // card -> bond
+	vlans   map[string][]string // parent -> VLANs, in source order
+	routes  map[string][]*spec.StaticRoute
 }
 
 func newLayout(h *spec.Hardware) *layout {
-	l := &layout{byName: map[string]*spec.NIC{}, bondOf: map[string]string{}, vlans: map[string][]string{}, routes: map[string][]*spec.StaticRoute{}}
+	l := &layout{virtual: h.Platform == spec.PlatformVM, byName: map[string]*spec.NIC{}, bondOf: map[string]string{}, vlans: map[string][]string{}, routes: map[string][]*spec.StaticRoute{}}
 	for _, n := range h.NICs {
 		l.byName[n.Name] = n
 		for _, m := range n.Members {
@@ -82,7 +83,29 @@ func (l *layout) link(n *spec.NIC) string {
 		// Before networkd makes VLANs on the card: theirs cannot be larger.
 		fmt.Fprintf(&b, "MTUBytes=%d\n", n.MTU)
 	}
+	if bond := l.byName[l.bondOf[n.Name]]; bond != nil && bond.Mode == spec.BondLACP && l.virtual {
+		// Virtual cards tell no speed unless they are told theirs, and the kernel takes
+		// no port into LACP without one. Real cards know it.
+		fmt.Fprintf(&b, "AutoNegotiation=no\nBitsPerSecond=%d\nDuplex=full\n", l.speed(n, bond))
+	}
 	return b.String()
+}
+
+// unstatedSpeed is what a virtual card in LACP is taken to have, bits per second: all
+// members need the same, and none is held to it.
+const unstatedSpeed = 10_000_000_000
+
+// speed is a member's own, or that of another member, bits per second.
+func (l *layout) speed(n, bond *spec.NIC) uint64 {
+	if n.SpeedBits > 0 {
+		return n.SpeedBits
+	}
+	for _, m := range bond.Members {
+		if c := l.byName[m]; c != nil && c.SpeedBits > 0 {
+			return c.SpeedBits
+		}
+	}
+	return unstatedSpeed
 }
 
 // bondMAC is the MAC of a bond: its first member's, whichever card comes up first.
