@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"errors"
 	"net/netip"
 
+	"trunkline/proxy/listen"
 	"trunkline/proxy/message"
 	"trunkline/proxy/transaction"
 )
@@ -85,9 +87,12 @@ func keepAlive(pkt []byte) bool {
 	return true
 }
 
-// send sends from a listener's socket. It reports whether the packet left.
+// send sends from a listener's socket. It reports whether the packet left. One that met
+// a full send buffer is as good as lost on the way: its socket counts it, the timers
+// repeat it, and the destination is not to blame.
 func (w *worker) send(listener int, pkt []byte, to netip.AddrPort) bool {
-	if err := w.e.groups[listener].Send(pkt, to); err != nil {
+	err := w.e.groups[listener].Send(pkt, to)
+	if err != nil && !errors.Is(err, listen.ErrFull) {
 		w.c.add(cSendErrors)
 		return false
 	}
