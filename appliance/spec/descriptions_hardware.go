@@ -20,7 +20,7 @@ var hardwareTexts = map[string]description{
 
 	"hardware.bond":           {text: "Several cards as one interface, so that a cable or switch may fail. Link state is looked at every 100 ms; with LACP, PDUs are asked for every second and flows are spread by addresses and ports."},
 	"hardware.bond.members":   {text: "The cards, by name.", kind: KindTexts, rule: "cards of no other bond, without addresses, gateway or VLANs of their own; two at least, or the plan warns"},
-	"hardware.bond.mode":      {text: "802.3ad is LACP: the switch must be set up for it, and all cards carry traffic. active-backup: one card at a time, any switch.", kind: KindText, def: `"802.3ad"`, choices: []string{BondLACP, BondActiveBackup}},
+	"hardware.bond.mode":      {text: "802.3ad is LACP: the switch must be set up for it, and all cards carry traffic. In a virtual machine, whose cards tell no speed, they are given theirs of the spec, else 10 Gbps. active-backup: one card at a time, any switch.", kind: KindText, def: `"802.3ad"`, choices: []string{BondLACP, BondActiveBackup}},
 	"hardware.bond.addresses": {text: addressesText, kind: KindTexts, without: "none", rule: "needed unless the bond is the parent of a VLAN; as those of a nic"},
 
 	"hardware.vlan":           {text: "One 802.1Q network of a card or bond: an interface of its own, whose packets are tagged."},
