@@ -69,6 +69,7 @@ var known = map[string]struct {
 	"call_slot_bytes":            {"B", positive, less},
 	"cache_row_bytes":            {"B", positive, less},
 	"worker_bytes":               {"B", positive, less},
+	"worker_batch":               {"datagrams", natural, less},
 	"state_headroom":             {"1", factor, less},
 	"kernel_bytes":               {"B", positive, less},
 	"kernel_share":               {"1", share, less},

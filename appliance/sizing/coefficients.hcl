@@ -100,7 +100,14 @@ coefficient "worker_bytes" {
   value  = 262144
   unit   = "B"
   range  = [94587, 209275]
-  source = "measured: buffers of a waiting worker; and both message buffers grown to 65,535 B"
+  source = "measured: a waiting worker; and both its message buffers grown to 65,535 B. Beside its receive batch"
+  date   = "2026-11"
+}
+
+coefficient "worker_batch" {
+  value  = 32
+  unit   = "datagrams"
+  source = "proxy/listen: what one receive call takes at most, each with room for the largest message. Memory no datagram reaches is never backed, but the process is allowed it"
   date   = "2026-11"
 }
 

@@ -10,6 +10,7 @@ const (
 	defaultConnections = 4096
 	defaultHandshake   = 10 // seconds
 	maxMessage         = 65535
+	maxDatagram        = 65507 // over IPv4
 )
 
 // connections sizes a listener that takes connections. Nothing is retransmitted
@@ -46,10 +47,8 @@ func (z *sizer) largestMessage(l *spec.Listener) Input {
 	if n := z.s.Limits.MessageSize; n > 0 {
 		size, r = float64(n), z.s.Limits.Range
 	}
-	for _, own := range z.s.Limits.Listeners {
-		if own.Name == l.Name && own.MessageSize > 0 {
-			size, r = float64(own.MessageSize), own.Range
-		}
+	if own := z.messageSizes[l.Name]; own != nil {
+		size, r = float64(own.MessageSize), own.Range
 	}
 	return stated("limits.message_size", size, "B", r)
 }

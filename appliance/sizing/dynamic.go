@@ -23,7 +23,7 @@ func (z *sizer) dynamicSockets() {
 	if threads := z.s.Hardware.Threads(); d.Workers > threads {
 		z.find("sockets.workers", SeverityWarning, at(d.WorkersRange, d.Range), "More dynamic workers than hardware threads",
 			"The dynamic sockets have %d workers on %d hardware threads, beside those of the listeners. A worker never waits for anything but its sockets, so more of them only add switches and memory (%s each). Write workers = %d.",
-			d.Workers, threads, Bytes(z.c.at("worker_bytes")), max(threads, 1))
+			d.Workers, threads, Bytes(z.workerBytes()), max(threads, 1))
 	}
 }
 

@@ -196,7 +196,7 @@ func TestThreadsCostTheirWorkersOnly(t *testing.T) {
 		sockets = max(sockets, 2*(l.RecvBuffer.Value+l.SendBuffer.Value))
 	}
 	c := DefaultCoefficients()
-	most := c.at("worker_bytes")*(1+c.at("gc_slack")) + sockets + 4*Page
+	most := (c.at("worker_bytes")+c.at("worker_batch")*maxDatagram)*(1+c.at("gc_slack")) + sockets + 4*Page
 	if cost := old.Memory[last].Bytes.Value - b.Memory[last].Bytes.Value; cost > most || cost <= 0 {
 		t.Fatalf("one thread more costs %v bytes, at most %v expected", cost, most)
 	}

@@ -247,3 +247,33 @@ func TestRanges(t *testing.T) {
 		}
 	})
 }
+
+// A worker's receive calls have room for the largest message its listeners let in.
+func TestWorkerMemory(t *testing.T) {
+	per := func(s *spec.Spec) float64 {
+		for _, table := range Size(s, nil).SHM {
+			if table.Name == "listeners" {
+				return table.BytesPerRow.Value
+			}
+		}
+		return 0
+	}
+	s := edge()
+	if got := per(s); got != 262144+32*65507 {
+		t.Errorf("by default %v", got)
+	}
+	s.Limits.MessageSize = 16384
+	if got := per(s); got != 262144+32*16384 {
+		t.Errorf("with message_size %v", got)
+	}
+	s.Limits.Listeners = []*spec.ScopedLimits{{Name: "core", MessageSize: 32768, Range: line(71)}}
+	if got := per(s); got != 262144+32*32768 {
+		t.Errorf("with a larger one of a listener %v", got)
+	}
+	for _, l := range s.Listeners {
+		l.Transport = spec.TransportTCP
+	}
+	if got := per(s); got != 262144 {
+		t.Errorf("without UDP %v", got)
+	}
+}

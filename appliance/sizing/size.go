@@ -29,8 +29,10 @@ type sizer struct {
 
 	egress  map[*spec.Listener]float64
 	figures bool // nobody reads the remedies
-	free    Figure
-	rungs   []rung
+
+	messageSizes map[string]*spec.ScopedLimits // of listeners that have one of their own
+	free         Figure
+	rungs        []rung
 }
 
 // Size computes the budget of a checked spec. A nil c means the coefficients of
@@ -54,6 +56,12 @@ func Size(s *spec.Spec, c *Coefficients) *Budget {
 // with figures, remedies of ceilings are left out: only the figures count.
 func size(s *spec.Spec, c *Coefficients, egress map[*spec.Listener]float64, figures bool) *Budget {
 	z := &sizer{s: s, c: c, egress: egress, figures: figures, b: &Budget{Listeners: []ListenerBudget{}, CPUs: []CPU{}, NICs: []NICBudget{}, Terms: []Figure{}, Ceilings: []Ceiling{}, Findings: []Finding{}}}
+	z.messageSizes = map[string]*spec.ScopedLimits{}
+	for _, l := range s.Limits.Listeners {
+		if l.MessageSize > 0 {
+			z.messageSizes[l.Name] = l
+		}
+	}
 	z.traffic()
 	z.mediaBudget()
 	z.dynamicSockets()

@@ -157,7 +157,39 @@ func (z *sizer) cacheTable() Table {
 }
 
 func (z *sizer) workerTable() Table {
-	return z.table("listeners", z.b.TotalWorkers, z.c.in("worker_bytes"))
+	own, batch, largest := z.c.in("worker_bytes"), z.c.in("worker_batch"), z.largestDatagram()
+	return z.table("listeners", z.b.TotalWorkers, of(z.term(figure("workers.bytes", "Memory of a worker", "B", z.workerBytes(),
+		"worker_bytes + worker_batch x largest message", own, batch, largest))))
+}
+
+// workerBytes is what a worker holds: its own buffers and those of its receive calls.
+func (z *sizer) workerBytes() float64 {
+	return z.c.at("worker_bytes") + z.c.at("worker_batch")*z.largestDatagram().Value
+}
+
+// largestDatagram is the largest message of any listener over UDP.
+func (z *sizer) largestDatagram() Input {
+	worst := Input{Name: "largest message", Value: maxDatagram, Unit: "B", Source: "the most UDP carries over IPv4"}
+	if z.b.Sockets != nil {
+		return worst
+	}
+	found := false
+	for _, f := range z.t.listeners {
+		if f.l.Stream() {
+			continue
+		}
+		in := z.largestMessage(f.l)
+		if in.Value >= maxDatagram {
+			return worst
+		}
+		if !found || in.Value > worst.Value {
+			worst, found = in, true
+		}
+	}
+	if !found {
+		worst.Value, worst.Source = 0, "no listener over UDP"
+	}
+	return worst
 }
 
 // bakedBytes is what the config layer itself carries of caches.

@@ -229,11 +229,11 @@ func (z *sizer) workerFindings() {
 		case f.l.Workers > threads && z.shared.ID != z.threads.ID:
 			z.find("workers.above-threads", SeverityWarning, r, "More workers than can run or wait",
 				"Listener %q asks for %d workers. With worker_wait, %d keep %s hardware threads busy; more only add switches and memory (%s each). Write workers = \"auto\" or at most %d.",
-				f.l.Name, f.l.Workers, threads, Count(z.threads.Value), Bytes(z.c.at("worker_bytes")), threads)
+				f.l.Name, f.l.Workers, threads, Count(z.threads.Value), Bytes(z.workerBytes()), threads)
 		case f.l.Workers > threads:
 			z.find("workers.above-threads", SeverityWarning, r, "More workers than hardware threads",
 				"Listener %q asks for %d workers on %d hardware threads. A worker never waits for anything but its socket, so more workers than threads only add switches and memory (%s each). Write workers = \"auto\" or at most %d.",
-				f.l.Name, f.l.Workers, threads, Bytes(z.c.at("worker_bytes")), threads)
+				f.l.Name, f.l.Workers, threads, Bytes(z.workerBytes()), threads)
 		}
 		need := z.workersFor(f)
 		if float64(f.l.Workers) < need {
