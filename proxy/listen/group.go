@@ -57,6 +57,7 @@ func Open(l runtime.Listener, o Options) (*Group, error) {
 			return nil, g.explain(err)
 		}
 		alone.close()
+		alone.wait()
 	}
 	for range max(l.Workers, 1) {
 		s, err := open(l, true)
@@ -98,14 +99,22 @@ func (g *Group) Address() netip.AddrPort { return g.address }
 // Workers is the number of sockets; Serve takes an index below it.
 func (g *Group) Workers() int { return len(g.sockets) }
 
-// Close closes the sockets; Serve returns. Closing twice is harmless.
+// Close closes the sockets; Serve returns. Any goroutine may call it, a Handler too.
+// Closing twice is harmless. The address is free when Close and all calls of Serve have
+// returned.
 func (g *Group) Close() error {
-	if g.closed.CompareAndSwap(false, true) {
-		if g.steer != nil {
-			close(g.steer.end)
-		}
-		for _, s := range g.sockets {
-			s.close()
+	if !g.closed.CompareAndSwap(false, true) {
+		return nil
+	}
+	if g.steer != nil {
+		close(g.steer.end)
+	}
+	for _, s := range g.sockets {
+		s.close()
+	}
+	for _, s := range g.sockets {
+		if !s.serving.Load() {
+			s.wait()
 		}
 	}
 	return nil

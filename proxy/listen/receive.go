@@ -122,6 +122,7 @@ func (g *Group) Serve(i int, h Handler) error {
 func (g *Group) receive(s *socket, each func(b *batch, n int)) error {
 	// One byte more than the largest message tells a larger one.
 	b := newBatch(min(g.max, DefaultMaxMessage) + 1)
+	s.serving.Store(true)
 	var failed error
 	failures := 0
 	err := s.raw.Read(func(fd uintptr) bool {
@@ -149,6 +150,7 @@ func (g *Group) receive(s *socket, each func(b *batch, n int)) error {
 	})
 	switch {
 	case g.closed.Load() || errors.Is(err, net.ErrClosed):
+		s.wait()
 		return nil
 	case failed != nil:
 		err = failed

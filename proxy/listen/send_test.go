@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	goruntime "runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -217,6 +218,84 @@ func TestCloseWhileSending(t *testing.T) {
 			t.Fatalf("the address is not free after Close: %v", err)
 		}
 		h.Close()
+	}
+}
+
+// Close while workers send what they receive: the one who lets go of the socket last may
+// be a worker that is at work.
+func TestCloseWhileWorkersSend(t *testing.T) {
+	for i := range 200 {
+		o := Options{}
+		if i%2 > 0 {
+			o.Key = firstBytes
+		}
+		g, err := Open(config(2), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var handled atomic.Int64
+		done := make(chan error, 2)
+		for i := range 2 {
+			go func() {
+				done <- g.Serve(i, func(p []byte, src netip.AddrPort) {
+					handled.Add(1)
+					_ = g.Send(p, g.Address()) // and so on, for ever
+				})
+			}()
+		}
+		for range 20 {
+			if err := g.Send(make([]byte, 100), g.Address()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		await(t, "traffic", func() bool { return handled.Load() > 100 })
+		if err := g.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			select {
+			case err := <-done:
+				if err != nil {
+					t.Fatal(err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatalf("round %d: Serve did not return after Close", i)
+			}
+		}
+		again := config(1)
+		again.Address = g.Address()
+		h, err := Open(again, Options{})
+		if err != nil {
+			t.Fatalf("the address is not free after Close and Serve: %v", err)
+		}
+		h.Close()
+	}
+}
+
+// A Handler may close the group it is called by.
+func TestCloseByAHandler(t *testing.T) {
+	for _, o := range []Options{{}, {Key: firstBytes}} {
+		g, err := Open(config(2), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 2)
+		for i := range 2 {
+			go func() { done <- g.Serve(i, func([]byte, netip.AddrPort) { g.Close() }) }()
+		}
+		if err := g.Send([]byte("12345678"), g.Address()); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			select {
+			case err := <-done:
+				if err != nil {
+					t.Fatal(err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatal("Serve did not return")
+			}
+		}
 	}
 }
 

@@ -35,7 +35,11 @@ type socket struct {
 	// that was closed and given to somebody else. Negative: closing.
 	users  atomic.Int64
 	closed atomic.Bool
-	_      [64]byte
+	// serving is set once a worker receives here: then it is that worker who sees the
+	// socket to its end, and not Close.
+	serving atomic.Bool
+	gone    chan struct{} // closed when the descriptor is
+	_       [64]byte
 }
 
 // closing is what Close adds to the users of a socket.
@@ -51,9 +55,15 @@ func (s *socket) enter() bool {
 }
 
 func (s *socket) leave() {
-	if s.users.Add(-1) == closing && s.closed.CompareAndSwap(false, true) {
-		_ = s.conn.Close() // a UDP socket has nothing left to report
+	if s.users.Add(-1) != closing || !s.closed.CompareAndSwap(false, true) {
+		return
 	}
+	// Closing waits for the receiving worker to leave its call of Read, in which it
+	// handles packets: the one who is last out may be that very worker.
+	go func() {
+		_ = s.conn.Close() // a UDP socket has nothing left to report
+		close(s.gone)
+	}()
 }
 
 // close lets go of the descriptor; whoever waits to receive wakes up. The caller sees
@@ -62,6 +72,9 @@ func (s *socket) close() {
 	s.users.Add(closing)
 	s.leave()
 }
+
+// wait waits until the descriptor is closed, after close.
+func (s *socket) wait() { <-s.gone }
 
 // open opens and binds one socket of a listener.
 func open(l runtime.Listener, reuse bool) (*socket, error) {
@@ -76,7 +89,7 @@ func open(l runtime.Listener, reuse bool) (*socket, error) {
 		}
 		return err
 	}}
-	s := &socket{six: l.Address.Addr().Unmap().Is6()}
+	s := &socket{six: l.Address.Addr().Unmap().Is6(), gone: make(chan struct{})}
 	network := "udp4"
 	if s.six {
 		network = "udp6" // the net package sets IPV6_V6ONLY
