@@ -272,6 +272,32 @@ func TestBuildOfAReviewedPlan(t *testing.T) {
 	}
 }
 
+// A fleet has a folder for the plan of all, and one for the image of each.
+func TestFleetHasAnImageEach(t *testing.T) {
+	r := newRepository(t)
+	pipeline, err := filepath.Abs("../../pipeline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := filepath.Join(r.clone, "sites/all")
+	if err := os.CopyFS(spec, os.DirFS("../../../appliance/examples/fleet")); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(pipeline, "build", "sites/all")
+	cmd.Dir, cmd.Env = r.clone, append(os.Environ(), "OUT="+r.images, "BASE=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, name := range []string{
+		"all/plan.txt", "all/plan.json", "all/plan.html",
+		"edge-fra1/edge-fra1.raw", "edge-fra1/plan.html", "edge-ams1/edge-ams1.efi", "edge-lab1/edge-lab1.efi", "edge-lab1/plan.json",
+	} {
+		if !fileExists(filepath.Join(r.images, name)) {
+			t.Errorf("there is no %s", name)
+		}
+	}
+}
+
 func modified(t *testing.T, name string) time.Time {
 	t.Helper()
 	info, err := os.Stat(name)

@@ -239,6 +239,28 @@ func TestPipelineComparesWithTheBase(t *testing.T) {
 	})
 }
 
+// What this version cannot run is shown, and stops a build before its first image.
+func TestPipelineOfWhatCannotBeBuilt(t *testing.T) {
+	s := newSpecs(t)
+	s.copy(example, "sites/edge")
+	s.copy("../../../appliance/examples/loopback", "sites/a-good-one")
+	s.commit()
+	media := "media {\n  instance \"m1\" {\n    control = [\"10.0.0.31:2223\"]\n  }\n}\n"
+	if err := os.WriteFile(filepath.Join(s.dir, "sites/edge/media.hcl"), []byte(media), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, summary, err := s.pipeline("check", "BASE=HEAD")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	wants(t, summary, "(fra1): cannot be built yet", "> - media `media.hcl:1`")
+	wants(t, s.read("out/comment.md"), "| new: media | none | added |", "**The spec has parts that this version of Trunkline cannot run: build refuses it.**")
+	out, _, err = s.pipeline("build", "BASE=HEAD", "OUT=images")
+	if err == nil || !strings.Contains(out, "sites/edge has parts that this version of Trunkline cannot run") || strings.Contains(out, ": build\n") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // Two specs of one appliance would take each other's place.
 func TestPipelineRefusesOneNameTwice(t *testing.T) {
 	s := newSpecs(t)
