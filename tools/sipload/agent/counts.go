@@ -58,6 +58,7 @@ type CallerCounts struct {
 	Cancelled  uint64 `json:"cancelled"`   // cancelled as intended
 	Failed     uint64 `json:"failed"`
 	CancelLost uint64 `json:"cancel_lost"` // answered although a CANCEL was under way
+	Unrung     uint64 `json:"unrung"`      // answered with no 101-199 before
 
 	Timeouts        PerMethod `json:"timeouts"`        // timers B and F; no answer within AnswerTimeout
 	Retransmissions PerMethod `json:"retransmissions"` // sent: timers A and E

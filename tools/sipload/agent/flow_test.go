@@ -87,10 +87,10 @@ func TestOneCall(t *testing.T) {
 			down: CalleeCounts{Invites: 1, Answered: 1, Completed: 1, Duplicates: 1 + 3 + 1},
 		}, {
 			name: "180 after 200", via: nth("180 INVITE", 1, late(1500*time.Microsecond)), script: whole, caller: CallerConfig{Hold: 10 * ms},
-			up: CallerCounts{Answered: 1, Completed: 1, OutOfOrder: 1}, down: CalleeCounts{Invites: 1, Answered: 1, Completed: 1},
+			up: CallerCounts{Answered: 1, Completed: 1, OutOfOrder: 1, Unrung: 1}, down: CalleeCounts{Invites: 1, Answered: 1, Completed: 1},
 		}, {
 			name: "180 after the call", via: nth("180 INVITE", 1, late(time.Second)), script: whole,
-			up: CallerCounts{Answered: 1, Completed: 1, OutOfOrder: 1}, down: CalleeCounts{Invites: 1, Answered: 1, Completed: 1},
+			up: CallerCounts{Answered: 1, Completed: 1, OutOfOrder: 1, Unrung: 1}, down: CalleeCounts{Invites: 1, Answered: 1, Completed: 1},
 		}, {
 			name: "refused as wanted", caller: CallerConfig{RejectAs: 486}, callee: CalleeConfig{RejectAs: 486, Reject: 1},
 			script: "> INVITE, < 486 INVITE, > ACK", up: CallerCounts{Rejected: 1}, down: CalleeCounts{Invites: 1, Rejected: 1},

@@ -81,6 +81,9 @@ func (r *Caller) answered(slot int32, now time.Duration, m *wire.Message, raw []
 		return
 	}
 	r.Counts.Answered++
+	if k.flags&gotRinging == 0 {
+		r.Counts.Unrung++
+	}
 	if k.flags&measured != 0 {
 		record(r.Latencies.Answer, now-k.scheduled)
 	}

@@ -114,7 +114,7 @@ func TestDisorderIsCounted(t *testing.T) {
 	})
 	o.Flow = FlowBurst
 	r := measure(t, o, Step{Rate: 200, Duration: 500 * ms})
-	if r.Caller.OutOfOrder != 100 || r.Caller.Completed != 100 || r.Clean() || !strings.Contains(strings.Join(r.Problems, "\n"), "100 provisional responses") {
+	if r.Caller.OutOfOrder != 100 || r.Caller.Unrung != 100 || r.Caller.Completed != 100 || r.Clean() || !strings.Contains(strings.Join(r.Problems, "\n"), "100 provisional responses") {
 		t.Errorf("%+v\n%q", r.Caller, r.Problems)
 	}
 }

@@ -111,6 +111,9 @@ func (r *run) judge(out *result.Run) {
 		problem(c.Duplicates, "requests came again")
 		problem(sum(c.Unexpected), "requests were unexpected: %s", list(c.Unexpected))
 	}
+	if c := out.Caller; c != nil && out.Callee != nil { // our callees send a 180 always
+		problem(c.Unrung, "calls were answered with no 180 before: it was lost, swallowed or overtaken by the 200")
+	}
 	if r.live > 0 && !r.stopped {
 		problem(uint64(r.live), "calls are still up on the answering side: their end never arrived")
 	}

@@ -39,7 +39,7 @@ func run() *Run {
 		Rate: 12500, Warmup: 2, Duration: 10, Seconds: 13.5, Window: Window{Seconds: 10.01, Calls: 125_000, Rate: 12487.5},
 		Caller: &Caller{
 			CallerCounts: agent.CallerCounts{
-				Started: 1, NotStarted: 2, Answered: 3, Completed: 4, Rejected: 5, Cancelled: 6, Failed: 7, CancelLost: 8,
+				Started: 1, NotStarted: 2, Answered: 3, Completed: 4, Rejected: 5, Cancelled: 6, Failed: 7, CancelLost: 8, Unrung: 13,
 				Timeouts: agent.PerMethod{INVITE: 1, BYE: 2, CANCEL: 3, OPTIONS: 4}, Retransmissions: agent.PerMethod{INVITE: 5, BYE: 6, CANCEL: 7, OPTIONS: 8},
 				AcksRepeated: 9, Duplicates: 10, OutOfOrder: 11,
 			},

@@ -82,8 +82,8 @@ func (t *table) flush() error {
 func (t *table) run(r *Run) {
 	if c := r.Caller; c != nil {
 		t.line("calls: %d started, %d completed, %d refused as wanted, %d cancelled, %d failed", c.Started, c.Completed, c.Rejected, c.Cancelled, c.Failed)
-		t.line("caller: %d requests sent again, %d responses twice, %d out of order, %d unexpected, %d timeouts",
-			c.Retransmissions.Sum(), c.Duplicates, c.OutOfOrder, sum(c.Unexpected), c.Timeouts.Sum())
+		t.line("caller: %d requests sent again, %d responses twice, %d out of order, %d answered unrung, %d unexpected, %d timeouts",
+			c.Retransmissions.Sum(), c.Duplicates, c.OutOfOrder, c.Unrung, sum(c.Unexpected), c.Timeouts.Sum())
 	}
 	if c := r.Callee; c != nil {
 		t.line("callee: %d calls, %d answered, %d refused, %d cancelled, %d ended by BYE, %d OPTIONS", c.Invites, c.Answered, c.Rejected, c.Cancelled, c.Completed, c.Options)
