@@ -202,10 +202,6 @@ func (z *sizer) nics() {
 			Queues: figure(id+".queues", "Receive queues in use of "+n.Name, "queues", z.queuesOf(n), z.queuesFormula(n),
 				stated(id+".queues", float64(max(n.Queues, 1)), "queues", at(n.QueuesRange, n.Range)), of(z.threads)),
 			Affinity: []QueueShare{}})
-		if threads := int(z.threads.Value); n.Queues > threads && !z.management[n.Name] && threads > 0 {
-			z.find("nic.queues."+n.Name, SeverityNote, at(n.QueuesRange, n.Range), "More queues than hardware threads",
-				"NIC %q has %d receive queues on %d hardware threads: %d are used, more on one thread only share it. Write queues = %d.", n.Name, n.Queues, threads, threads, threads)
-		}
 	}
 }
 

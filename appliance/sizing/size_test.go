@@ -166,7 +166,6 @@ func TestFindings(t *testing.T) {
 		{"bandwidth", func(s *spec.Spec) { s.Hardware.NICs[0].SpeedBits = 1e7 }, "ceiling.nic.wan.bandwidth", SeverityError, "edge.hcl:5", "faster card"},
 		{"unknown cache", func(s *spec.Spec) { s.Caches = []*spec.Cache{{Name: "k", Range: line(80)}} }, "cache.rows.k", SeverityWarning, "edge.hcl:80", "State rows"},
 		{"source rate", func(s *spec.Spec) { s.Firewall = spec.Firewall{SourceRate: 10, Range: line(90)} }, "firewall.source-rate", SeverityWarning, "edge.hcl:90", "source_rate = 1800"},
-		{"queues", func(s *spec.Spec) { s.Hardware.NICs[0].Queues = 8 }, "nic.queues.wan", SeverityNote, "edge.hcl:5", "Write queues = 4"},
 		{"T1 wait", func(s *spec.Spec) { s.Workload.WorkerWait = time.Millisecond }, "workers.wait", SeverityNote, "edge.hcl:10", "15 workers are planned"},
 		{"handshakes", func(s *spec.Spec) {
 			s.Listeners[0].Transport, s.Listeners[0].Conns = spec.TransportTLS, &spec.Connections{Max: 50000, Handshake: 10 * time.Second, Range: line(21)}
