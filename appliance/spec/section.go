@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -35,11 +36,11 @@ func (d *decoder) within(outer *section, b *block, schema *blockSchema) *section
 	s := &section{d: d, schema: schema, what: b.Type, def: b.DefRange(), unbuilt: outer != nil && outer.unbuilt}
 	switch {
 	case schema.labelled && len(b.Labels) == 0:
-		d.errorf(s.def, "Missing name", "A %s block has a name: write %s \"NAME\" { ... }.", b.Type, b.Type)
+		d.errorf(s.def, "Missing name", "%s block has a name: write %s \"NAME\" { ... }.", anA(b.Type, "A"), b.Type)
 	case schema.labelled && len(b.Labels) > 1:
-		d.errorf(b.LabelRanges[1], "More than one name", "A %s block has one name: remove %q.", b.Type, b.Labels[1])
+		d.errorf(b.LabelRanges[1], "More than one name", "%s block has one name: remove %q.", anA(b.Type, "A"), b.Labels[1])
 	case !schema.labelled && len(b.Labels) > 0:
-		d.errorf(b.LabelRanges[0], "Name not expected", "A %s block has no name: remove %q.", b.Type, b.Labels[0])
+		d.errorf(b.LabelRanges[0], "Name not expected", "%s block has no name: remove %q.", anA(b.Type, "A"), b.Labels[0])
 	}
 	if schema.labelled && len(b.Labels) > 0 {
 		s.name = b.Labels[0]
@@ -117,7 +118,7 @@ func (s *section) fill(bodies []*hclsyntax.Body, ctx *hcl.EvalContext) {
 			if b.labelled {
 				form = b.typ + ` "NAME" { ... }`
 			}
-			s.d.errorf(s.def, fmt.Sprintf("Missing %s", b.typ), "The %s needs a %s block: %s", s.what, b.typ, form)
+			s.d.errorf(s.def, fmt.Sprintf("Missing %s", b.typ), "The %s needs %s block: %s", s.what, anA(b.typ, "a"), form)
 		}
 	}
 }
@@ -212,7 +213,15 @@ func (s *section) place() string {
 	if s.schema == &rootSchema {
 		return "a spec"
 	}
-	return "a " + s.schema.typ + " block"
+	return anA(s.schema.typ, "a") + " block"
+}
+
+// anA puts the article, "a" or "A", before the name of a block.
+func anA(typ, article string) string {
+	if strings.ContainsRune("aeiou", rune(typ[0])) && typ != "update" {
+		article += "n"
+	}
+	return article + " " + typ
 }
 
 func (s *section) duplicateAttr(name string, a *hclsyntax.Attribute) {
@@ -220,7 +229,7 @@ func (s *section) duplicateAttr(name string, a *hclsyntax.Attribute) {
 }
 
 func (s *section) duplicateBlock(b, first *block) {
-	s.d.errorf(b.DefRange(), fmt.Sprintf("More than one %s block", b.Type), "A %s block stands at %s already. Move what is in this one there.", b.Type, at(first.DefRange()))
+	s.d.errorf(b.DefRange(), fmt.Sprintf("More than one %s block", b.Type), "%s block stands at %s already. Move what is in this one there.", anA(b.Type, "A"), at(first.DefRange()))
 }
 
 // one gives the section of a block that occurs at most once; nil when absent.
@@ -239,7 +248,7 @@ func (s *section) all(typ string) []*section {
 	for _, b := range s.blocks[typ] {
 		sec := s.d.within(s, b, s.schema.block(typ))
 		if prev, dup := first[sec.name]; dup && sec.name != "" {
-			s.d.errorf(b.LabelRanges[0], "Name used twice", "A %s named %q stands at %s already. Give this one another name.", typ, sec.name, at(prev))
+			s.d.errorf(b.LabelRanges[0], "Name used twice", "%s named %q stands at %s already. Give this one another name.", anA(typ, "A"), sec.name, at(prev))
 		} else {
 			first[sec.name] = sec.def
 		}
