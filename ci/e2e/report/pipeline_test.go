@@ -24,7 +24,7 @@ func newSpecs(t *testing.T) *specs {
 		"GIT_AUTHOR_NAME=author", "GIT_AUTHOR_EMAIL=author@example.net",
 		"GIT_COMMITTER_NAME=author", "GIT_COMMITTER_EMAIL=author@example.net",
 		// What a CI of this repository's own may have set.
-		"GITHUB_ACTIONS=", "GITHUB_BASE_REF=", "CI_MERGE_REQUEST_TARGET_BRANCH_SHA=", "CI_MERGE_REQUEST_DIFF_BASE_SHA=")
+		"GITHUB_ACTIONS=", "GITHUB_BASE_REF=", "CI_MERGE_REQUEST_TARGET_BRANCH_SHA=", "CI_MERGE_REQUEST_DIFF_BASE_SHA=", "CI_COMMIT_BEFORE_SHA=")
 	s.git("init", "-q", "-b", "main")
 	if err := os.WriteFile(filepath.Join(s.dir, ".gitignore"), []byte("/out/\n/summary.md\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -200,6 +200,28 @@ func TestPipelineComparesWithTheBase(t *testing.T) {
 			}
 			wants(t, s.read("out/comment.md"), reach)
 		}
+	})
+	t.Run("a push to a branch", func(t *testing.T) {
+		if out, _, err := s.pipeline("check", "CI_COMMIT_BEFORE_SHA="+s.git("rev-parse", "main")); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		wants(t, s.read("out/comment.md"), reach)
+		if err := os.RemoveAll(filepath.Join(s.dir, "out")); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"BASE", "CI_COMMIT_BEFORE_SHA"} {
+			out, _, err := s.pipeline("check", name+"="+strings.Repeat("0", 40))
+			if err != nil || s.read("out/comment.md") != "" {
+				t.Errorf("a new branch is compared with something: %v\n%s", err, out)
+			}
+		}
+	})
+	t.Run("a repository that cannot be read", func(t *testing.T) {
+		_, summary, err := s.pipeline("check", "BASE=main", "GIT_DIR="+t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wants(t, summary, "**No comparison:** the repository of the specs cannot be read", "## edge-fra1")
 	})
 	t.Run("nothing changed", func(t *testing.T) {
 		if _, _, err := s.pipeline("check", "BASE=HEAD"); err != nil {
