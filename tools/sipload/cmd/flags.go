@@ -24,7 +24,7 @@ type flags struct {
 	flow             string
 	rate             float64
 	duration, warmup time.Duration
-	calls            int64
+	calls, group     int64
 	ring, hold       time.Duration
 	reject           int
 	rejectShare      float64
@@ -57,6 +57,7 @@ func (f *flags) define(s *pflag.FlagSet) {
 	s.DurationVar(&f.duration, "duration", 10*time.Second, "how long is measured, after the warm-up; 1h where calls are only answered")
 	s.DurationVar(&f.warmup, "warmup", 0, "how long calls are placed before measuring begins")
 	s.Int64Var(&f.calls, "max-calls", 0, "most calls, warm-up included; 0: what rate and duration give")
+	s.Int64Var(&f.group, "group", 1, "calls that start at the same instant; 1 spreads them evenly")
 	s.DurationVar(&f.ring, "ring", 0, "from the 180 to the 200; 0: both at once")
 	s.DurationVar(&f.hold, "hold", 0, "from the ACK to the BYE")
 	s.IntVar(&f.reject, "reject", 0, "refuse calls with this code; a caller expects it")
@@ -134,7 +135,7 @@ func (f *flags) options() (load.Options, error) {
 // plan is what is measured: a ramp or one step.
 func (f *flags) plan() (*load.Ramp, load.Step, error) {
 	if f.ramp == "" {
-		s := load.Step{Rate: f.rate, Warmup: f.warmup, Duration: f.duration, Calls: f.calls}
+		s := load.Step{Rate: f.rate, Warmup: f.warmup, Duration: f.duration, Calls: f.calls, Group: f.group}
 		if f.target == "" && !f.set.Changed("duration") {
 			s.Duration = load.MaxDuration
 		}
@@ -159,7 +160,7 @@ func (f *flags) plan() (*load.Ramp, load.Step, error) {
 	if f.target == "" || f.flow == load.FlowGarbage {
 		return nil, load.Step{}, errors.New("a ramp places calls: name the proxy with --target, and another flow than garbage")
 	}
-	r := &load.Ramp{Warmup: f.warmup, Duration: f.stepDuration, Precise: f.precise, Pause: f.pause}
+	r := &load.Ramp{Warmup: f.warmup, Duration: f.stepDuration, Precise: f.precise, Pause: f.pause, Group: f.group}
 	parts := strings.Split(f.ramp, ":")
 	into := []*float64{&r.From, &r.To, &r.Step}
 	for i := range into {

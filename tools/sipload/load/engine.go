@@ -123,6 +123,7 @@ type run struct {
 
 // due is when call k is to be started.
 func (r *run) due(k int64) time.Duration {
+	k -= k % max(r.step.Group, 1)
 	return r.begin + time.Duration(float64(k)/r.step.Rate*float64(time.Second))
 }
 

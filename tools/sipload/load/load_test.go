@@ -37,6 +37,10 @@ func TestStraight(t *testing.T) {
 			return r.Caller.Completed == 1000 && r.Caller.OutOfOrder == 0 && r.Latency["invite_180"].Count == 1000
 		}},
 		{"most calls", func(*Options) {}, Step{Rate: 300, Duration: time.Minute, Calls: 30}, func(r *result.Run) bool { return r.Caller.Completed == 30 }},
+		{"groups", func(*Options) {}, Step{Rate: 400, Duration: 500 * ms, Group: 50}, func(r *result.Run) bool {
+			// Those of a group that are sent after the first ones count their wait.
+			return r.Caller.Completed == 200 && r.Latency["schedule_lag"].Count == 200
+		}},
 		{"refused", func(o *Options) { o.Flow = FlowReject }, second, func(r *result.Run) bool {
 			return r.Caller.Rejected == 300 && r.Callee.Rejected == 300 && r.Latency["invite_refused"].Count == 240 && r.Caller.Failed == 0
 		}},
@@ -395,12 +399,28 @@ func TestOptionsSayWhatIsWrong(t *testing.T) {
 		{Step{Rate: 1}, "duration"},
 		{Step{Rate: 1, Duration: 59 * time.Minute, Warmup: 2 * time.Minute}, "at most 1h"},
 		{Step{Rate: MaxRate, Duration: time.Hour}, "20000000 is the most"},
+		{Step{Rate: 1, Duration: time.Second, Group: -1}, "groups"},
 		{Ramp{From: 0, To: 1, Step: 1}, "FROM:TO:STEP"},
 		{Ramp{From: 1, To: 1000, Step: 1}, "larger STEP"},
 		{Ramp{From: 1, To: 2, Step: 1}, "duration"},
 	} {
 		if err := c.s.Check(); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%+v: %v, want %q", c.s, err, c.says)
+		}
+	}
+}
+
+func TestGroupsAreDueTogether(t *testing.T) {
+	for group, want := range map[int64]string{
+		0: "[0s 100ms 200ms 300ms 400ms 500ms 600ms]", 1: "[0s 100ms 200ms 300ms 400ms 500ms 600ms]", 3: "[0s 0s 0s 300ms 300ms 300ms 600ms]",
+	} {
+		r := run{step: Step{Rate: 10, Group: group}}
+		var due []time.Duration
+		for k := range int64(7) {
+			due = append(due, r.due(k))
+		}
+		if got := fmt.Sprint(due); got != want {
+			t.Errorf("groups of %d are due at %s, want %s", group, got, want)
 		}
 	}
 }

@@ -62,7 +62,10 @@ type Step struct {
 	Warmup   time.Duration
 	Duration time.Duration // of the measured window
 	Calls    int64         // most calls; 0: as many as rate and time give
+	Group    int64         // calls that are due together; 0 or 1: calls are evenly spread
 }
+
+const maxGroup = 1000
 
 // Total is the number of calls, warm-up included.
 func (s Step) Total() int64 {
@@ -80,6 +83,8 @@ func (s Step) Check() error {
 		return fmt.Errorf("a rate of %g a second: write more than 0 and at most %d", s.Rate, MaxRate)
 	case s.Duration <= 0 || s.Warmup < 0 || s.Warmup+s.Duration > MaxDuration:
 		return fmt.Errorf("a warm-up of %v and a duration of %v: together they may be at most %v, and the duration more than 0", s.Warmup, s.Duration, MaxDuration)
+	case s.Group < 0 || s.Group > maxGroup:
+		return fmt.Errorf("groups of %d calls: write 1 to %d", s.Group, maxGroup)
 	case s.Total() > MaxCalls:
 		return fmt.Errorf("%g calls a second for %v are %d calls, and %d is the most: lower the rate or the duration", s.Rate, s.Warmup+s.Duration, s.Total(), MaxCalls)
 	}

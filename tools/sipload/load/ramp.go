@@ -15,6 +15,7 @@ type Ramp struct {
 	Duration       time.Duration // measured, of each step
 	Precise        bool          // halve the interval between the last clean rate and the first that was not
 	Pause          time.Duration // between steps: the proxy forgets its transactions
+	Group          int64         // as in Step
 }
 
 // Check reports what is wrong with the ramp.
@@ -25,7 +26,7 @@ func (r Ramp) Check() error {
 	if n := (r.To-r.From)/r.Step + 1; n > maxSteps {
 		return fmt.Errorf("a ramp of %.0f steps: %d is the most, choose a larger STEP", n, maxSteps)
 	}
-	return Step{Rate: r.To, Warmup: r.Warmup, Duration: r.Duration}.Check()
+	return Step{Rate: r.To, Warmup: r.Warmup, Duration: r.Duration, Group: r.Group}.Check()
 }
 
 const maxSteps = 200
@@ -53,7 +54,7 @@ func (r Ramp) Run(ctx context.Context, e *Engine, report func(*result.Run)) (*re
 				return false, nil // the context ended
 			}
 		}
-		run, err := e.Run(ctx, Step{Rate: rate, Warmup: r.Warmup, Duration: r.Duration})
+		run, err := e.Run(ctx, Step{Rate: rate, Warmup: r.Warmup, Duration: r.Duration, Group: r.Group})
 		if err != nil {
 			return false, err
 		}

@@ -132,7 +132,11 @@ func (t *table) process(name string, p Process) {
 }
 
 func (t *table) ramp(r *Ramp) {
+	// What limited the search: the proxy, or this machine?
 	for _, s := range r.Steps {
+		if s.Clean() && s.Rate != r.Knee {
+			continue
+		}
 		for _, x := range s.Warnings {
 			t.line("warning: at %s calls/s: %s", number(s.Rate), x)
 		}
