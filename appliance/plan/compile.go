@@ -75,7 +75,7 @@ func compile(s *spec.Spec, b *sizing.Budget) (*runtime.Appliance, error) {
 		a.Firewall.SourceBurst = 2 * a.Firewall.SourceRate // two seconds' worth: a trunk that comes back
 	}
 	for _, n := range s.Hardware.NICs {
-		a.Hardware.NICs = append(a.Hardware.NICs, runtime.NIC{Name: n.Name, MAC: n.MatchMAC, Addresses: append([]netip.Prefix{}, n.Addresses...), Queues: queues(b, n.Name)})
+		a.Hardware.NICs = append(a.Hardware.NICs, nic(n, queues(b, n.Name)))
 	}
 
 	var errs []error
@@ -98,6 +98,14 @@ func compile(s *spec.Spec, b *sizing.Budget) (*runtime.Appliance, error) {
 	return a, errors.Join(errs...)
 }
 
+func nic(n *spec.NIC, queues []runtime.Queue) runtime.NIC {
+	out := runtime.NIC{Name: n.Name, MAC: n.MatchMAC, Kind: n.Kind, Addresses: append([]netip.Prefix{}, n.Addresses...), Queues: queues}
+	if n.Kind == spec.KindEthernet {
+		out.Kind = "" // what all of most appliances are
+	}
+	return out
+}
+
 func burst(l spec.Limits) int {
 	if l.CPS > 0 && l.Burst == 0 {
 		return l.CPS
@@ -107,6 +115,11 @@ func burst(l spec.Limits) int {
 
 func listener(s *spec.Spec, l *spec.Listener, b sizing.ListenerBudget, peers []netip.Prefix) runtime.Listener {
 	size := s.Limits.MessageSize
+	for _, own := range s.Limits.Listeners {
+		if own.Name == l.Name && own.MessageSize > 0 {
+			size = own.MessageSize
+		}
+	}
 	if size <= 0 || size > maxDatagram {
 		size = maxDatagram
 	}
@@ -222,7 +235,7 @@ func routes(s *spec.Spec) []*spec.Route {
 }
 
 func cache(k *spec.Cache) runtime.Cache {
-	path := k.File // empty: the rows come from a database
+	path := k.File // empty: the rows come from a database, and nothing is there to begin with
 	if k.Baked {
 		path = CacheDir + "/" + k.Name + ".csv"
 	}

@@ -61,6 +61,7 @@ type Hardware struct {
 type NIC struct {
 	Name      string         `json:"name"`
 	MAC       string         `json:"mac,omitempty"`
+	Kind      string         `json:"kind,omitempty"` // "bond", "vlan"; empty: a card
 	Addresses []netip.Prefix `json:"addresses"`
 	// Queues says which CPU serves each receive queue; empty: left to the kernel.
 	Queues []Queue `json:"queues,omitempty"`

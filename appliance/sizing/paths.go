@@ -2,6 +2,7 @@ package sizing
 
 import (
 	"net/netip"
+	"slices"
 
 	"trunkline/appliance/spec"
 )
@@ -18,6 +19,7 @@ type Paths struct {
 type reach struct {
 	listeners []*spec.Listener
 	networks  []network // in order of the listeners, then of the NICs' addresses
+	routes    []network // longest prefix first; the last are default gateways
 }
 
 type network struct {
@@ -39,6 +41,16 @@ func NewPaths(s *spec.Spec) *Paths {
 			prefixes[k] = append(prefixes[k], a)
 		}
 	}
+	// What lies behind a router is reached by the interface that has the route.
+	behind := map[string][]netip.Prefix{}
+	for _, r := range s.Hardware.Routes {
+		behind[r.NIC] = append(behind[r.NIC], r.Destination)
+	}
+	for _, n := range s.Hardware.NICs {
+		for _, g := range n.Gateways {
+			behind[n.Name] = append(behind[n.Name], netip.PrefixFrom(unspecified(g), 0))
+		}
+	}
 	for _, l := range s.Listeners {
 		if p.byName[l.Name] == nil {
 			p.byName[l.Name] = l
@@ -53,9 +65,30 @@ func NewPaths(s *spec.Spec) *Paths {
 			for _, a := range prefixes[key{l.NIC, l.Address}] {
 				r.networks = append(r.networks, network{a, l})
 			}
+			for _, d := range behind[l.NIC] {
+				if d.Addr().Is4() == l.Address.Is4() {
+					r.routes = append(r.routes, network{d, l})
+				}
+			}
 		}
 	}
+	p.all.sort()
+	for _, r := range p.over {
+		r.sort()
+	}
 	return p
+}
+
+// sort puts the routes in the order the kernel takes them.
+func (r *reach) sort() {
+	slices.SortStableFunc(r.routes, func(a, b network) int { return b.prefix.Bits() - a.prefix.Bits() })
+}
+
+func unspecified(a netip.Addr) netip.Addr {
+	if a.Is4() {
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
 }
 
 func transport(t string) string {
@@ -67,7 +100,7 @@ func transport(t string) string {
 
 // Listener returns the listener that reaches d: the one the spec names, else one of
 // d's transport, else any. Among those it is the one whose interface has d's network,
-// else the first of d's address family; for a name that is resolved later, the first
+// else the one whose interface has the route to it, else the first of d's address family; for a name that is resolved later, the first
 // that is not on the loopback. It returns nil when no listener speaks the family.
 func (p *Paths) Listener(d *spec.Destination) *spec.Listener {
 	if l := p.byName[d.Listener]; l != nil && d.Listener != "" {
@@ -96,6 +129,11 @@ func (r *reach) listener(d *spec.Destination) *spec.Listener {
 	addr := d.Address.Addr().Unmap()
 	for _, n := range r.networks {
 		if n.prefix.Contains(addr) {
+			return n.l
+		}
+	}
+	for _, n := range r.routes {
+		if n.prefix.Contains(addr) && !addr.IsLoopback() {
 			return n.l
 		}
 	}

@@ -294,3 +294,37 @@ func TestRemedyOfWorkersWorks(t *testing.T) {
 		}
 	}
 }
+
+// A destination goes through the listener on the interface its packets leave by:
+// its own network, then the longest route, then the default gateway.
+func TestPathsFollowRoutes(t *testing.T) {
+	prefix, addr := netip.MustParsePrefix, netip.MustParseAddr
+	s := &spec.Spec{
+		Hardware: spec.Hardware{
+			NICs: []*spec.NIC{
+				{Name: "wan", Addresses: []netip.Prefix{prefix("203.0.113.10/27")}, Gateways: []netip.Addr{addr("203.0.113.1")}},
+				{Name: "core", Addresses: []netip.Prefix{prefix("10.0.0.10/24")}},
+				{Name: "far", Addresses: []netip.Prefix{prefix("10.1.0.10/24")}},
+			},
+			Routes: []*spec.StaticRoute{
+				{Name: "wide", Destination: prefix("10.0.0.0/8"), Via: addr("10.0.0.1"), NIC: "core"},
+				{Name: "narrow", Destination: prefix("10.9.0.0/16"), Via: addr("10.1.0.1"), NIC: "far"},
+			},
+		},
+		Listeners: []*spec.Listener{
+			{Name: "local", Address: addr("127.0.0.1")},
+			{Name: "far", NIC: "far", Address: addr("10.1.0.10")},
+			{Name: "core", NIC: "core", Address: addr("10.0.0.10")},
+			{Name: "wan", NIC: "wan", Address: addr("203.0.113.10")},
+		},
+	}
+	p := NewPaths(s)
+	for to, want := range map[string]string{
+		"10.0.0.99": "core", "10.1.0.99": "far", "10.9.1.1": "far", "10.77.0.1": "core", "198.51.100.1": "wan", "127.0.0.9": "local",
+	} {
+		l := p.Listener(&spec.Destination{Address: netip.AddrPortFrom(addr(to), 5060)})
+		if l == nil || l.Name != want {
+			t.Errorf("%s goes through %v, want %s", to, l, want)
+		}
+	}
+}

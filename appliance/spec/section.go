@@ -22,7 +22,9 @@ type section struct {
 	ctx    *hcl.EvalContext // its expressions are evaluated in
 	typos  map[string]bool  // what unknown attributes and blocks were meant to be
 
-	unbuilt bool // this block, or one around it, is not built yet: nothing in it need be told again
+	outer   *section        // it stands in; nil: none, or the spec itself
+	told    map[string]bool // attributes recorded as not built
+	unbuilt bool            // this block, or one around it, is not built yet: nothing in it need be told again
 }
 
 // section checks the shape of a block: labels, attributes and blocks known,
@@ -33,7 +35,7 @@ func (d *decoder) section(b *block, schema *blockSchema) *section {
 
 // within is section for a block that stands in another.
 func (d *decoder) within(outer *section, b *block, schema *blockSchema) *section {
-	s := &section{d: d, schema: schema, what: b.Type, def: b.DefRange(), unbuilt: outer != nil && outer.unbuilt}
+	s := &section{d: d, schema: schema, outer: outer, what: b.Type, def: b.DefRange(), unbuilt: outer != nil && outer.unbuilt}
 	switch {
 	case schema.labelled && len(b.Labels) == 0:
 		d.errorf(s.def, "Missing name", "%s block has a name: write %s \"NAME\" { ... }.", anA(b.Type, "A"), b.Type)
@@ -50,11 +52,7 @@ func (d *decoder) within(outer *section, b *block, schema *blockSchema) *section
 		}
 	}
 	if schema.later && !s.unbuilt {
-		what := s.what
-		if outer != nil && outer.schema != &rootSchema {
-			what = outer.what + ": " + what
-		}
-		d.notBuilt(what, s.def)
+		d.notBuilt(s.full(), s.def)
 		s.unbuilt = true
 	}
 	ctx := b.ctx
@@ -95,9 +93,6 @@ func (s *section) fill(bodies []*hclsyntax.Body, ctx *hcl.EvalContext) {
 			case s.attrs[name] != nil:
 				s.duplicateAttr(name, a)
 			default:
-				if known.later && !s.unbuilt {
-					s.d.notBuilt(s.of(name), a.NameRange)
-				}
 				s.attrs[name] = a
 			}
 		}
@@ -262,7 +257,15 @@ func (s *section) of(attr string) string {
 	if s.schema == &rootSchema {
 		return attr
 	}
-	return s.what + ": " + attr
+	return s.full() + ": " + attr
+}
+
+// full is the block with those it stands in: `dispatcher "core" destination "fs1"`.
+func (s *section) full() string {
+	if s.outer == nil || s.outer.schema == &rootSchema {
+		return s.what
+	}
+	return s.outer.full() + " " + s.what
 }
 
 // has reports whether the attribute is written, whatever its value.

@@ -31,6 +31,13 @@ func (s *section) value(name string) (cty.Value, bool) {
 		}
 		return cty.NilVal, false
 	}
+	if s.schema.attr(name).later && !s.unbuilt && !s.told[name] { // null asks for nothing
+		if s.told == nil {
+			s.told = map[string]bool{}
+		}
+		s.told[name] = true
+		s.d.notBuilt(s.of(name), a.NameRange)
+	}
 	return v, true
 }
 

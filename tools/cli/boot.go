@@ -118,6 +118,9 @@ func bootPlan(ap *runtime.Appliance, o bootOptions) (boot.Options, error) {
 		ReadyTimeout: o.timeout,
 	}
 	for _, n := range ap.Hardware.NICs {
+		if n.Kind != "" {
+			return boot.Options{}, fmt.Errorf("interface %q is a %s: the network of boot has cables for cards alone. Boot %s.raw in a machine of your own, or move the addresses to a card", n.Name, n.Kind, ap.Name)
+		}
 		out.NICs = append(out.NICs, boot.NIC{Name: n.Name, MAC: n.MAC, Addresses: n.Addresses})
 	}
 	taken, destinations := inhabited(ap)
