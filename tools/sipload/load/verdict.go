@@ -16,7 +16,7 @@ import (
 func (r *run) result(m readings, before, after udp.Stats) *result.Run {
 	e := r.e
 	out := &result.Run{
-		Rate: r.step.Rate, Warmup: r.step.Warmup.Seconds(), Duration: r.step.Duration.Seconds(), Seconds: r.done.Seconds(),
+		Rate: r.step.Rate, Group: max(r.step.Group, 1), Warmup: r.step.Warmup.Seconds(), Duration: r.step.Duration.Seconds(), Seconds: r.done.Seconds(),
 		Problems: []string{}, Warnings: []string{},
 	}
 	out.Sockets = result.Sockets{

@@ -47,7 +47,8 @@ type Settings struct {
 
 // Run is one measurement at one rate.
 type Run struct {
-	Rate     float64 `json:"rate"` // calls a second asked for
+	Rate     float64 `json:"rate"`  // calls a second asked for
+	Group    int64   `json:"group"` // calls that were due together
 	Warmup   float64 `json:"warmup"`
 	Duration float64 `json:"duration"` // of the measured window, as asked for
 	Seconds  float64 `json:"seconds"`  // the whole run, until its last call had ended

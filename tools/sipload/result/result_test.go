@@ -36,7 +36,7 @@ func golden(t *testing.T, name string, got []byte) {
 func run() *Run {
 	lost := uint64(41)
 	return &Run{
-		Rate: 12500, Warmup: 2, Duration: 10, Seconds: 13.5, Window: Window{Seconds: 10.01, Calls: 125_000, Rate: 12487.5},
+		Rate: 12500, Group: 10, Warmup: 2, Duration: 10, Seconds: 13.5, Window: Window{Seconds: 10.01, Calls: 125_000, Rate: 12487.5},
 		Caller: &Caller{
 			CallerCounts: agent.CallerCounts{
 				Started: 1, NotStarted: 2, Answered: 3, Completed: 4, Rejected: 5, Cancelled: 6, Failed: 7, CancelLost: 8, Unrung: 13,
