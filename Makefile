@@ -11,20 +11,21 @@ GO      ?= go
 GOFLAGS_STATIC := -trimpath -buildvcs=false -ldflags=-buildid=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build image plan boot test unit sip e2e lint fmt bench dist clean
+.PHONY: help setup build image plan boot test unit sip e2e lint fmt bench bench-go dist clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  variables: SPEC=$(SPEC) OUT=$(OUT)"
 
 setup: ## install what the tests need (Debian packages)
 	ci/setup test
 
-build: ## build trunkline, sbcd and init into bin/
+build: ## build trunkline, sbcd, init and sipload into bin/
 	@ci/setup go
 	@mkdir -p $(BIN)
 	CGO_ENABLED=0 $(GO) build $(GOFLAGS_STATIC) -o $(BIN)/sbcd ./tools/sbcd
 	CGO_ENABLED=0 $(GO) build $(GOFLAGS_STATIC) -o $(BIN)/init ./tools/init
+	CGO_ENABLED=0 $(GO) build $(GOFLAGS_STATIC) -o $(BIN)/sipload ./tools/sipload
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags="-buildid= -X trunkline/tools/cli.version=$(VERSION)" -o $(BIN)/trunkline ./tools/trunkline
 
 image: build ## build the image of SPEC into OUT/NAME: plan report, NAME.efi, NAME.raw
@@ -58,8 +59,12 @@ fmt: ## format the Go code and the example specs
 	gofmt -w appliance ci image policies proxy tools
 	$(GO) run ./tools/trunkline fmt -recursive appliance/examples tools/cli/starter
 
-bench: ## run the Go benchmarks
-	$(GO) test -run '^$$' -bench . -benchmem ./appliance/... ./policies/... ./proxy/... ./image/...
+bench: build ## measure sbcd beside Kamailio: CPU per call, latency, highest rate, memory; prints ratios
+	ci/setup bench
+	$(GO) run ./ci/bench -bin $(BIN) $(BENCH_FLAGS)
+
+bench-go: ## run the Go benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./appliance/... ./policies/... ./proxy/... ./image/... ./tools/...
 
 dist: build ## pack the three programs and the CI templates into one archive
 	mkdir -p $(OUT)/dist

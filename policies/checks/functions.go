@@ -42,6 +42,7 @@ var functions = map[string]function.Function{
 	"upper":     stdlib.UpperFunc,
 	"values":    stdlib.ValuesFunc,
 
+	"sum":        sumFunc,
 	"all":        logic(true),
 	"any":        logic(false),
 	"startswith": textTest(strings.HasPrefix),
@@ -98,6 +99,26 @@ func logic(want bool) function.Function {
 		},
 	})
 }
+
+// sumFunc is the sum of a list of numbers; of none it is 0.
+var sumFunc = function.New(&function.Spec{
+	Params: []function.Parameter{{Name: "list", Type: cty.DynamicPseudoType}},
+	Type:   function.StaticReturnType(cty.Number),
+	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+		if !args[0].CanIterateElements() {
+			return cty.NilVal, function.NewArgErrorf(0, "a list of numbers is needed")
+		}
+		total := cty.Zero
+		for it := args[0].ElementIterator(); it.Next(); {
+			_, v := it.Element()
+			if v.IsNull() || v.Type() != cty.Number {
+				return cty.NilVal, function.NewArgErrorf(0, "a list of numbers is needed")
+			}
+			total = total.Add(v)
+		}
+		return total, nil
+	},
+})
 
 func textTest(f func(s, part string) bool) function.Function {
 	return function.New(&function.Spec{

@@ -4,11 +4,12 @@ rule "workers-in-total" {
   severity  = "warning"
   source    = "Tuning Kamailio for high throughput and performance: as many receivers as hardware threads; more only compete"
   for_each  = [for l in spec.listeners : l if l.workers > 0]
-  when      = each.workers > 1 && each.workers <= spec.hardware.threads # above, it is a finding of the sizing
-  condition = plan.budget.total_workers.value <= max(spec.hardware.threads, length(spec.listeners))
+  # Above the threads it is a finding of the sizing; workers that wait are more on purpose.
+  when      = each.workers > 1 && each.workers <= spec.hardware.threads && spec.workload.worker_wait == 0
+  condition = sum([for l in plan.budget.listeners : l.workers.value]) <= max(spec.hardware.threads, length(spec.listeners))
   at        = each.at.workers
   summary   = "More workers in all than hardware threads"
-  message   = "Listener \"${each.name}\" is fixed to ${each.workers} workers, and all listeners together have ${plan.budget.total_workers.value} on ${spec.hardware.threads} hardware threads. Workers never wait for anything but their socket: the surplus only costs switches."
+  message   = "Listener \"${each.name}\" is fixed to ${each.workers} workers, and all listeners together have ${sum([for l in plan.budget.listeners : l.workers.value])} on ${spec.hardware.threads} hardware threads. Workers never wait for anything but their socket: the surplus only costs switches."
   remedy    = "Write workers = \"auto\"."
 }
 

@@ -1,4 +1,4 @@
-package bake
+package network
 
 import (
 	"context"
@@ -24,7 +24,7 @@ const wiredSpec = "testdata/wired"
 func TestBootedNetwork(t *testing.T) {
 	bin := os.Getenv("TRUNKLINE_BIN")
 	if bin == "" {
-		t.Skip("TRUNKLINE_BIN is not set: `make build`, then run with TRUNKLINE_BIN=bin to build and boot an image")
+		t.Skip("TRUNKLINE_BIN is not set: run `make e2e`, which builds the programs and sets it")
 	}
 	got := make(chan packet, 1024)
 	wan0 := newCable(t, "wan0", 1, "52:54:00:12:34:56", got)
@@ -129,11 +129,13 @@ func buildWired(t *testing.T, bin string) (disk string) {
 	if err := os.CopyFS(dir, os.DirFS(wiredSpec)); err != nil {
 		t.Fatal(err)
 	}
-	lock, err := os.ReadFile("../examples/edge-fra1/trunkline.lock.json")
+	lock, err := os.ReadFile("../../../appliance/examples/edge-fra1/trunkline.lock.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, "trunkline.lock.json"), string(lock))
+	if err := os.WriteFile(filepath.Join(dir, "trunkline.lock.json"), lock, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	out := t.TempDir()
 	if b, err := exec.Command(filepath.Join(bin, "trunkline"), "build", dir, "-o", out).CombinedOutput(); err != nil {
 		t.Fatalf("trunkline build: %v\n%s", err, b)

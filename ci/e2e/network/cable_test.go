@@ -1,4 +1,4 @@
-package bake
+package network
 
 import (
 	"encoding/binary"

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"text/template"
+	"time"
+
+	"trunkline/appliance/runtime"
+)
+
+// Kinds of proxies.
+const (
+	kamailio = "kamailio"
+	sbcd     = "sbcd"
+)
+
+//go:embed kamailio/kamailio.cfg
+var files embed.FS
+
+// receiveBuffer is what both proxies ask for, bytes.
+const receiveBuffer = 4 << 20
+
+// proxy is a running proxy.
+type proxy struct {
+	kind string
+	dir  string
+	cmd  *exec.Cmd
+	log  *bytes.Buffer
+	done chan error
+}
+
+// start runs a proxy on its core and waits until it answers OPTIONS.
+func (b *bench) start(ctx context.Context, kind string) (*proxy, error) {
+	dir, err := os.MkdirTemp(b.work, kind)
+	if err != nil {
+		return nil, err
+	}
+	p := &proxy{kind: kind, dir: dir, log: &bytes.Buffer{}, done: make(chan error, 1)}
+	var args []string
+	if kind == kamailio {
+		args, err = b.kamailio(dir)
+	} else {
+		args, err = b.sbcd(dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.cmd = exec.CommandContext(ctx, "taskset", append([]string{"-c", b.proxyCore}, args...)...)
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, p.log, p.log
+	p.cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(b.workers))
+	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
+	p.cmd.WaitDelay = 5 * time.Second
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("%s: %w", kind, err)
+	}
+	go func() { p.done <- p.cmd.Wait() }()
+	if err := p.ready(ctx); err != nil {
+		p.stop()
+		return nil, fmt.Errorf("%s: %w\n%s", kind, err, p.log)
+	}
+	return p, nil
+}
+
+// kamailio writes a configuration and gives the command: it stays in the
+// foreground, with its fast allocator.
+func (b *bench) kamailio(dir string) ([]string, error) {
+	modules, err := filepath.Glob("/usr/lib/*/kamailio/modules")
+	if err != nil || len(modules) == 0 {
+		return nil, errors.New("kamailio's modules are not installed: run ci/setup bench")
+	}
+	t, err := template.ParseFS(files, "kamailio/kamailio.cfg")
+	if err != nil {
+		return nil, err
+	}
+	var cfg bytes.Buffer
+	host, _, _ := strings.Cut(target, ":")
+	if err := t.Execute(&cfg, map[string]any{"Workers": b.workers, "Address": target, "Host": host, "Modules": modules[0] + "/", "Dir": dir}); err != nil {
+		return nil, err
+	}
+	var list strings.Builder
+	for _, c := range strings.Split(callees, ",") {
+		fmt.Fprintf(&list, "1 sip:%s\n", c)
+	}
+	for name, data := range map[string]string{"kamailio.cfg": cfg.String(), "dispatcher.list": list.String()} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o644); err != nil {
+			return nil, err
+		}
+	}
+	return []string{"kamailio", "-f", filepath.Join(dir, "kamailio.cfg"), "-DD", "-E", "-m", "4000", "-M", "16", "-x", "fm", "-X", "fm",
+		"-b", strconv.Itoa(receiveBuffer), "-P", filepath.Join(dir, "pid"), "-Y", dir}, nil
+}
+
+// sbcd bakes the spec and gives the command. What differs from the plan is the
+// receive buffer, which is the peer's.
+func (b *bench) sbcd(dir string) ([]string, error) {
+	tree := filepath.Join(dir, "tree")
+	out, err := exec.Command(b.program("trunkline"), "bake", b.spec, "-o", tree, "--var", fmt.Sprintf("workers=%d", b.workers)).CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("trunkline bake: %w\n%s", err, out)
+	}
+	file := filepath.Join(tree, runtime.DefaultPath)
+	a, err := runtime.Load(file)
+	if err != nil {
+		return nil, err
+	}
+	a.Listeners[0].RecvBuffer = receiveBuffer
+	data, err := runtime.Encode(a)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(file, data, 0o644); err != nil {
+		return nil, err
+	}
+	return []string{b.program("sbcd"), "run", "--config", file, "--control", filepath.Join(dir, "control")}, nil
+}
+
+func (p *proxy) pid() int { return p.cmd.Process.Pid }
+
+// ready waits for the proxy's own word.
+func (p *proxy) ready(ctx context.Context) error {
+	for range 200 {
+		select {
+		case err := <-p.done:
+			p.done <- err
+			return fmt.Errorf("ended: %v", err)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+		if p.kind == kamailio {
+			if _, err := p.shared(); err == nil {
+				return nil
+			}
+		} else if _, err := os.Stat(filepath.Join(p.dir, "control")); err == nil && strings.Contains(p.log.String(), "trunkline: ready") {
+			return nil
+		}
+	}
+	return errors.New("not ready within 10 s")
+}
+
+// alive reports a proxy that ended by itself.
+func (p *proxy) alive() error {
+	select {
+	case err := <-p.done:
+		p.done <- err
+		return fmt.Errorf("%s ended during the measurement: %v\n%s", p.kind, err, p.log)
+	default:
+		return nil
+	}
+}
+
+// stop ends the proxy and waits for it.
+func (p *proxy) stop() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(10 * time.Second):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	}
+}
+
+var realUsed = regexp.MustCompile(`real_used: (\d+)`)
+
+// shared is what Kamailio has in use of its shared memory, bytes.
+func (p *proxy) shared() (int64, error) {
+	out, err := exec.Command("kamcmd", "-s", "unix:"+filepath.Join(p.dir, "ctl"), "core.shmmem").Output()
+	if err != nil {
+		return 0, err
+	}
+	m := realUsed.FindSubmatch(out)
+	if m == nil {
+		return 0, fmt.Errorf("kamcmd core.shmmem says %q", out)
+	}
+	return strconv.ParseInt(string(m[1]), 10, 64)
+}
+
+// used is the memory that calls take: of Kamailio what is in use of its shared
+// memory, of sbcd what of its process is in main memory.
+func (p *proxy) used() (int64, error) {
+	if p.kind == kamailio {
+		return p.shared()
+	}
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p.pid()))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == "Pss:" {
+			kb, err := strconv.ParseInt(f[1], 10, 64)
+			return kb << 10, err
+		}
+	}
+	return 0, errors.New("smaps_rollup has no Pss")
+}
+
+// version is what a program says of itself, for the head of the table.
+func version(name string, args ...string) string {
+	out, err := exec.Command(name, args...).Output()
+	if err != nil {
+		return "unknown"
+	}
+	line, _, _ := strings.Cut(string(out), "\n")
+	return strings.TrimSpace(line)
+}
+
+// encode renders what was measured.
+func encode(v any) ([]byte, error) {
+	b, err := json.MarshalIndent(v, "", "  ")
+	return append(b, '\n'), err
+}

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"text/tabwriter"
+)
+
+// sample is one cell.
+type sample struct {
+	CPU      float64  `json:"cpu_seconds_per_1000_calls"`
+	P50      int64    `json:"invite_180_p50_us"`
+	P99      int64    `json:"invite_180_p99_us"`
+	Cores    float64  `json:"cores"`
+	Resident int64    `json:"resident_bytes"`
+	Load     float64  `json:"sipload_cores"`
+	Others   float64  `json:"other_cores"`
+	Problems []string `json:"problems"`
+}
+
+// counts reports whether a sample says something about the proxy.
+func (s sample) counts() bool { return len(s.Problems) == 0 }
+
+// table is all that was measured.
+type table struct {
+	Versions map[string]string           `json:"versions"`
+	Workers  int                         `json:"workers"`
+	Rates    []int                       `json:"rates"`
+	Cells    map[int]map[string][]sample `json:"cells"` // by rate and proxy, in the order measured
+	Knees    map[string][]float64        `json:"knees"`
+	Memory   map[string][]float64        `json:"bytes_per_transaction"`
+}
+
+var kinds = []string{kamailio, sbcd}
+
+// measure runs the cells: both proxies in turn within a round, the first of them
+// another in every round.
+func (b *bench) measure(ctx context.Context) (*table, error) {
+	t := &table{
+		Versions: map[string]string{kamailio: version("kamailio", "-v"), sbcd: version(b.program("trunkline"), "version")},
+		Workers:  b.workers, Rates: b.rates,
+		Cells: map[int]map[string][]sample{}, Knees: map[string][]float64{}, Memory: map[string][]float64{},
+	}
+	for round := range b.rounds {
+		order := slices.Clone(kinds)
+		if round%2 == 1 {
+			slices.Reverse(order)
+		}
+		for _, rate := range b.rates {
+			if !b.parts["cpu"] {
+				break
+			}
+			for _, kind := range order {
+				r, err := b.cell(ctx, kind, rate)
+				if err != nil {
+					return nil, err
+				}
+				if t.Cells[rate] == nil {
+					t.Cells[rate] = map[string][]sample{}
+				}
+				l := r.Latency["invite_180"]
+				s := sample{CPU: r.CPU.Watched.PerThousand, P50: l.P50, P99: l.P99, Cores: r.CPU.Watched.Cores,
+					Resident: r.CPU.Watched.Resident, Load: r.CPU.Self.Cores, Others: r.CPU.Others, Problems: append([]string{}, r.Problems...)}
+				if r.CPU.Others > quiet {
+					s.Problems = append(s.Problems, fmt.Sprintf("other processes used %.2f cores", r.CPU.Others))
+				}
+				t.Cells[rate][kind] = append(t.Cells[rate][kind], s)
+				fmt.Fprintf(os.Stderr, "round %d, %d calls/s, %s: %.3f CPU-s per 1,000 calls, 180 after %d us (p99 %d) %v\n", round+1, rate, kind, s.CPU, s.P50, s.P99, s.Problems)
+			}
+		}
+		for _, kind := range order {
+			if b.parts["knee"] {
+				k, err := b.knee(ctx, kind)
+				if err != nil {
+					return nil, err
+				}
+				t.Knees[kind] = append(t.Knees[kind], k.Knee)
+				fmt.Fprintf(os.Stderr, "round %d, highest loss-free rate, %s: %.0f calls/s\n", round+1, kind, k.Knee)
+			}
+			if b.parts["memory"] {
+				m, err := b.memory(ctx, kind)
+				if err != nil {
+					return nil, err
+				}
+				t.Memory[kind] = append(t.Memory[kind], m)
+				fmt.Fprintf(os.Stderr, "round %d, memory, %s: %.0f B a ringing call\n", round+1, kind, m)
+			}
+		}
+	}
+	return t, nil
+}
+
+// row is one line: a figure of both, and what the project wants of their ratio.
+type row struct {
+	what, unit  string
+	peer, ours  []float64
+	most, least float64 // bounds of ours / peer; 0: none
+	spoiled     int     // samples that do not count
+}
+
+func (t *table) rows() []row {
+	var out []row
+	for _, rate := range t.Rates {
+		cells := t.Cells[rate]
+		if cells == nil {
+			continue
+		}
+		pick := func(kind string, f func(sample) float64) (v []float64, spoiled int) {
+			for _, s := range cells[kind] {
+				if s.counts() {
+					v = append(v, f(s))
+				} else {
+					spoiled++
+				}
+			}
+			return v, spoiled
+		}
+		cpu := row{what: fmt.Sprintf("CPU at %d calls/s", rate), unit: "s/1,000 calls", most: 0.8}
+		if rate >= 4000 {
+			cpu.most = 0.6
+		}
+		late := row{what: fmt.Sprintf("INVITE -> 180 at %d calls/s, p99", rate), unit: "us", most: 1}
+		for _, r := range []struct {
+			row *row
+			f   func(sample) float64
+		}{{&cpu, func(s sample) float64 { return s.CPU }}, {&late, func(s sample) float64 { return float64(s.P99) }}} {
+			var a, b int
+			r.row.peer, a = pick(kamailio, r.f)
+			r.row.ours, b = pick(sbcd, r.f)
+			r.row.spoiled = a + b
+			out = append(out, *r.row)
+		}
+	}
+	if len(t.Knees) > 0 {
+		out = append(out, row{what: "highest loss-free rate", unit: "calls/s", peer: t.Knees[kamailio], ours: t.Knees[sbcd], least: 1.3})
+	}
+	if len(t.Memory) > 0 {
+		out = append(out, row{what: "memory of a ringing call", unit: "B", peer: t.Memory[kamailio], ours: t.Memory[sbcd], most: 0.25})
+	}
+	return out
+}
+
+// ratio is of the medians; ok is false where one side has no sample that counts.
+func (r row) ratio() (float64, bool) {
+	if len(r.peer) == 0 || len(r.ours) == 0 || median(r.peer) == 0 {
+		return 0, false
+	}
+	return median(r.ours) / median(r.peer), true
+}
+
+// verdict holds the ratio against what is wanted.
+func (r row) verdict() string {
+	q, ok := r.ratio()
+	switch {
+	case !ok:
+		return "no clean cell"
+	case r.most > 0 && q > r.most:
+		return fmt.Sprintf("missed: at most %.2f", r.most)
+	case r.least > 0 && q < r.least:
+		return fmt.Sprintf("missed: at least %.2f", r.least)
+	}
+	return "kept"
+}
+
+func (t *table) missed() []string {
+	var out []string
+	for _, r := range t.rows() {
+		if v := r.verdict(); v != "kept" {
+			out = append(out, r.what+": "+v)
+		}
+	}
+	return out
+}
+
+func (t *table) print(w io.Writer) {
+	fmt.Fprintf(w, "peer: %s (-x fm -X fm); sbcd: %s; %d worker(s), one core each\n", t.Versions[kamailio], t.Versions[sbcd], t.Workers)
+	fmt.Fprintln(w, "medians [least - most] of the cells that count")
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "\tkamailio\tsbcd\tunit\tratio\twanted\tspoiled")
+	for _, r := range t.rows() {
+		q := "-"
+		if v, ok := r.ratio(); ok {
+			q = fmt.Sprintf("%.2f", v)
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%d\n", r.what, spread(r.peer), spread(r.ours), r.unit, q, r.verdict(), r.spoiled)
+	}
+	_ = tw.Flush()
+}
+
+// spread renders a median with its ends.
+func spread(v []float64) string {
+	if len(v) == 0 {
+		return "-"
+	}
+	f := func(x float64) string {
+		if x < 10 {
+			return fmt.Sprintf("%.3f", x)
+		}
+		return fmt.Sprintf("%.0f", x)
+	}
+	if len(v) == 1 {
+		return f(v[0])
+	}
+	return fmt.Sprintf("%s [%s - %s]", f(median(v)), f(slices.Min(v)), f(slices.Max(v)))
+}
+
+func median(v []float64) float64 {
+	s := slices.Sorted(slices.Values(v))
+	n := len(s)
+	if n%2 == 1 {
+		return s[n/2]
+	}
+	return (s[n/2-1] + s[n/2]) / 2
+}
