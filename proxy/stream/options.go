@@ -1,0 +1,94 @@
+package stream
+
+import (
+	"crypto/x509"
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// Handler takes one received message. pkt belongs to the connection and is overwritten
+// after the call; src is the peer's address and port, never an IPv4-mapped address.
+type Handler func(pkt []byte, src netip.AddrPort)
+
+// Options are what a group needs beside its listener. The zero value serves TCP for
+// everybody.
+type Options struct {
+	// Admit says who may connect. It is asked before anything is allocated for a
+	// connection. nil: everybody.
+	Admit func(netip.Addr) bool
+	// Failed is told, on a goroutine that may take its time, of an address whose
+	// connection could not be made or ended without our doing: what was sent there and not
+	// answered is lost. nil: nobody asks.
+	Failed func(to netip.AddrPort, err error)
+	// Credential returns the content of a credential by the name of its secret:
+	// certificates and keys as PEM. TLS and WSS need it.
+	Credential func(name string) ([]byte, error)
+	// ServerName is whom a peer we connect to must prove to be: the host of its URI (RFC
+	// 5922 7.1). "" or nil: the address itself.
+	ServerName func(to netip.AddrPort) string
+	// Roots verify the peers we connect to. nil: the client CA of the listener, and
+	// without one those of the system.
+	Roots *x509.CertPool
+	// Path is where WebSocket clients connect; other paths get 404. "": any.
+	Path string
+
+	MaxHeader      int           // bytes; 0: 64 KiB
+	MessageTimeout time.Duration // from a message's first byte to its last; 0: 10 s
+	WriteTimeout   time.Duration // that a peer may take for nothing of what waits; 0: 10 s
+	OutBuffer      int           // bytes that may wait for a connection; 0: 256 KiB
+	MaxDials       int           // under way at one time; 0: 128
+	MaxHandshakes  int           // of accepted connections under way at one time; 0: 512
+}
+
+func (o Options) withDefaults() Options {
+	def := func(v *int, d int) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	def(&o.MaxHeader, 64<<10)
+	def(&o.OutBuffer, 256<<10)
+	def(&o.MaxDials, 128)
+	def(&o.MaxHandshakes, 512)
+	if o.MessageTimeout <= 0 {
+		o.MessageTimeout = 10 * time.Second
+	}
+	if o.WriteTimeout <= 0 {
+		o.WriteTimeout = 10 * time.Second
+	}
+	return o
+}
+
+// Bounds where the listener sets none.
+const (
+	// DefaultMaxMessage is the largest message, bytes: what package message takes.
+	DefaultMaxMessage = 65535
+	defaultMax        = 4096
+	defaultPerSource  = 64
+	defaultIdle       = 2 * time.Minute
+	defaultHandshake  = 10 * time.Second
+)
+
+// Errors of Send.
+var (
+	// ErrNoConnection says that a WebSocket client is not connected, or no longer.
+	ErrNoConnection = errors.New("there is no connection to the address, and none is made to WebSocket clients")
+	// ErrDials says that too many connections are being made at this moment.
+	ErrDials = errors.New("too many connections are being made")
+	// ErrMax says that the listener has as many connections as it may.
+	ErrMax = errors.New("the listener has as many connections as it may")
+	// ErrFull says that too much waits for a connection that is being made.
+	ErrFull = errors.New("too much waits for the connection that is being made")
+	// ErrFamily says that an IPv4 listener was asked to reach an IPv6 address, or the
+	// other way round.
+	ErrFamily = errors.New("the listener is of the other IP version")
+)
+
+// Causes of connections that we end.
+var (
+	errIdle      = errors.New("nothing came for as long as a connection may be idle")
+	errTooSlow   = errors.New("a message took too long to come")
+	errMessage   = errors.New("what came is not cut into messages")
+	errHandshake = errors.New("the handshake failed")
+)
