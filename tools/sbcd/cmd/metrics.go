@@ -118,6 +118,8 @@ func (g sink) socket(s listen.SocketStats, l ...string) {
 	g.counter("trunkline_socket_sent_packets_total", "Packets sent.", s.Sent, l...)
 	g.counter("trunkline_socket_sent_bytes_total", "Bytes sent.", s.SentBytes, l...)
 	g.counter("trunkline_socket_send_errors_total", "Packets that could not be sent.", s.SendErrors, l...)
+	g.counter("trunkline_socket_send_full_total", "Packets not sent because the send buffer was full.", s.SendFull, l...)
+	g.counter("trunkline_socket_handed_over_total", "Packets a worker got from the sockets of others, on a steered listener.", s.HandedOver, l...)
 	g.counter("trunkline_socket_drops_total", "Packets the kernel dropped because the receive queue was full.", s.Drops, l...)
 	g.gauge("trunkline_socket_queue_bytes", "Bytes waiting to be received.", float64(s.Queue), l...)
 	g.gauge("trunkline_socket_receive_buffer_bytes", "Size of the receive buffer.", float64(s.RecvBuffer), l...)
