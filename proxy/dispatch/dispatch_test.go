@@ -45,7 +45,7 @@ func TestNewRefuses(t *testing.T) {
 		change func(*runtime.Dispatcher)
 		want   string
 	}{
-		{"algorithm", func(d *runtime.Dispatcher) { d.Algorithm = "dice" }, `dispatcher "core": algorithm "dice" is not known: use hash-callid or round-robin`},
+		{"algorithm", func(d *runtime.Dispatcher) { d.Algorithm = "dice" }, `dispatcher "core": algorithm "dice" is not known: use one of hash-callid, hash-from, hash-to,`},
 		{"twin", func(d *runtime.Dispatcher) { d.Destinations[1].Name = "d1" }, `dispatcher "core": destination "d1": there are two of this name`},
 		{"no address", func(d *runtime.Dispatcher) { d.Destinations[0].Address = netip.AddrPort{} }, `destination "d1": address invalid AddrPort is not an address with a port`},
 		{"no port", func(d *runtime.Dispatcher) { d.Destinations[0].Address = netip.MustParseAddrPort("192.0.2.1:0") }, `address 192.0.2.1:0 is not an address with a port`},
@@ -54,6 +54,12 @@ func TestNewRefuses(t *testing.T) {
 		{"fail threshold", func(d *runtime.Dispatcher) { d.Probe.FailThreshold = 0 }, "fail_threshold must be at least 1"},
 		{"recover threshold", func(d *runtime.Dispatcher) { d.Probe.RecoverThreshold = 0 }, "recover_threshold must be at least 1"},
 		{"accept", func(d *runtime.Dispatcher) { d.Probe.Accept = nil }, "accept names no code"},
+		{"load without limit", func(d *runtime.Dispatcher) { d.Algorithm = "call-load" }, `destination "d1": call-load goes by max_calls, which is not stated`},
+		{"unknown state", func(d *runtime.Dispatcher) { d.Destinations[1].State = "off" }, `destination "d2": state "off" is not known: write one of active, inactive, disabled, probing`},
+		{"state trying", func(d *runtime.Dispatcher) { d.Destinations[1].State = "trying" }, `state trying comes of failures and cannot be set`},
+		{"waits without probes", func(d *runtime.Dispatcher) { d.Probe = nil; d.Destinations[0].State = "probing" }, `destination "d1": state probing waits for probes, and dispatcher "core" sends none: write disabled`},
+		{"unknown next", func(d *runtime.Dispatcher) { d.Next = "over" }, `dispatcher "core": next: there is no dispatcher "over"`},
+		{"follows itself", func(d *runtime.Dispatcher) { d.Next = "core" }, `next: "core" comes before it already: its calls would run in a circle`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -68,6 +74,24 @@ func TestNewRefuses(t *testing.T) {
 	twins := []runtime.Dispatcher{testSet("core", runtime.AlgorithmRoundRobin, 1, nil), testSet("core", runtime.AlgorithmRoundRobin, 1, nil)}
 	if _, err := New(&runtime.Appliance{Dispatchers: twins}); err == nil {
 		t.Error("two sets of one name were taken")
+	}
+}
+
+func TestChains(t *testing.T) {
+	set := func(name, next string) runtime.Dispatcher {
+		d := testSet(name, runtime.AlgorithmRoundRobin, 1, nil)
+		d.Next = next
+		return d
+	}
+	sets := newSets(t, set("a", "c"), set("b", ""), set("c", "b"))
+	for i, want := range []string{"[0 2 1]", "[1]", "[2 1]"} {
+		if got := fmt.Sprint(sets.Chain(i)); got != want {
+			t.Errorf("set %d is followed by %s, want %s", i, got, want)
+		}
+	}
+	_, err := New(&runtime.Appliance{Dispatchers: []runtime.Dispatcher{set("a", "b"), set("b", "c"), set("c", "b")}})
+	if err == nil || !strings.Contains(err.Error(), "circle") {
+		t.Errorf("a circle was taken: %v", err)
 	}
 }
 

@@ -2,8 +2,10 @@
 // destinations are alive.
 //
 // A [Set] has destinations and an algorithm. Pick gives one destination after the
-// other, none twice, until none is left. It takes no lock and allocates nothing;
-// neither does Report for a destination that is well.
+// other, none twice, until none is left; Chain says which sets take the calls then.
+// Pick takes no lock and allocates nothing; neither does Report for a destination
+// that is well. A change of state makes a new picture of the set and puts it in place
+// as a whole.
 //
 // # States
 //
@@ -11,23 +13,52 @@
 //	trying    failed last, but not often enough in a row: takes calls like an
 //	          active one, only a call that moves on prefers active ones
 //	inactive  takes none, until enough probes in a row succeed
+//	probing   takes none until its first probe succeeds; inactive when as many
+//	          fail in a row as make an active one inactive
+//	disabled  takes none and is not probed, until somebody sets another state
 //
 // A failure is a probe without an accepted final reply in time, or a call whose
 // destination said nothing at all or could not be sent to. Any success ends a run
 // of failures, so one lost OPTIONS changes nothing but the name of the state. Only
 // probes bring an inactive destination back: calls may still be answered or time
-// out that were sent there before. Destinations of a set without probing are
-// always active, for nothing could bring them back.
+// out that were sent there before. Destinations of a set without probing stay active
+// unless they are disabled, for nothing could bring them back. SetState puts a
+// destination into any state but trying by hand. Changes are counted, and told to the
+// log up to a rate.
 //
 // # Algorithms
 //
-// hash-callid is rendezvous hashing over the Call-ID: when a destination goes, its
-// calls alone move, evenly to all others, and they return when it does. The hash
-// has no secret and depends on the names of the destinations alone, so that every
-// appliance with the same set decides alike, in any version.
+// hash-callid, hash-from, hash-to, hash-ruri and hash-user are rendezvous hashing over
+// the Call-ID, a URI or the number called: when a destination goes, its calls alone
+// move, evenly to all others, and they return when it does. The hash has no secret
+// and depends on the names of the destinations alone, so that every appliance with
+// the same set decides alike, in any version. Who can choose what is hashed can
+// choose the destination.
 //
 // round-robin takes turns among those that take calls. The calls of one that fails
 // are spread over the others in turn.
+//
+// weight gives each its part of the calls; one that takes none leaves its part to the
+// next in the order of the configuration. relative-weight gives each its part of
+// those that take calls. Both spread the parts evenly over time and without chance:
+// of any run of calls, each has its part to within a few.
+//
+// priority takes the lowest number that takes calls, those of one number in turns;
+// first the first in the order of the configuration; random any, each as likely.
+//
+// call-load takes the one with the fewest calls against its max_calls, those alike in
+// turns.
+//
+// latency takes the one with the lowest smoothed time to reply, to probes and to
+// calls; those within an eighth or a millisecond of it share the calls. One call in 32
+// goes to any in turn, so that a destination that was slow once can show otherwise.
+//
+// # Places
+//
+// A call takes a place where Pick sends it, and Leave gives it back. max_calls and
+// max_cps bind whatever the algorithm: a destination that is full is passed over, and
+// counted, as if it had been tried. A hashed call that finds its destination full goes
+// where it would go with that one down.
 //
 // # Probing
 //

@@ -5,27 +5,6 @@ import (
 	"time"
 )
 
-// State says whether a destination takes calls.
-type State int32
-
-// The states; see the package comment.
-const (
-	Active State = iota
-	Trying
-	Inactive
-)
-
-// String is the state's name in logs and status.
-func (s State) String() string {
-	switch s {
-	case Active:
-		return "active"
-	case Trying:
-		return "trying"
-	}
-	return "inactive"
-}
-
 // Change is one change of a destination's state.
 type Change struct {
 	Destination *Destination
@@ -43,6 +22,8 @@ type health struct {
 	changed   time.Time
 	lastProbe string // outcome
 	rtt       time.Duration
+	estimate  atomic.Int64  // ns; see Estimate
+	wake      chan struct{} // to its prober: probe now
 
 	probes       atomic.Uint64
 	probesFailed atomic.Uint64
@@ -63,13 +44,13 @@ func (s *Sets) Report(d *Destination, ok bool) {
 	} else if h.failures.Load() == 0 {
 		return
 	}
-	if d.set.cfg.Probe == nil || d.State() == Inactive {
+	if d.set.cfg.Probe == nil || !d.State().TakesCalls() {
 		return
 	}
 	d.set.mu.Lock()
 	defer d.set.mu.Unlock()
 	switch {
-	case d.State() == Inactive:
+	case !d.State().TakesCalls():
 	case ok:
 		d.better("call: replied")
 	default:
@@ -77,28 +58,35 @@ func (s *Sets) Report(d *Destination, ok bool) {
 	}
 }
 
-// probed takes the outcome of a probe.
+// probed takes the outcome of a probe. One that was under way when the destination
+// was disabled says nothing.
 func (d *Destination) probed(o outcome) {
 	h := &d.health
 	h.probes.Add(1)
 	if !o.ok {
 		h.probesFailed.Add(1)
 	}
+	if o.took() > 0 {
+		d.Measured(o.took())
+	}
 	d.set.mu.Lock()
 	defer d.set.mu.Unlock()
 	h.lastProbe, h.rtt = o.what, o.rtt
 	cause := "probe: " + o.what
-	switch inactive := d.State() == Inactive; {
-	case !inactive && o.ok:
-		d.better(cause)
-	case !inactive:
-		d.worse(cause)
-	case o.ok:
-		if h.successes++; h.successes >= d.set.cfg.Probe.RecoverThreshold {
+	switch d.State() {
+	case Disabled:
+	case Inactive:
+		if !o.ok {
+			h.successes = 0
+		} else if h.successes++; h.successes >= d.set.cfg.Probe.RecoverThreshold {
 			d.better(cause)
 		}
 	default:
-		h.successes = 0
+		if o.ok {
+			d.better(cause)
+		} else {
+			d.worse(cause)
+		}
 	}
 }
 
@@ -108,11 +96,14 @@ func (d *Destination) better(cause string) {
 	d.become(Active, cause)
 }
 
-// worse counts a failure of one that takes calls. The caller holds the set's lock.
+// worse counts a failure of one that takes calls or waits for its first probe. The
+// caller holds the set's lock.
 func (d *Destination) worse(cause string) {
 	n := d.health.failures.Add(1)
 	if int(n) < d.set.cfg.Probe.FailThreshold {
-		d.become(Trying, cause)
+		if d.State() != Probing {
+			d.become(Trying, cause)
+		}
 		return
 	}
 	d.health.successes = 0
@@ -150,8 +141,14 @@ type DestinationStats struct {
 	ProbesFailed uint64        `json:"probes_failed"`          // of these
 	LastProbe    string        `json:"last_probe,omitempty"`   // its outcome
 	RoundTrip    time.Duration `json:"round_trip_ns,omitzero"` // of the last probe that got a final reply
+	Estimate     time.Duration `json:"latency_ns,omitzero"`    // smoothed time to reply, to probes and calls
 	Silent       uint64        `json:"silent"`                 // calls reported without a reply
 	Changes      uint64        `json:"changes"`                // of state
+	Full         uint64        `json:"full"`                   // calls it had no place for
+	MaxCalls     int           `json:"max_calls,omitempty"`    // 0: not stated
+	MaxCPS       int           `json:"max_cps,omitempty"`      // 0: not stated
+
+	Attrs map[string]string `json:"attrs,omitempty"` // as the spec has them
 }
 
 // Stats returns the destination's figures.
@@ -163,6 +160,7 @@ func (d *Destination) Stats() DestinationStats {
 		Set: d.set.cfg.Name, Name: d.cfg.Name, Address: d.cfg.Address.String(), Listener: d.cfg.Listener,
 		State: d.State().String(), Since: h.changed, Failures: int(h.failures.Load()),
 		Probes: h.probes.Load(), ProbesFailed: h.probesFailed.Load(), LastProbe: h.lastProbe, RoundTrip: h.rtt,
-		Silent: h.silent.Load(), Changes: h.changes.Load(),
+		Estimate: d.Estimate(), Silent: h.silent.Load(), Changes: h.changes.Load(),
+		Full: d.full.Load(), MaxCalls: d.cfg.MaxCalls, MaxCPS: d.cfg.MaxCPS, Attrs: d.cfg.Attrs,
 	}
 }

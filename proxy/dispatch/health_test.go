@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -89,9 +90,9 @@ func TestStats(t *testing.T) {
 	got.Since = DestinationStats{}.Since
 	want := DestinationStats{
 		Set: "core", Name: "d1", Address: "127.0.0.1:6001", Listener: "core", State: "inactive", Failures: 2,
-		Probes: 2, ProbesFailed: 1, LastProbe: "503", RoundTrip: 7, Silent: 1, Changes: 2,
+		Probes: 2, ProbesFailed: 1, LastProbe: "503", RoundTrip: 7, Estimate: 5, Silent: 1, Changes: 2,
 	}
-	if got != want {
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("stats\n%+v, want\n%+v", got, want)
 	}
 }

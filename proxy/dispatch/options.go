@@ -23,7 +23,12 @@ type outcome struct {
 	ok   bool
 	what string        // "200", "503", "no final reply within 4s"
 	rtt  time.Duration // to the final reply; 0: none came
+
+	silent time.Duration // for so long nothing came; 0: something did, or nothing was sent
 }
+
+// took is how long the destination took to reply, or kept silent.
+func (o outcome) took() time.Duration { return max(o.rtt, o.silent) }
 
 // target is a destination with all its probes have in common.
 type target struct {
@@ -144,7 +149,7 @@ func (p *Prober) probe(ctx context.Context, t *target) (outcome, bool) {
 			if ctx.Err() != nil {
 				return outcome{}, false
 			}
-			return outcome{what: "no final reply within " + timeout.String()}, true
+			return outcome{what: "no final reply within " + timeout.String(), silent: timeout}, true
 		}
 	}
 }

@@ -1,7 +1,5 @@
 package dispatch
 
-import "trunkline/appliance/runtime"
-
 // MaxTried is how many destinations one call can try.
 const MaxTried = 16
 
@@ -25,123 +23,61 @@ func (t *Tried) Has(d *Destination) bool {
 	return false
 }
 
-// members is an unchanging picture of a set: who takes calls.
-type members struct {
-	usable []*Destination // active and trying
-	active []*Destination
-	trying []*Destination
+// Ask is what a request that needs a destination brings along.
+type Ask struct {
+	Key  uint64 // what Key of the set said
+	Call bool   // it is a call: it takes a place where it goes, which Leave gives back
+	Now  int64  // nanoseconds of a monotonic clock, for max_cps
 }
 
-// refresh makes the picture anew. The caller holds s.mu or is New.
-func (s *Set) refresh() {
-	m := &members{}
-	for _, d := range s.dests {
-		switch d.State() {
-		case Active:
-			m.active = append(m.active, d)
-		case Trying:
-			m.trying = append(m.trying, d)
-		default:
-			continue
-		}
-		m.usable = append(m.usable, d)
-	}
-	s.members.Store(m)
-}
-
-// Pick gives the call's next destination and adds it to tried. key is the Call-ID.
-// It reports false when no destination is left that takes calls and was not tried,
-// or MaxTried were.
-func (s *Set) Pick(key []byte, tried *Tried) (*Destination, bool) {
+// Pick gives the request's next destination and adds it to tried; nil when no
+// destination is left that takes calls, has room and was not tried, or MaxTried
+// were. full is a destination the call would have been given had it not been full,
+// nil when there was none.
+func (s *Set) Pick(a Ask, tried *Tried) (d, full *Destination) {
 	if tried.n == MaxTried {
-		return nil, false
+		return nil, nil
 	}
+	c := choice{set: s, key: a.Key, tried: tried, moved: tried.n > 0}
 	m := s.members.Load()
-	var d *Destination
-	if tried.n == 0 {
-		d = s.choose(m.usable, key, tried)
-	} else if d = s.choose(m.active, key, tried); d == nil {
-		d = s.choose(m.trying, key, tried)
+	d = c.choose(m)
+	if d != nil && a.Call && !d.take(a.Now) {
+		full = d
+		d = c.around(m, d, a.Now)
 	}
-	if d == nil {
-		return nil, false
+	if d != nil {
+		tried.index[tried.n] = uint16(d.Index)
+		tried.n++
 	}
-	tried.index[tried.n] = uint16(d.Index)
-	tried.n++
-	return d, true
+	return d, full
 }
 
-// Usable is how many destinations of the set take calls now.
-func (s *Set) Usable() int { return len(s.members.Load().usable) }
-
-func (s *Set) choose(from []*Destination, key []byte, tried *Tried) *Destination {
-	if s.cfg.Algorithm == runtime.AlgorithmHashCallID {
-		return rendezvous(from, hash(key), tried)
-	}
-	// Calls that move on have a turn of their own: they come in step with the calls
-	// of the one that failed and would all meet the same successor.
-	turn := &s.turn
-	if tried.n > 0 {
-		turn = &s.again
-	}
-	return inTurn(from, turn.Add(1)-1, tried)
-}
-
-// inTurn returns destination number turn, counted around those not tried.
-func inTurn(from []*Destination, turn uint64, tried *Tried) *Destination {
-	left := uint64(0)
-	for _, d := range from {
-		if !tried.Has(d) {
-			left++
+// around chooses past full destinations, each of which is looked at once, and takes
+// a place.
+func (c *choice) around(m *members, d *Destination, now int64) *Destination {
+	c.full, c.moved = true, true
+	for {
+		d.full.Add(1)
+		if !c.passed.add(d) {
+			return nil
 		}
-	}
-	if left == 0 {
-		return nil
-	}
-	skip := turn % left
-	for _, d := range from {
-		if tried.Has(d) {
-			continue
-		}
-		if skip == 0 {
+		if d = c.choose(m); d == nil || d.take(now) {
 			return d
 		}
-		skip--
 	}
-	return nil
 }
 
-// rendezvous returns the destination with the highest score for a key (Thaler and
-// Ravishankar's highest random weight).
-func rendezvous(from []*Destination, key uint64, tried *Tried) *Destination {
-	var best *Destination
-	var high uint64
-	for _, d := range from {
-		if tried.Has(d) {
-			continue
-		}
-		if score := mix(key ^ d.seed); best == nil || score > high {
-			best, high = d, score
-		}
+// choose applies the set's algorithm. A call that moves on prefers sound
+// destinations to those in doubt.
+func (c *choice) choose(m *members) *Destination {
+	if c.set.algorithm == weight {
+		return c.owned(m)
 	}
-	return best
-}
-
-// hash is 64-bit FNV-1a, which is fixed for all time.
-func hash(b []byte) uint64 {
-	h := uint64(14695981039346656037)
-	for _, c := range b {
-		h = (h ^ uint64(c)) * 1099511628211
+	if !c.moved {
+		return c.among(&m.usable)
 	}
-	return h
-}
-
-// mix is the finaliser of SplitMix64: each bit of x changes about half of the
-// result's.
-func mix(x uint64) uint64 {
-	x ^= x >> 30
-	x *= 0xbf58476d1ce4e5b9
-	x ^= x >> 27
-	x *= 0x94d049bb133111eb
-	return x ^ x>>31
+	if d := c.among(&m.active); d != nil {
+		return d
+	}
+	return c.among(&m.trying)
 }

@@ -9,17 +9,24 @@ import (
 	"testing"
 
 	"trunkline/appliance/runtime"
+	"trunkline/proxy/message"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
 func callID(i int) []byte { return fmt.Appendf(nil, "%08x-call@caller.example", i*2654435761) }
 
+// pick is the next destination of a request that is no call, by its Call-ID.
+func pick(s *Set, key []byte, tried *Tried) (*Destination, bool) {
+	d, _ := s.Pick(Ask{Key: hash(key)}, tried)
+	return d, d != nil
+}
+
 // pickFirst is what a new call gets.
 func pickFirst(t testing.TB, s *Set, key []byte) *Destination {
 	t.Helper()
 	var tried Tried
-	d, ok := s.Pick(key, &tried)
+	d, ok := pick(s, key, &tried)
 	if !ok {
 		t.Fatal("no destination")
 	}
@@ -84,8 +91,8 @@ func TestHashFailsOverWhereTheCallWouldGoAnyway(t *testing.T) {
 	s := sets.Set(0)
 	for i := range 200 {
 		var tried Tried
-		first, _ := s.Pick(callID(i), &tried)
-		second, _ := s.Pick(callID(i), &tried)
+		first, _ := pick(s, callID(i), &tried)
+		second, _ := pick(s, callID(i), &tried)
 		down(sets, first)
 		if got := pickFirst(t, s, callID(i)); got != second {
 			t.Fatalf("call %d fails over to %s, but goes to %s with %s down", i, second.Name(), got.Name(), first.Name())
@@ -102,7 +109,7 @@ func TestHashGolden(t *testing.T) {
 		var tried Tried
 		fmt.Fprintf(&b, "%s", callID(i))
 		for range 3 {
-			d, _ := s.Pick(callID(i), &tried)
+			d, _ := pick(s, callID(i), &tried)
 			fmt.Fprintf(&b, " %s", d.Name())
 		}
 		b.WriteByte('\n')
@@ -159,8 +166,8 @@ func TestRoundRobinSpreadsFailedCalls(t *testing.T) {
 	second := map[*Destination]int{}
 	for range 1200 {
 		var tried Tried
-		if d, _ := s.Pick(nil, &tried); d == bad {
-			d, _ = s.Pick(nil, &tried)
+		if d, _ := pick(s, nil, &tried); d == bad {
+			d, _ = pick(s, nil, &tried)
 			second[d]++
 		}
 	}
@@ -172,14 +179,14 @@ func TestRoundRobinSpreadsFailedCalls(t *testing.T) {
 }
 
 func TestPickGivesEachOnceThenNone(t *testing.T) {
-	for _, algorithm := range []string{runtime.AlgorithmHashCallID, runtime.AlgorithmRoundRobin} {
+	for _, algorithm := range names {
 		for _, n := range []int{0, 1, 3, MaxTried, MaxTried + 4} {
 			t.Run(fmt.Sprintf("%s %d", algorithm, n), func(t *testing.T) {
-				s := newSets(t, testSet("core", algorithm, n, nil)).Set(0)
+				s := newSets(t, weighedSet(algorithm, n)).Set(0)
 				var tried Tried
 				seen := map[*Destination]bool{}
 				for {
-					d, ok := s.Pick(callID(1), &tried)
+					d, ok := pick(s, callID(1), &tried)
 					if !ok {
 						break
 					}
@@ -203,7 +210,7 @@ func TestTriedHoldsAcrossSets(t *testing.T) {
 	var tried Tried
 	for i := range sets.Len() {
 		for {
-			if _, ok := sets.Set(i).Pick(nil, &tried); !ok {
+			if _, ok := pick(sets.Set(i), nil, &tried); !ok {
 				break
 			}
 		}
@@ -236,7 +243,7 @@ func TestDoubtfulDestinations(t *testing.T) {
 		}
 		var tried Tried
 		for n, wantDoubt := range []bool{false, false, true} {
-			d, ok := s.Pick(callID(i), &tried)
+			d, ok := pick(s, callID(i), &tried)
 			if !ok || (d == doubtful) != wantDoubt {
 				t.Fatalf("call %d, choice %d is %v", i, n, d)
 			}
@@ -245,14 +252,23 @@ func TestDoubtfulDestinations(t *testing.T) {
 }
 
 func TestPickAndReportAllocateNothing(t *testing.T) {
-	for _, algorithm := range []string{runtime.AlgorithmHashCallID, runtime.AlgorithmRoundRobin} {
-		sets := newSets(t, testSet("core", algorithm, 8, testProbe(5, 5)))
-		s, key := sets.Set(0), callID(7)
+	for _, algorithm := range names {
+		cfg := weighedSet(algorithm, 8)
+		cfg.Probe = testProbe(5, 5)
+		cfg.Destinations[0].MaxCPS = 1 // so that calls pass it over
+		sets := newSets(t, cfg)
+		s, now := sets.Set(0), int64(0)
+		var v message.View
+		if err := v.Parse([]byte(invite("a", "b", "+49", "c"))); err != nil {
+			t.Fatal(err)
+		}
 		if n := testing.AllocsPerRun(100, func() {
 			var tried Tried
 			for range 3 {
-				d, _ := s.Pick(key, &tried)
+				d, _ := s.Pick(Ask{Key: s.Key(&v), Call: true, Now: now}, &tried)
 				sets.Report(d, true)
+				d.Measured(1000)
+				d.Leave()
 			}
 		}); n != 0 {
 			t.Errorf("%s: %v allocations per call", algorithm, n)
@@ -270,7 +286,7 @@ func TestPickDuringChanges(t *testing.T) {
 			for i := range 2000 {
 				var tried Tried
 				for k := 0; ; k++ {
-					d, ok := s.Pick(callID(i), &tried)
+					d, ok := pick(s, callID(i), &tried)
 					if !ok {
 						if k < 3 {
 							t.Errorf("only %d destinations given, three are well", k)
@@ -292,12 +308,17 @@ func TestPickDuringChanges(t *testing.T) {
 }
 
 func BenchmarkPick(b *testing.B) {
-	for _, algorithm := range []string{runtime.AlgorithmHashCallID, runtime.AlgorithmRoundRobin} {
+	var v message.View
+	if err := v.Parse([]byte(invite("a", "b", "+49", "c"))); err != nil {
+		b.Fatal(err)
+	}
+	for _, algorithm := range names {
 		b.Run(algorithm, func(b *testing.B) {
-			s, key := newSets(b, testSet("core", algorithm, 16, nil)).Set(0), callID(7)
+			s := newSets(b, weighedSet(algorithm, 16)).Set(0)
 			for b.Loop() {
 				var tried Tried
-				s.Pick(key, &tried)
+				d, _ := s.Pick(Ask{Key: s.Key(&v), Call: true}, &tried)
+				d.Leave()
 			}
 		})
 	}

@@ -11,14 +11,27 @@ import (
 	"time"
 
 	"trunkline/appliance/runtime"
+	"trunkline/proxy/limit"
 )
 
 // ProbePrefix begins the branch of every probe, so that its replies are told from
 // those of calls.
 const ProbePrefix = "z9hG4bKtlprobe"
 
-// firstWithin bounds the wait for a destination's first probe.
-const firstWithin = 2 * time.Second
+// firstWithin bounds the wait for a destination's first probe, unless there are many:
+// then apart is the mean time between the first probes of two. No more than its
+// inverse, 500 probes per second, leave at first.
+const (
+	firstWithin = 2 * time.Second
+	apart       = 2 * time.Millisecond
+)
+
+// Lines about changes of state, per second on average and at once. What is beyond
+// is counted and told in one line.
+const (
+	linesRate  = 20
+	linesBurst = 100
+)
 
 // queued is how many received replies may wait; maxReply is the longest that is
 // taken. What exceeds them is dropped, and the probe is sent again.
@@ -44,6 +57,10 @@ type Prober struct {
 	// on a goroutine of Run's.
 	Observe func(Change)
 
+	start  time.Time
+	rate   *limit.Rate // of lines
+	unsaid int         // changes since the last line that got none
+
 	delivered, dropped, stray atomic.Uint64
 }
 
@@ -59,6 +76,7 @@ func NewProber(sets *Sets, listeners []runtime.Listener, send Sender, log *slog.
 		sets: sets, log: log,
 		sources: map[string]map[netip.Addr]bool{},
 		replies: make(chan reply, queued),
+		start:   time.Now(), rate: limit.NewRate(linesRate, linesBurst),
 	}
 	p.pending.byKey = map[string]exchange{}
 	byName := map[string]runtime.Listener{}
@@ -138,19 +156,24 @@ func (p *Prober) Stats() ProberStats {
 }
 
 // probeLoop probes one destination, the next probe an interval after the last was
-// sent. Each destination has its own phase, and each interval varies by a tenth, so
-// that many destinations and many appliances do not probe in step.
+// sent, or at once when somebody sets a state that waits for probes. Each destination
+// has its own phase, and each interval varies by a tenth, so that many destinations
+// and many appliances do not probe in step. A disabled one is left alone.
 func (p *Prober) probeLoop(ctx context.Context, t *target) {
 	interval := t.probe.Interval.D()
-	timer := time.NewTimer(rand.N(min(interval, firstWithin)))
+	timer := time.NewTimer(rand.N(min(interval, max(firstWithin, time.Duration(len(p.targets))*apart))))
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
+		case <-t.dest.health.wake:
 		}
 		timer.Reset(jitter(interval))
+		if t.dest.State() == Disabled {
+			continue
+		}
 		o, done := p.probe(ctx, t)
 		if !done {
 			return
@@ -168,28 +191,54 @@ func jitter(d time.Duration) time.Duration {
 // tellChanges writes changes of state to the log and to Observe.
 func (p *Prober) tellChanges(ctx context.Context) {
 	for {
+		var soon <-chan time.Time
+		if p.unsaid > 0 {
+			soon = time.After(time.Second)
+		}
 		select {
 		case <-ctx.Done():
+			p.makeUp()
 			return
 		case c := <-p.sets.changes:
 			p.tell(c)
+			if p.Observe != nil {
+				p.Observe(c)
+			}
+		case <-soon:
+			p.makeUp()
 		}
 	}
 }
 
-func (p *Prober) tell(c Change) {
-	d := c.Destination
-	level := slog.LevelInfo
+// level is how much a change matters.
+func (c Change) level() slog.Level {
 	switch {
 	case c.To == Inactive:
-		level = slog.LevelWarn
-	case c.From != Inactive:
-		level = slog.LevelDebug // to trying and back: the calls do not notice
+		return slog.LevelWarn
+	case c.From.TakesCalls() && c.To.TakesCalls():
+		return slog.LevelDebug // to trying and back: the calls do not notice
 	}
-	p.log.Log(context.Background(), level, "destination "+c.To.String(), "set", d.set.Name(), "destination", d.Name(),
+	return slog.LevelInfo
+}
+
+func (p *Prober) tell(c Change) {
+	if !p.log.Enabled(context.Background(), c.level()) {
+		return
+	}
+	if !p.rate.Allow(int64(time.Since(p.start))) {
+		p.unsaid++
+		return
+	}
+	d := c.Destination
+	p.log.Log(context.Background(), c.level(), "destination "+c.To.String(), "set", d.set.Name(), "destination", d.Name(),
 		"address", d.Address().String(), "listener", d.Listener(), "was", c.From.String(),
 		"cause", c.Cause, "failures", c.Failures, "usable", d.set.Usable())
-	if p.Observe != nil {
-		p.Observe(c)
+}
+
+// makeUp tells how many changes got no line, once a line is free again.
+func (p *Prober) makeUp() {
+	if p.unsaid > 0 && p.rate.Allow(int64(time.Since(p.start))) {
+		p.log.Warn("changes of destinations beyond the log's rate", "count", p.unsaid)
+		p.unsaid = 0
 	}
 }

@@ -158,7 +158,7 @@ func TestRealDestinationGoesAndComesBack(t *testing.T) {
 			}
 			stop()
 			await(t, "inactive", func() bool { return d.State() == Inactive })
-			if _, ok := sets.Set(0).Pick(nil, &Tried{}); ok {
+			if _, ok := pick(sets.Set(0), nil, new(Tried)); ok {
 				t.Error("it still gets calls")
 			}
 			agent(t, at.String(), 200)

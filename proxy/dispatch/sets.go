@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 
 	"trunkline/appliance/runtime"
+	"trunkline/proxy/limit"
 )
 
 // Sets are all dispatcher sets of an appliance.
@@ -16,6 +18,7 @@ type Sets struct {
 	sets   []*Set
 	byName map[string]*Set
 	dests  []*Destination
+	chains [][]int // by set: it, and the sets that follow it
 
 	changes chan Change // to the Prober, which tells them
 	lost    atomic.Uint64
@@ -23,13 +26,15 @@ type Sets struct {
 
 // Set is one dispatcher set.
 type Set struct {
-	cfg   runtime.Dispatcher
-	owner *Sets
-	dests []*Destination
+	cfg       runtime.Dispatcher
+	algorithm algorithm
+	owner     *Sets
+	dests     []*Destination
+	seed      uint64 // of algorithm random
 
 	members atomic.Pointer[members]
-	turn    atomic.Uint64 // round-robin, calls
-	again   atomic.Uint64 // round-robin, calls that move on
+	turn    atomic.Uint64 // of calls
+	again   atomic.Uint64 // of calls that move on
 
 	mu sync.Mutex // guards the health of the destinations and the making of members
 }
@@ -41,12 +46,17 @@ type Destination struct {
 
 	cfg    runtime.Destination
 	set    *Set
+	place  int    // in the set
 	seed   uint64 // of rendezvous hashing
 	health health
+
+	calls atomic.Int64  // that have a place; see Leave
+	full  atomic.Uint64 // calls that found none
+	rate  *limit.Rate   // max_cps; nil: not stated
 }
 
-// New makes the sets of a configuration, every destination active. Its errors name
-// the set and destination that cannot work.
+// New makes the sets of a configuration, every destination in the state it is to
+// start in. Its errors name the set and destination that cannot work.
 func New(cfg *runtime.Appliance) (*Sets, error) {
 	s := &Sets{byName: make(map[string]*Set, len(cfg.Dispatchers)), changes: make(chan Change, 256)}
 	for _, c := range cfg.Dispatchers {
@@ -63,21 +73,46 @@ func New(cfg *runtime.Appliance) (*Sets, error) {
 	if len(s.dests) > math.MaxUint16 {
 		return nil, fmt.Errorf("%d destinations are configured, at most %d work", len(s.dests), math.MaxUint16)
 	}
-	return s, nil
+	return s, s.chain()
+}
+
+// chain finds the sets that follow each set.
+func (s *Sets) chain() error {
+	at := make(map[string]int, len(s.sets))
+	for i, set := range s.sets {
+		at[set.Name()] = i
+	}
+	s.chains = make([][]int, len(s.sets))
+	for i, set := range s.sets {
+		seen := map[int]bool{i: true}
+		s.chains[i] = []int{i}
+		for set.cfg.Next != "" {
+			next, ok := at[set.cfg.Next]
+			if !ok {
+				return fmt.Errorf("dispatcher %q: next: there is no dispatcher %q", set.Name(), set.cfg.Next)
+			}
+			if seen[next] {
+				return fmt.Errorf("dispatcher %q: next: %q comes before it already: its calls would run in a circle", set.Name(), set.cfg.Next)
+			}
+			seen[next] = true
+			s.chains[i] = append(s.chains[i], next)
+			set = s.sets[next]
+		}
+	}
+	return nil
 }
 
 func (s *Sets) newSet(c runtime.Dispatcher) (*Set, error) {
-	switch c.Algorithm {
-	case runtime.AlgorithmHashCallID, runtime.AlgorithmRoundRobin:
-	default:
-		return nil, fmt.Errorf("algorithm %q is not known: use %s or %s", c.Algorithm, runtime.AlgorithmHashCallID, runtime.AlgorithmRoundRobin)
+	alg, err := algorithmOf(c.Algorithm)
+	if err != nil {
+		return nil, err
 	}
 	if c.Probe != nil {
 		if err := checkProbe(c.Probe); err != nil {
 			return nil, err
 		}
 	}
-	set := &Set{cfg: c, owner: s}
+	set := &Set{cfg: c, algorithm: alg, owner: s, seed: rand.Uint64()}
 	names := map[string]bool{}
 	for _, d := range c.Destinations {
 		if names[d.Name] {
@@ -88,12 +123,38 @@ func (s *Sets) newSet(c runtime.Dispatcher) (*Set, error) {
 			return nil, fmt.Errorf("destination %q: address %v is not an address with a port", d.Name, d.Address)
 		}
 		d.Address = netip.AddrPortFrom(d.Address.Addr().Unmap(), d.Address.Port())
-		dest := &Destination{cfg: d, set: set, Index: len(s.dests), seed: mix(hash([]byte(d.Name)))}
+		dest := &Destination{cfg: d, set: set, Index: len(s.dests), place: len(set.dests), seed: mix(hash([]byte(d.Name)))}
+		if err := dest.start(); err != nil {
+			return nil, fmt.Errorf("destination %q: %w", d.Name, err)
+		}
 		set.dests = append(set.dests, dest)
 		s.dests = append(s.dests, dest)
 	}
 	set.refresh()
 	return set, nil
+}
+
+// start puts a new destination into its first state.
+func (d *Destination) start() error {
+	if d.set.algorithm == callLoad && d.cfg.MaxCalls <= 0 {
+		return errors.New("call-load goes by max_calls, which is not stated")
+	}
+	if d.cfg.MaxCPS > 0 {
+		d.rate = limit.NewRate(d.cfg.MaxCPS, burst(d.cfg.MaxCPS))
+	}
+	d.health.wake = make(chan struct{}, 1)
+	if d.cfg.State == "" {
+		return nil
+	}
+	state, err := ParseState(d.cfg.State)
+	if err != nil {
+		return err
+	}
+	if err := d.mayBecome(state); err != nil {
+		return err
+	}
+	d.health.state.Store(int32(state))
+	return nil
 }
 
 func checkProbe(p *runtime.Probe) error {
@@ -114,6 +175,10 @@ func checkProbe(p *runtime.Probe) error {
 
 // Set returns set i of the configuration's Dispatchers.
 func (s *Sets) Set(i int) *Set { return s.sets[i] }
+
+// Chain is set i and the sets that take its calls, one after the other, when none
+// of its destinations does. None is in it twice.
+func (s *Sets) Chain(i int) []int { return s.chains[i] }
 
 // Len is the number of sets.
 func (s *Sets) Len() int { return len(s.sets) }

@@ -26,6 +26,7 @@ const (
 	cLocalTimeouts
 	cTransportFailures
 	cExhausted
+	cDestinationFull
 	cCancelled
 	cTimerC
 	cKeepAlives
@@ -83,6 +84,7 @@ var counterNames = [numCounters]string{
 	cTimerC:                  "invite_timeouts",
 	cKeepAlives:              "keepalives",
 	cStrictRoutes:            "strict_routes_repaired",
+	cDestinationFull:         "destination_full",
 	cProbeReplies:            "probe_replies",
 	cDroppedSource:           "dropped_source",
 	cDroppedParse:            "dropped_malformed",

@@ -2,15 +2,19 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
+	"time"
 
 	"trunkline/appliance/runtime"
 	"trunkline/proxy/call"
 	"trunkline/proxy/dispatch"
+	"trunkline/proxy/message"
 	"trunkline/proxy/transaction"
 )
 
-// maxSets is how many dispatcher sets one route may name.
+// maxSets is how many dispatcher sets one request may try: those a route names, and
+// those that follow them.
 const maxSets = 8
 
 // slotData is what the engine keeps beside a transaction's slot. The shard's lock
@@ -24,13 +28,13 @@ type slotData struct {
 	sets   [maxSets]uint16
 	tried  dispatch.Tried
 	dest   uint16 // index of the destination being tried
+	sent   uint32 // when an INVITE went there, microseconds of the engine's clock; 0: not measured
 }
 
 // destination is one destination of a set with what the engine counts at it.
 type destination struct {
 	*dispatch.Destination
 	endpoint transaction.Endpoint
-	calls    atomic.Int64  // live
 	attempts atomic.Uint64 // requests sent there, without retransmissions
 	failed   atomic.Uint64 // attempts that moved on to another
 }
@@ -49,9 +53,26 @@ func newDestinations(cfg *runtime.Appliance, sets *dispatch.Sets) ([]*destinatio
 		}
 		out = append(out, &destination{Destination: d, endpoint: transaction.MakeEndpoint(d.Address(), l)})
 	}
+	index := map[string]int{}
+	for i := range sets.Len() {
+		index[sets.Set(i).Name()] = i
+		if n := len(sets.Chain(i)); n > maxSets { // a cache may lead to any set
+			return nil, fmt.Errorf("dispatcher %q: with those that follow it (next) a call would try %d, at most %d work", sets.Set(i).Name(), n, maxSets)
+		}
+	}
 	for _, r := range cfg.Routes {
-		if len(r.To) > maxSets {
-			return nil, fmt.Errorf("route %q names %d dispatcher sets, at most %d work", r.Name, len(r.To), maxSets)
+		tried := map[int]bool{}
+		for _, name := range r.To {
+			i, ok := index[name]
+			if !ok {
+				continue // the router refuses it by name
+			}
+			for _, follows := range sets.Chain(i) {
+				tried[follows] = true
+			}
+		}
+		if n := max(len(tried), len(r.To)); n > maxSets {
+			return nil, fmt.Errorf("route %q leads to %d dispatcher sets, with those that follow (next), at most %d work", r.Name, n, maxSets)
 		}
 	}
 	return out, nil
@@ -60,29 +81,49 @@ func newDestinations(cfg *runtime.Appliance, sets *dispatch.Sets) ([]*destinatio
 // slot is the engine's data beside a transaction.
 func (e *Engine) slot(tx transaction.Tx) *slotData { return &e.slots[tx.Index()] }
 
-// choose asks the routes for the sets of a request.
+// choose asks the routes for the sets of a request: those of the route, each with the
+// sets that follow it, none twice.
 func (e *Engine) choose(d *slotData, f *face, user []byte) bool {
 	sets, ok := e.router.Choose(f.index, user)
 	if !ok {
 		return false
 	}
 	for _, s := range sets {
-		d.sets[d.nsets] = uint16(s)
-		d.nsets++
+		for _, follows := range e.sets.Chain(s) {
+			d.add(uint16(follows))
+		}
 	}
 	return d.nsets > 0
 }
 
+func (d *slotData) add(set uint16) {
+	if int(d.nsets) < maxSets && !slices.Contains(d.sets[:d.nsets], set) {
+		d.sets[d.nsets] = set
+		d.nsets++
+	}
+}
+
 // pick chooses the next destination of a request: within the set being tried, then
-// of the next set.
-func (e *Engine) pick(d *slotData, key []byte) (*destination, bool) {
+// of the next set. A call has a place there from now on. full is a destination that
+// had none for it.
+func (e *Engine) pick(d *slotData, req *message.View, isCall bool) (next, full *destination) {
+	a := dispatch.Ask{Call: isCall}
+	if isCall {
+		a.Now = int64(e.clock())
+	}
 	for ; d.set < d.nsets; d.set++ {
-		if x, ok := e.sets.Set(int(d.sets[d.set])).Pick(key, &d.tried); ok {
+		set := e.sets.Set(int(d.sets[d.set]))
+		a.Key = set.Key(req)
+		x, busy := set.Pick(a, &d.tried)
+		if busy != nil {
+			full = e.dests[busy.Index]
+		}
+		if x != nil {
 			d.dest = uint16(x.Index)
-			return e.dests[d.dest], true
+			return e.dests[d.dest], full
 		}
 	}
-	return nil, false
+	return nil, full
 }
 
 // failover is the rule of the set that holds the destination being tried.
@@ -90,11 +131,32 @@ func (e *Engine) failover(d *slotData) runtime.Failover {
 	return e.dests[d.dest].Set().Failover()
 }
 
-// destinationAlive notes that the destination being tried sent a reply.
+// microseconds is the clock as slotData keeps it, never 0. It runs over after 71
+// minutes, which differences do not notice.
+func (e *Engine) microseconds() uint32 { return max(uint32(e.clock().Microseconds()), 1) }
+
+// took is how long the destination being tried has been waited for; 0: not measured.
+func (e *Engine) took(d *slotData) time.Duration {
+	if d.sent == 0 {
+		return 0
+	}
+	return time.Duration(e.microseconds()-d.sent) * time.Microsecond
+}
+
+// destinationAlive notes that the destination being tried sent its first reply.
 func (e *Engine) destinationAlive(d *slotData) {
 	if d.routed {
+		e.measured(d)
 		e.sets.Report(e.dests[d.dest].Destination, true)
 	}
+}
+
+// measured takes the time of the destination being tried into its estimate, once.
+func (e *Engine) measured(d *slotData) {
+	if t := e.took(d); t > 0 {
+		e.dests[d.dest].Measured(t)
+	}
+	d.sent = 0
 }
 
 // destinationSilent notes that the destination being tried sent none, or could not
@@ -102,6 +164,7 @@ func (e *Engine) destinationAlive(d *slotData) {
 func (e *Engine) destinationSilent(d *slotData) {
 	if d.routed {
 		e.dests[d.dest].failed.Add(1)
+		e.measured(d)
 		e.sets.Report(e.dests[d.dest].Destination, false)
 	}
 }
@@ -110,20 +173,29 @@ func (e *Engine) destinationSilent(d *slotData) {
 // tried instead.
 func (e *Engine) destinationRefused(d *slotData) { e.dests[d.dest].failed.Add(1) }
 
-// moveCall books a call at a destination.
+// moveCall registers the place that a call has got at a destination, and gives back
+// the one it had.
 func (e *Engine) moveCall(id call.ID, dest int) {
 	if id == 0 {
 		return
 	}
-	// Booked before it is registered: the call may end at any moment after, and
-	// its end takes off what is registered.
-	e.dests[dest].calls.Add(1)
+	// Taken before it is registered: the call may end at any moment after, and its
+	// end gives back what is registered.
 	before, ok := e.calls.SetDestination(id, int32(dest))
-	if !ok {
-		e.dests[dest].calls.Add(-1)
-		return
+	switch {
+	case !ok:
+		e.dests[dest].Leave()
+	case before != call.NoDestination:
+		e.dests[before].Leave()
 	}
-	if before != call.NoDestination {
-		e.dests[before].calls.Add(-1)
+}
+
+// SetDestinationState puts a destination of a dispatcher set into a state by hand:
+// active, inactive, disabled or probing. Its errors say what to write instead.
+func (e *Engine) SetDestinationState(set, destination, state string) error {
+	to, err := dispatch.ParseState(state)
+	if err != nil {
+		return err
 	}
+	return e.sets.SetState(set, destination, to)
 }

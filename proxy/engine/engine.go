@@ -163,7 +163,7 @@ func (e *Engine) now() int64 { return e.clock().Milliseconds() }
 func (e *Engine) releaseCall(h call.Holds, _ call.Cause) {
 	e.concurrent.Release()
 	if h.Destination != call.NoDestination {
-		e.dests[h.Destination].calls.Add(-1)
+		e.dests[h.Destination].Leave()
 	}
 }
 

@@ -31,6 +31,7 @@ const (
 	reasonSilent                   // no reply at all within ReplyTimeout
 	reasonUnanswered               // 100 and no more within InviteTimeout
 	reasonTransport                // it could not be sent to
+	reasonFull                     // it takes no more calls
 )
 
 // failure is the attempt that ended: at which destination and why.
@@ -168,6 +169,8 @@ func (t *teller) cause(f failure) string {
 		return strconv.Itoa(int(f.code))
 	case reasonSilent:
 		return "no reply within " + tr.ReplyTimeout.D().String()
+	case reasonFull:
+		return "full"
 	case reasonUnanswered:
 		return "only 100 within " + tr.InviteTimeout.D().String()
 	}

@@ -7,18 +7,27 @@ import (
 )
 
 // nextAttempt sends a routed request to the next destination after one failed, or
-// to its first. It goes on past destinations that cannot be sent to; when none is
-// left, the transaction ends here.
+// to its first. It goes on past destinations that are full or cannot be sent to; when
+// none is left, the transaction ends here.
 func (w *worker) nextAttempt(tx transaction.Tx, req *message.View, failed failure, now int64) {
 	e := w.e
 	d := e.slot(tx)
 	for {
-		dest, ok := e.pick(d, req.Get(req.CallID))
-		if !ok {
+		dest, full := e.pick(d, req, tx.Call != 0)
+		if full != nil {
+			w.c.add(cDestinationFull)
+		}
+		if dest == nil {
+			if full != nil && failed.reason == reasonNone {
+				failed = failure{dest: uint16(full.Index), reason: reasonFull}
+			}
 			break
 		}
 		n, ok := tx.Start(now, dest.endpoint, e.table.Timers().Reply, e.table.Timers())
 		if !ok {
+			if tx.Call != 0 {
+				dest.Leave()
+			}
 			break
 		}
 		e.moveCall(call.ID(tx.Call), dest.Index)
@@ -26,9 +35,14 @@ func (w *worker) nextAttempt(tx transaction.Tx, req *message.View, failed failur
 		if failed.reason != reasonNone || e.tellChoices {
 			w.note(failed, d.dest, tx.Tried(), req)
 		}
+		d.sent = 0
+		if tx.Invite {
+			d.sent = e.microseconds()
+		}
 		if w.forward(tx, req, n) {
 			return
 		}
+		d.sent = 0 // it never went
 		w.c.add(cTransportFailures)
 		tx.Abandon()
 		e.destinationSilent(d)

@@ -64,7 +64,7 @@ func (e *Engine) Stats() Stats {
 	for _, d := range e.dests {
 		st.Destinations = append(st.Destinations, DestinationStats{
 			DestinationStats: d.Destination.Stats(),
-			Calls:            d.calls.Load(), Attempts: d.attempts.Load(), Failed: d.failed.Load(),
+			Calls:            d.Destination.Calls(), Attempts: d.attempts.Load(), Failed: d.failed.Load(),
 		})
 	}
 	return st

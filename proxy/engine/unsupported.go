@@ -2,9 +2,9 @@ package engine
 
 import (
 	"fmt"
-	"slices"
 
 	"trunkline/appliance/runtime"
+	"trunkline/proxy/dispatch"
 )
 
 // Unsupported names what a configuration asks for and this engine does not run.
@@ -22,12 +22,10 @@ func Unsupported(a *runtime.Appliance) []string {
 		missing(l.TOS != 0, "listener %s: tos", l.Name)
 	}
 	for _, d := range a.Dispatchers {
-		missing(!slices.Contains(algorithms, d.Algorithm), "dispatcher %s: algorithm %s", d.Name, d.Algorithm)
-		missing(d.Next != "", "dispatcher %s: next", d.Name)
+		missing(!dispatch.Known(d.Algorithm), "dispatcher %s: algorithm %s", d.Name, d.Algorithm)
 		for _, x := range d.Destinations {
 			missing(x.Host != "", "destination %s of %s: host name %s", x.Name, d.Name, x.Host)
 			missing(x.Transport != "", "destination %s of %s: transport %s", x.Name, d.Name, x.Transport)
-			missing(x.Weight != 0 || x.Priority != 0 || x.State != "" || len(x.Attrs) > 0, "destination %s of %s: weight, priority, state or attrs", x.Name, d.Name)
 		}
 	}
 	for _, c := range a.Caches {
@@ -49,5 +47,3 @@ func Unsupported(a *runtime.Appliance) []string {
 	missing(c.Remote != nil || c.Metrics != nil || c.HEP != nil || c.CDR != nil || c.LogLevel != "", "control beyond its local socket")
 	return out
 }
-
-var algorithms = []string{runtime.AlgorithmHashCallID, runtime.AlgorithmRoundRobin}

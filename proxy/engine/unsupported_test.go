@@ -46,7 +46,7 @@ func TestUnsupported(t *testing.T) {
 		want string
 	}{
 		{"transport", func(a *runtime.Appliance) { a.Listeners = []runtime.Listener{{Name: "x", Transport: "tls"}} }, "listener x: transport tls"},
-		{"algorithm", func(a *runtime.Appliance) { a.Dispatchers = []runtime.Dispatcher{{Name: "d", Algorithm: "latency"}} }, "dispatcher d: algorithm latency"},
+		{"algorithm", func(a *runtime.Appliance) { a.Dispatchers = []runtime.Dispatcher{{Name: "d", Algorithm: "parallel"}} }, "dispatcher d: algorithm parallel"},
 		{"host", func(a *runtime.Appliance) {
 			a.Dispatchers = []runtime.Dispatcher{{Name: "d", Algorithm: "round-robin", Destinations: []runtime.Destination{{Name: "x", Host: "gw.example.net"}}}}
 		}, "destination x of d: host name gw.example.net"},
