@@ -32,8 +32,12 @@ const (
 	cKeepAlives
 	cProbeReplies
 	cStrictRoutes
+	cHeadersRemoved
+	cEncodingsRemoved
+	cUnpruned
 
 	cDroppedSource
+	cDroppedSTUN
 	cDroppedParse
 	cDroppedNotOurs
 	cDroppedForged
@@ -80,13 +84,17 @@ var counterNames = [numCounters]string{
 	cLocalTimeouts:           "local_timeouts",
 	cTransportFailures:       "transport_failures",
 	cExhausted:               "exhausted",
+	cDestinationFull:         "destination_full",
 	cCancelled:               "cancelled",
 	cTimerC:                  "invite_timeouts",
 	cKeepAlives:              "keepalives",
 	cStrictRoutes:            "strict_routes_repaired",
-	cDestinationFull:         "destination_full",
+	cHeadersRemoved:          "headers_removed",
+	cEncodingsRemoved:        "encodings_removed",
+	cUnpruned:                "descriptions_not_pruned",
 	cProbeReplies:            "probe_replies",
 	cDroppedSource:           "dropped_source",
+	cDroppedSTUN:             "dropped_stun",
 	cDroppedParse:            "dropped_malformed",
 	cDroppedNotOurs:          "dropped_foreign_via",
 	cDroppedForged:           "dropped_forged_branch",

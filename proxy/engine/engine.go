@@ -54,6 +54,7 @@ import (
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/limit"
 	"trunkline/proxy/listen"
+	"trunkline/proxy/policy"
 	"trunkline/proxy/route"
 	"trunkline/proxy/transaction"
 )
@@ -79,6 +80,7 @@ type Engine struct {
 	concurrent *limit.Concurrent
 	dests      []*destination
 	retryAfter []byte
+	policy     *policy.Policy // nil: messages are forwarded as they are
 
 	timerWorker *worker
 	teller      *teller
@@ -100,6 +102,9 @@ func New(cfg *runtime.Appliance, router *route.Router, sets *dispatch.Sets, log 
 	e := &Engine{cfg: cfg, log: log, router: router, sets: sets, start: time.Now()}
 	var err error
 	if e.dir, err = newDirectory(cfg.Listeners); err != nil {
+		return nil, err
+	}
+	if e.policy, err = policy.Compile(cfg.Messages); err != nil {
 		return nil, err
 	}
 	if e.dests, err = newDestinations(cfg, sets); err != nil {

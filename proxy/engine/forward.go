@@ -63,10 +63,11 @@ func (w *worker) nextAttempt(tx transaction.Tx, req *message.View, failed failur
 func (w *worker) forward(tx transaction.Tx, req *message.View, attempt int) bool {
 	w.out = w.appendForward(w.out[:0], tx, req, attempt)
 	w.c.add(cForwardedRequests)
+	w.countChanges()
 	return w.sendTo(tx.Attempts[attempt].To, w.out)
 }
 
-// appendForward writes a request as an attempt sends it (16.6).
+// appendForward writes a request as an attempt sends it (16.6); dst is empty.
 func (w *worker) appendForward(dst []byte, tx transaction.Tx, req *message.View, attempt int) []byte {
 	e := w.e
 	d := e.slot(tx)
@@ -79,7 +80,7 @@ func (w *worker) appendForward(dst []byte, tx transaction.Tx, req *message.View,
 	if d.record {
 		ed.RecordRoute = e.recordRoutes(int(tx.Upstream.Listener), int(to.Listener))
 	}
-	return message.AppendRequest(dst, req, &ed)
+	return w.applyPolicy(message.AppendRequest(dst, req, &ed))
 }
 
 // forwardStateless forwards the request being handled without remembering it.
@@ -98,8 +99,9 @@ func (w *worker) forwardStateless(f *face, upstream transaction.Endpoint, ro rou
 	w.via = append(w.via, "\r\n"...)
 	ed := edits(v, upstream, ro.strip)
 	ed.Via = w.via
-	w.out = message.AppendRequest(w.out[:0], v, &ed)
+	w.out = w.applyPolicy(message.AppendRequest(w.out[:0], v, &ed))
 	w.c.add(cStatelessRequests)
+	w.countChanges()
 	w.sendTo(hop, w.out)
 }
 

@@ -148,8 +148,9 @@ func (w *worker) endCall(tx transaction.Tx, c call.Cause) {
 // relay sends the reply being handled upstream without our Via, and keeps it when
 // a repeated request is to get it again.
 func (w *worker) relay(tx transaction.Tx, keep bool) {
-	w.out = message.AppendResponse(w.out[:0], &w.v, &message.ResponseEdits{RemoveTopVia: true})
+	w.out = w.applyPolicy(message.AppendResponse(w.out[:0], &w.v, &message.ResponseEdits{RemoveTopVia: true}))
 	w.c.add(cForwardedReplies)
+	w.countChanges()
 	w.sendTo(tx.Upstream, w.out)
 	if keep && !tx.SetResponse(w.out) {
 		w.c.add(cNotStored)
@@ -159,7 +160,7 @@ func (w *worker) relay(tx transaction.Tx, keep bool) {
 // statelessReply forwards a reply by what the request left in its Via headers
 // (16.11, 18.2.2), through the listener the branch names.
 func (w *worker) statelessReply(id transaction.ID) {
-	w.out = message.AppendResponse(w.out[:0], &w.v, &message.ResponseEdits{RemoveTopVia: true})
+	w.out = w.applyPolicy(message.AppendResponse(w.out[:0], &w.v, &message.ResponseEdits{RemoveTopVia: true}))
 	if err := w.built.Parse(w.out); err != nil {
 		w.c.add(cDroppedNoVia)
 		return
@@ -177,5 +178,6 @@ func (w *worker) statelessReply(id transaction.ID) {
 		return
 	}
 	w.c.add(cStatelessReplies)
+	w.countChanges()
 	w.send(listener, w.out, to)
 }

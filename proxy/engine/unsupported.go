@@ -38,7 +38,10 @@ func Unsupported(a *runtime.Appliance) []string {
 	missing(a.State.Persistence != nil, "state: persistence")
 	missing(a.Media != nil, "media")
 	missing(a.Session != nil, "session timers")
-	missing(a.Messages != nil, "changes of messages")
+	if m := a.Messages; m != nil {
+		missing(m.HideTopology, "messages: hide_topology")
+		missing(!m.Fallback, "messages: fallback = false, for requests too long for UDP are not sent over TCP")
+	}
 	missing(a.Sockets != nil, "dynamic sockets")
 	missing(len(a.Databases) > 0, "databases")
 	missing(len(a.Secrets) > 0, "secrets")

@@ -6,6 +6,7 @@ import (
 
 	"trunkline/proxy/listen"
 	"trunkline/proxy/message"
+	"trunkline/proxy/policy"
 	"trunkline/proxy/transaction"
 )
 
@@ -29,6 +30,7 @@ type worker struct {
 	key      []byte
 	via      []byte
 	tmp      []byte
+	changed  policy.Result // by the policy, in the message written last
 }
 
 func newWorker(e *Engine) *worker {
@@ -55,6 +57,10 @@ func (w *worker) handle(f *face, pkt []byte, src netip.AddrPort) {
 		if string(pkt) == "\r\n\r\n" { // a ping; CRLF is its pong (RFC 5626 4.4.1)
 			w.send(f.index, pkt[:2], src)
 		}
+		return
+	}
+	if stun(pkt) {
+		w.c.add(cDroppedSTUN)
 		return
 	}
 	switch err := w.v.Parse(pkt); {
