@@ -40,7 +40,7 @@ type destination struct {
 }
 
 // newDestinations prepares the destinations of all sets, each at its index.
-func newDestinations(cfg *runtime.Appliance, sets *dispatch.Sets) ([]*destination, error) {
+func newDestinations(cfg *runtime.Appliance, dir *directory, sets *dispatch.Sets) ([]*destination, error) {
 	listeners := map[string]int{}
 	for i, l := range cfg.Listeners {
 		listeners[l.Name] = i
@@ -51,7 +51,7 @@ func newDestinations(cfg *runtime.Appliance, sets *dispatch.Sets) ([]*destinatio
 		if !ok {
 			return nil, fmt.Errorf("dispatcher %q: destination %q: there is no listener %q", d.Set().Name(), d.Name(), d.Listener())
 		}
-		out = append(out, &destination{Destination: d, endpoint: transaction.MakeEndpoint(d.Address(), l)})
+		out = append(out, &destination{Destination: d, endpoint: dir.endpoint(d.Address(), l)})
 	}
 	index := map[string]int{}
 	for i := range sets.Len() {

@@ -53,7 +53,6 @@ import (
 	"trunkline/proxy/call"
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/limit"
-	"trunkline/proxy/listen"
 	"trunkline/proxy/policy"
 	"trunkline/proxy/route"
 	"trunkline/proxy/transaction"
@@ -67,10 +66,13 @@ type Engine struct {
 	cfg    *runtime.Appliance
 	log    *slog.Logger
 	dir    *directory
-	groups []*listen.Group
+	groups []group
+	lost   *lostConnections
 	router *route.Router
 	sets   *dispatch.Sets
 	prober *dispatch.Prober
+	// credential reads a secret of the configuration.
+	credential func(name string) ([]byte, error)
 
 	table      *transaction.Table
 	slots      []slotData // beside the table's slots, guarded by their shards
@@ -99,7 +101,7 @@ func New(cfg *runtime.Appliance, router *route.Router, sets *dispatch.Sets, log 
 	if len(cfg.Listeners) > transaction.MaxListeners {
 		return nil, fmt.Errorf("%d listeners are configured, at most %d work", len(cfg.Listeners), transaction.MaxListeners)
 	}
-	e := &Engine{cfg: cfg, log: log, router: router, sets: sets, start: time.Now()}
+	e := &Engine{cfg: cfg, log: log, router: router, sets: sets, start: time.Now(), lost: newLostConnections(), credential: credentials(cfg.Secrets)}
 	var err error
 	if e.dir, err = newDirectory(cfg.Listeners); err != nil {
 		return nil, err
@@ -107,7 +109,7 @@ func New(cfg *runtime.Appliance, router *route.Router, sets *dispatch.Sets, log 
 	if e.policy, err = policy.Compile(cfg.Messages); err != nil {
 		return nil, err
 	}
-	if e.dests, err = newDestinations(cfg, sets); err != nil {
+	if e.dests, err = newDestinations(cfg, e.dir, sets); err != nil {
 		return nil, err
 	}
 	e.prober, err = dispatch.NewProber(sets, cfg.Listeners, e.sendFrom, log)
@@ -176,7 +178,7 @@ func (e *Engine) releaseCall(h call.Holds, _ call.Cause) {
 // before it are closed again.
 func (e *Engine) Bind() error {
 	for i := range e.cfg.Listeners {
-		g, err := listen.Open(e.cfg.Listeners[i], listen.Options{})
+		g, err := e.open(i)
 		if err != nil {
 			_ = e.Close() // the error that matters is the one at hand
 			e.groups = nil
@@ -202,7 +204,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		for k := range g.Workers() {
 			w := e.newWorker()
 			wg.Go(func() {
-				if err := g.Serve(k, func(pkt []byte, src netip.AddrPort) { w.handle(f, pkt, src) }); err != nil {
+				if err := g.serve(k, func(pkt []byte, src netip.AddrPort) { w.handle(f, pkt, src) }); err != nil {
 					select {
 					case failed <- err:
 					default: // the first says enough

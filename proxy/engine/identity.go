@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 	"github.com/gaissmai/bart"
 
 	"trunkline/appliance/runtime"
+	"trunkline/proxy/message"
 )
 
 const defaultPort = runtime.DefaultPort
@@ -27,7 +29,19 @@ type face struct {
 	// recordRoute is a Record-Route line with its CRLF.
 	recordRoute []byte
 
+	transport string // of URIs: "udp", "tcp", "tls", "ws"
+	stream    bool   // over connections
+	framed    bool   // by Content-Length
+
 	allowed *bart.Lite // Sources and Peers
+}
+
+// viaTransport is the transport of a Via (RFC 3261 18.1.1, RFC 7118 5.2.1).
+func viaTransport(l runtime.Listener) string {
+	if l.Datagram() {
+		return "UDP"
+	}
+	return strings.ToUpper(l.Transport)
 }
 
 func newFace(i int, l runtime.Listener) (*face, error) {
@@ -37,8 +51,17 @@ func newFace(i int, l runtime.Listener) (*face, error) {
 	}
 	f := &face{name: l.Name, index: i, addr: netip.AddrPortFrom(l.Address.Addr().Unmap(), l.Address.Port()), host: host, port: port, allowed: &bart.Lite{}}
 	sentBy := net.JoinHostPort(host, strconv.Itoa(int(port)))
-	f.viaHead = "Via: SIP/2.0/UDP " + sentBy + ";branch="
-	f.recordRoute = []byte("Record-Route: <sip:" + sentBy + ";lr>\r\n")
+	f.transport, f.stream = "udp", !l.Datagram()
+	parameter := ""
+	if f.stream {
+		f.transport, f.framed = l.Transport, l.Transport == "tcp" || l.Transport == "tls"
+		if f.transport == "wss" { // of URIs there is but one (RFC 7118 5.2.1)
+			f.transport = "ws"
+		}
+		parameter = ";transport=" + f.transport
+	}
+	f.viaHead = "Via: SIP/2.0/" + viaTransport(l) + " " + sentBy + ";branch="
+	f.recordRoute = []byte("Record-Route: <sip:" + sentBy + parameter + ";lr>\r\n")
 	for _, set := range [][]netip.Prefix{l.Sources, l.Peers} {
 		for _, p := range set {
 			if !p.IsValid() {
@@ -54,7 +77,9 @@ func newFace(i int, l runtime.Listener) (*face, error) {
 // address.
 type directory struct {
 	faces []*face
-	own   map[string]int // "host:port" in lower case -> listener
+	// own is listeners by "host:port" and "host:port;transport", in lower case. Without a
+	// transport it is the one over UDP where there are several.
+	own map[string]int
 }
 
 func newDirectory(listeners []runtime.Listener) (*directory, error) {
@@ -65,16 +90,31 @@ func newDirectory(listeners []runtime.Listener) (*directory, error) {
 			return nil, err
 		}
 		d.faces = append(d.faces, f)
-		d.own[ownKey(l.Address.Addr().Unmap().String(), l.Address.Port())] = i
-		// Two listeners behind one name: the first keeps it, and its own address
-		// still tells the other.
-		if key := ownKey(f.host, f.port); l.Advertise != "" {
-			if _, taken := d.own[key]; !taken {
-				d.own[key] = i
+	}
+	// An own address tells more than a name that several listeners stand behind, of which
+	// the first keeps it; and a URI that says no transport means UDP.
+	for _, stream := range []bool{false, true} {
+		for i, l := range listeners {
+			if f := d.faces[i]; f.stream == stream {
+				d.enter(ownKey(l.Address.Addr().Unmap().String(), l.Address.Port()), i)
+			}
+		}
+		for i, l := range listeners {
+			if f := d.faces[i]; f.stream == stream && l.Advertise != "" {
+				d.enter(ownKey(f.host, f.port), i)
 			}
 		}
 	}
 	return d, nil
+}
+
+// enter makes a listener known by an address, unless another is.
+func (d *directory) enter(key string, i int) {
+	for _, k := range []string{key, key + ";" + d.faces[i].transport} {
+		if _, taken := d.own[k]; !taken {
+			d.own[k] = i
+		}
+	}
 }
 
 func ownKey(host string, port uint16) string {
@@ -104,6 +144,39 @@ func (d *directory) find(scratch *[]byte, host []byte, port uint16) int {
 		return i
 	}
 	return -1
+}
+
+// findURI is find for a URI, which may name a transport.
+func (d *directory) findURI(scratch *[]byte, u message.URI) int {
+	i := d.find(scratch, u.Host, u.Port)
+	if i < 0 || len(u.Transport) == 0 {
+		return i
+	}
+	b := append(*scratch, ';')
+	for _, c := range u.Transport {
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		b = append(b, c)
+	}
+	*scratch = b
+	if j, ok := d.own[string(b)]; ok {
+		return j
+	}
+	return i
+}
+
+// by is the listener to leave by toward a URI: the one preferred, unless the URI names
+// another transport and a listener that may talk to addr speaks it.
+func (d *directory) by(prefer int, addr netip.Addr, u message.URI) int {
+	if len(u.Transport) > 0 && !bytes.EqualFold(u.Transport, []byte(d.faces[prefer].transport)) {
+		for i, f := range d.faces {
+			if bytes.EqualFold(u.Transport, []byte(f.transport)) && f.addr.Addr().Is4() == addr.Is4() && f.allowed.Lookup(addr) {
+				return i
+			}
+		}
+	}
+	return d.toward(prefer, addr)
 }
 
 // toward returns a listener that may talk to addr: prefer if it may, else the

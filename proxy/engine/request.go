@@ -50,14 +50,15 @@ func (w *worker) request(f *face, src netip.AddrPort) {
 // to the port of its Via.
 func (w *worker) upstream(f *face, src netip.AddrPort) transaction.Endpoint {
 	to := src
-	if !w.v.Via.HasRPort {
+	// Over a connection it is the connection it came by (18.2.2).
+	if !f.stream && !w.v.Via.HasRPort {
 		port := w.v.Via.Port
 		if port == 0 {
 			port = defaultPort
 		}
 		to = netip.AddrPortFrom(src.Addr(), port)
 	}
-	return transaction.MakeEndpoint(to, f.index)
+	return w.e.dir.endpoint(to, f.index)
 }
 
 // repeated absorbs a retransmitted request: it gets the last reply again.

@@ -27,7 +27,7 @@ func (w *worker) routing(f *face) routing {
 		if !ok {
 			break
 		}
-		i := w.e.dir.find(&w.tmp, u.Host, u.Port)
+		i := w.e.dir.findURI(&w.tmp, u)
 		if i < 0 {
 			break
 		}
@@ -59,11 +59,14 @@ func (w *worker) nextHop(f *face, ro routing) (transaction.Endpoint, int, counte
 		// It would come straight back: a loop, or a dialog that is not one.
 		return transaction.Endpoint{}, 482, cRefusedLoop
 	}
-	egress := w.e.dir.toward(ro.egress, addr)
+	egress := w.e.dir.by(ro.egress, addr, u)
 	if egress < 0 {
 		return transaction.Endpoint{}, 403, cRefusedTarget
 	}
-	return transaction.MakeEndpoint(netip.AddrPortFrom(addr, port), egress), 0, 0
+	if u.Port == 0 && w.e.dir.faces[egress].transport == "tls" {
+		port = 5061 // 19.1.2
+	}
+	return w.e.dir.endpoint(netip.AddrPortFrom(addr, port), egress), 0, 0
 }
 
 // inDialog forwards a request within a dialog by loose routing. It needs no

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -32,7 +34,30 @@ func sipgoUAS(t *testing.T, ip string, seen *acks) netip.AddrPort {
 		t.Fatal(err)
 	}
 	addr := conn.LocalAddr().(*net.UDPAddr).AddrPort()
-	ua, err := sipgo.NewUA()
+	answerCalls(t, ip, addr.Port(), nil, seen, func(srv *sipgo.Server) { _ = srv.ServeUDP(conn) }, conn) // ends with the socket
+	return addr
+}
+
+// streamUAS is sipgoUAS over TCP or TLS.
+func streamUAS(t *testing.T, transport, ip string, c *tls.Config, seen *acks) netip.AddrPort {
+	t.Helper()
+	l, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().(*net.TCPAddr).AddrPort()
+	serve := func(srv *sipgo.Server) { _ = srv.ServeTCP(l) }
+	if transport == "tls" {
+		serve = func(srv *sipgo.Server) { _ = srv.ServeTLS(tls.NewListener(l, c)) }
+	}
+	answerCalls(t, ip, addr.Port(), c, seen, serve, l)
+	return addr
+}
+
+// answerCalls serves calls by sipgo until the test ends.
+func answerCalls(t *testing.T, ip string, port uint16, c *tls.Config, seen *acks, serve func(*sipgo.Server), socket io.Closer) {
+	t.Helper()
+	ua, err := sipgo.NewUA(sipgo.WithUserAgenTLSConfig(c))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +69,7 @@ func sipgoUAS(t *testing.T, ip string, seen *acks) netip.AddrPort {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dialogs := sipgo.NewDialogServerCache(cli, sip.ContactHeader{Address: sip.Uri{Scheme: "sip", User: "bob", Host: ip, Port: int(addr.Port())}})
+	dialogs := sipgo.NewDialogServerCache(cli, sip.ContactHeader{Address: sip.Uri{Scheme: "sip", User: "bob", Host: ip, Port: int(port)}})
 	srv.OnInvite(func(req *sip.Request, tx sip.ServerTransaction) {
 		d, err := dialogs.ReadInvite(req, tx)
 		if err != nil {
@@ -78,14 +103,13 @@ func sipgoUAS(t *testing.T, ip string, seen *acks) netip.AddrPort {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = srv.ServeUDP(conn) // ends with the socket
+		serve(srv)
 	}()
 	t.Cleanup(func() {
 		ua.Close()
-		conn.Close()
+		socket.Close()
 		<-done
 	})
-	return addr
 }
 
 // Another stack at both ends finds its calls answered and ended, several at a time.

@@ -4,6 +4,7 @@ import (
 	"trunkline/proxy/call"
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/listen"
+	"trunkline/proxy/stream"
 	"trunkline/proxy/transaction"
 )
 
@@ -27,6 +28,8 @@ type ListenerStats struct {
 	Workers int    `json:"workers"`
 	// Sockets are the figures of each socket, as proxy/listen counts them.
 	Sockets []listen.SocketStats `json:"sockets,omitempty"`
+	// Connections are those of a listener over TCP, TLS, WS or WSS.
+	Connections *stream.Stats `json:"connections,omitempty"`
 }
 
 // ConcurrentStats are the calls under the concurrency limit.
@@ -57,7 +60,7 @@ func (e *Engine) Stats() Stats {
 	for i, l := range e.cfg.Listeners {
 		ls := ListenerStats{Name: l.Name, Address: l.Address.String(), Workers: l.Workers}
 		if i < len(e.groups) {
-			ls.Sockets, _ = e.groups[i].Stats() // without /proc the kernel's figures are zero
+			e.groups[i].stats(&ls)
 		}
 		st.Listeners = append(st.Listeners, ls)
 	}

@@ -27,6 +27,8 @@ func (e *Engine) runTimers(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+		case <-e.lost.wake:
+			w.moveLost()
 		}
 		now := e.now()
 		e.table.Advance(now, fire)

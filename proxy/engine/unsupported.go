@@ -18,14 +18,14 @@ func Unsupported(a *runtime.Appliance) []string {
 		}
 	}
 	for _, l := range a.Listeners {
-		missing(!l.Datagram(), "listener %s: transport %s", l.Name, l.Transport)
+		missing(!l.Datagram() && l.Transport != "tcp" && l.Transport != "tls", "listener %s: transport %s", l.Name, l.Transport)
 		missing(l.TOS != 0, "listener %s: tos", l.Name)
 	}
 	for _, d := range a.Dispatchers {
 		missing(!dispatch.Known(d.Algorithm), "dispatcher %s: algorithm %s", d.Name, d.Algorithm)
 		for _, x := range d.Destinations {
 			missing(x.Host != "", "destination %s of %s: host name %s", x.Name, d.Name, x.Host)
-			missing(x.Transport != "", "destination %s of %s: transport %s", x.Name, d.Name, x.Transport)
+			missing(x.Transport != "" && x.Transport != "tcp" && x.Transport != "tls", "destination %s of %s: transport %s", x.Name, d.Name, x.Transport)
 		}
 	}
 	for _, c := range a.Caches {
@@ -44,7 +44,6 @@ func Unsupported(a *runtime.Appliance) []string {
 	}
 	missing(a.Sockets != nil, "dynamic sockets")
 	missing(len(a.Databases) > 0, "databases")
-	missing(len(a.Secrets) > 0, "secrets")
 	missing(a.Update != nil, "updates")
 	c := a.Control
 	missing(c.Remote != nil || c.Metrics != nil || c.HEP != nil || c.CDR != nil || c.LogLevel != "", "control beyond its local socket")

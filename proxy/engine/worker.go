@@ -68,6 +68,10 @@ func (w *worker) handle(f *face, pkt []byte, src netip.AddrPort) {
 		w.malformed(f, src)
 	case w.v.IsRequest():
 		w.c.add(cRequests)
+		if f.framed && w.v.ContentLength < 0 { // 18.3
+			w.refuse(w.upstream(f, src), 400, cRefusedParse)
+			return
+		}
 		if !w.strictRouted() {
 			w.malformed(f, src)
 			return

@@ -25,7 +25,6 @@ type zone struct {
 	minimum uint32          // of the SOA that comes with "there is none"; 0: no SOA
 	alter   func(*dns.Msg)  // last change to an answer
 	asked   []string        // "udp sip.example. SRV"
-	at      []time.Time     // when
 }
 
 func newZone(t testing.TB, records ...string) *zone {
@@ -72,7 +71,7 @@ func (z *zone) answer(m *dns.Msg, network string) *dns.Msg {
 	defer z.mu.Unlock()
 	q := m.Question[0]
 	k := entry(q.Name, q.Qtype)
-	z.asked, z.at = append(z.asked, network+" "+k), append(z.at, time.Now())
+	z.asked = append(z.asked, network+" "+k)
 	if z.silent[k] || z.silent["*"] {
 		return nil
 	}

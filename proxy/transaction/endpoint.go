@@ -9,6 +9,7 @@ type Endpoint struct {
 	ip       [16]byte
 	port     uint16
 	Listener uint16 // index of the listener
+	Reliable bool   // over a connection: nothing is retransmitted (RFC 3261 17)
 }
 
 // MakeEndpoint stores an address.

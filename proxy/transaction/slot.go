@@ -159,7 +159,10 @@ func (s *Slot) Start(now int64, to Endpoint, replyTimeout int64, t *Timers) (int
 	s.attempts++
 	s.Attempts[n] = Attempt{To: to}
 	s.State = Calling
-	s.resendAt, s.resendStep = now+t.T1, int32(t.T1)
+	s.resendAt, s.resendStep = 0, int32(t.T1)
+	if !to.Reliable { // timers A and E
+		s.resendAt = now + t.T1
+	}
 	s.replyBy = now + replyTimeout
 	return n, true
 }
@@ -262,7 +265,10 @@ func (s *Slot) CancelSent(now int64, attempt int, t *Timers) {
 	a := &s.Attempts[attempt]
 	a.flags |= attemptCancelled
 	s.cancelTo = uint8(attempt)
-	s.cancelAt, s.cancelStep = now+t.T1, int32(t.T1)
+	s.cancelAt, s.cancelStep = 0, int32(t.T1)
+	if !a.To.Reliable {
+		s.cancelAt = now + t.T1
+	}
 	if s.Pending() && attempt == int(s.attempts)-1 && a.flags&attemptFinal == 0 {
 		s.endsAt = now + t.GiveUp()
 	}
@@ -294,7 +300,7 @@ func (s *Slot) OnCancel() bool {
 func (s *Slot) Complete(now int64, code int, t *Timers) {
 	s.resendAt, s.replyBy = 0, 0
 	if !s.Invite {
-		s.State, s.endsAt = Completed, now+t.Wait
+		s.State, s.endsAt = Completed, now+s.wait(t)
 		return
 	}
 	if code < 300 {
@@ -302,8 +308,24 @@ func (s *Slot) Complete(now int64, code int, t *Timers) {
 		return
 	}
 	s.State = Completed
-	s.resendAt, s.resendStep = now+t.T1, int32(t.T1)
+	s.resendStep = int32(t.T1)
+	if !s.Upstream.Reliable { // timer G
+		s.resendAt = now + t.T1
+	}
 	s.endsAt = now + t.GiveUp()
+}
+
+// wait is how long a transaction that is over absorbs retransmissions: timers I, J and
+// K, which are zero where nobody retransmits.
+func (s *Slot) wait(t *Timers) int64 {
+	reliable := s.Upstream.Reliable
+	for i := range s.attempts {
+		reliable = reliable && s.Attempts[i].To.Reliable
+	}
+	if reliable {
+		return 1
+	}
+	return t.Wait
 }
 
 // OnAck takes an ACK from the caller that matched this INVITE. It reports true
@@ -314,7 +336,7 @@ func (s *Slot) OnAck(now int64, t *Timers) bool {
 	case Completed:
 		s.State = Confirmed
 		s.resendAt = 0
-		s.endsAt = now + t.Wait
+		s.endsAt = now + s.wait(t)
 		return true
 	case Accepted:
 		return false

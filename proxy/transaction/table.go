@@ -176,6 +176,26 @@ func (t *Table) LockID(id ID) (Tx, bool) {
 	return Tx{t: t, sh: sh, n: n, i: i, Slot: &sh.slots[i], key: sh.slots[i].key}, true
 }
 
+// Each calls f for every transaction, shard by shard, with the shard locked. f reports
+// whether it changed the transaction. It visits every slot: it is not for the path of a
+// message.
+func (t *Table) Each(f func(Tx) (changed bool)) {
+	for k := range t.shards {
+		sh := &t.shards[k]
+		sh.mu.Lock()
+		for i := range sh.made {
+			if sh.slots[i].State == Free {
+				continue
+			}
+			tx := Tx{t: t, sh: sh, n: uint32(k), i: i, Slot: &sh.slots[i], key: sh.slots[i].key}
+			if f(tx) && tx.State != Free {
+				sh.schedule(i)
+			}
+		}
+		sh.mu.Unlock()
+	}
+}
+
 // Found reports whether the Tx has a slot.
 func (tx *Tx) Found() bool { return tx.Slot != nil }
 

@@ -1,0 +1,98 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"trunkline/appliance/runtime"
+	"trunkline/proxy/listen"
+	"trunkline/proxy/message"
+	"trunkline/proxy/stream"
+	"trunkline/proxy/transaction"
+)
+
+// group is the sockets of one listener, whatever its transport.
+type group interface {
+	Name() string
+	Workers() int
+	Send(pkt []byte, to netip.AddrPort) error
+	Close() error
+	serve(i int, h func(pkt []byte, src netip.AddrPort)) error
+	stats(*ListenerStats)
+}
+
+type datagrams struct{ *listen.Group }
+
+func (g datagrams) serve(i int, h func([]byte, netip.AddrPort)) error { return g.Serve(i, h) }
+
+func (g datagrams) stats(s *ListenerStats) {
+	s.Sockets, _ = g.Stats() // without /proc the kernel's figures are zero
+}
+
+type connections struct{ *stream.Group }
+
+func (g connections) serve(i int, h func([]byte, netip.AddrPort)) error { return g.Serve(i, h) }
+
+func (g connections) stats(s *ListenerStats) {
+	st := g.Stats()
+	s.Connections = &st
+}
+
+// open opens the sockets of a listener.
+func (e *Engine) open(i int) (group, error) {
+	l := e.cfg.Listeners[i]
+	if l.Datagram() {
+		g, err := listen.Open(l, listen.Options{})
+		return datagrams{g}, err
+	}
+	names := peerNames(e.cfg, l.Name)
+	g, err := stream.Open(l, stream.Options{
+		Admit:      e.dir.faces[i].allowed.Lookup,
+		Failed:     func(to netip.AddrPort, _ error) { e.lost.add(e.dir.endpoint(to, i)) },
+		Credential: e.credential,
+		ServerName: func(to netip.AddrPort) string { return names[to] },
+	})
+	return connections{g}, err
+}
+
+// peerNames are the names by which destinations of a listener are configured, which they
+// must prove to have (RFC 5922 7.1).
+func peerNames(cfg *runtime.Appliance, listener string) map[netip.AddrPort]string {
+	names := map[netip.AddrPort]string{}
+	for _, d := range cfg.Dispatchers {
+		for _, x := range d.Destinations {
+			u, err := message.ParseURI([]byte(x.URI))
+			if _, isAddress := literal(u.Host); x.Listener == listener && err == nil && !isAddress {
+				names[x.Address] = string(u.Host)
+			}
+		}
+	}
+	return names
+}
+
+// credentials reads secrets where the service manager puts them (systemd.exec(5),
+// LoadCredential=).
+func credentials(secrets []runtime.Secret) func(name string) ([]byte, error) {
+	return func(name string) ([]byte, error) {
+		for _, s := range secrets {
+			if s.Name != name {
+				continue
+			}
+			dir := os.Getenv("CREDENTIALS_DIRECTORY")
+			if dir == "" {
+				return nil, fmt.Errorf("the service got no credentials: hand it %s with LoadCredential=", s.Credential)
+			}
+			return os.ReadFile(filepath.Join(dir, filepath.Base(s.Credential)))
+		}
+		return nil, fmt.Errorf("no secret is called so")
+	}
+}
+
+// endpoint is an address by way of a listener.
+func (d *directory) endpoint(a netip.AddrPort, listener int) transaction.Endpoint {
+	ep := transaction.MakeEndpoint(a, listener)
+	ep.Reliable = d.faces[listener].stream
+	return ep
+}

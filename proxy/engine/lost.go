@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"sync"
+
+	"trunkline/proxy/call"
+	"trunkline/proxy/transaction"
+)
+
+// lostConnections are the endpoints whose connection could not be made or ended: what was
+// sent there and not answered is lost (RFC 3261 17.1.4, 18.4). Connections add to it; the
+// goroutine of the timers moves the requests on, all that wait in one look at the table.
+type lostConnections struct {
+	mu   sync.Mutex
+	set  map[transaction.Endpoint]struct{}
+	wake chan struct{}
+}
+
+func newLostConnections() *lostConnections {
+	return &lostConnections{set: map[transaction.Endpoint]struct{}{}, wake: make(chan struct{}, 1)}
+}
+
+func (l *lostConnections) add(ep transaction.Endpoint) {
+	l.mu.Lock()
+	l.set[ep] = struct{}{}
+	l.mu.Unlock()
+	select {
+	case l.wake <- struct{}{}:
+	default: // awake already
+	}
+}
+
+func (l *lostConnections) take() map[transaction.Endpoint]struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.set
+	l.set = map[transaction.Endpoint]struct{}{}
+	return s
+}
+
+// moveLost moves on what waits for a first reply over a connection that is no more. A
+// destination that replied goes on: it may make a connection of its own.
+func (w *worker) moveLost() {
+	lost := w.e.lost.take()
+	if len(lost) == 0 {
+		return
+	}
+	w.e.table.Each(func(tx transaction.Tx) bool {
+		if !tx.Pending() || tx.Tried() == 0 || tx.Replied() {
+			return false
+		}
+		if _, ok := lost[tx.Attempts[tx.Current()].To]; !ok {
+			return false
+		}
+		w.connectionLost(tx, w.e.now())
+		return true
+	})
+}
+
+func (w *worker) connectionLost(tx transaction.Tx, now int64) {
+	w.c.add(cTransportFailures)
+	d := w.e.slot(tx)
+	w.e.destinationSilent(d)
+	tx.Abandon()
+	switch {
+	case tx.Cancelled:
+		w.giveUp(tx, now)
+	case d.routed && w.e.failover(d).OnTimeout:
+		w.c.add(cFailovers)
+		w.nextAttempt(tx, w.storedRequest(tx), failure{dest: d.dest, reason: reasonTransport}, now)
+	default:
+		w.localFinal(tx, w.storedRequest(tx), 503, now)
+		cause := call.Exhausted
+		if !tx.Invite {
+			cause = call.ByeLost
+		}
+		w.endCall(tx, cause)
+	}
+}
