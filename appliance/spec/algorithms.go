@@ -23,12 +23,13 @@ const (
 const MaxParallel = 8
 
 var (
-	algorithms      = []string{AlgorithmHashCallID, AlgorithmRoundRobin}
-	laterAlgorithms = []string{
+	algorithms = []string{
+		AlgorithmHashCallID, AlgorithmRoundRobin,
 		AlgorithmHashFrom, AlgorithmHashTo, AlgorithmHashRURI, AlgorithmHashUser,
 		AlgorithmWeight, AlgorithmRelativeWeight, AlgorithmPriority, AlgorithmRandom,
-		AlgorithmCallLoad, AlgorithmLatency, AlgorithmFirst, AlgorithmParallel,
+		AlgorithmCallLoad, AlgorithmLatency, AlgorithmFirst,
 	}
+	laterAlgorithms = []string{AlgorithmParallel}
 )
 
 // States a destination may have when the appliance starts.

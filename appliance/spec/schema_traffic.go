@@ -34,7 +34,7 @@ var dispatcherSchema = blockSchema{
 	attrs: []attrSchema{
 		must("id", "1"),
 		may("algorithm", `"hash-callid"`),
-		later(may("next", `"overflow"`)),
+		may("next", `"overflow"`),
 	},
 	blocks: []blockSchema{
 		{typ: "probe", attrs: []attrSchema{
@@ -52,10 +52,10 @@ var dispatcherSchema = blockSchema{
 		{typ: "destination", labelled: true, many: true, attrs: []attrSchema{
 			must("uri", `"sip:10.0.0.11:5060"`),
 			may("listener", `"core"`),
-			later(may("weight", "50")),
-			later(may("priority", "0")),
-			later(may("state", `"active"`)),
-			later(may("attrs", `{ rack = "b4" }`)),
+			may("weight", "50"),
+			may("priority", "0"),
+			may("state", `"active"`),
+			may("attrs", `{ rack = "b4" }`),
 			may("max_calls", "20000"),
 			may("max_cps", "600"),
 		}},
