@@ -133,6 +133,9 @@ func listener(s *spec.Spec, l *spec.Listener, b sizing.ListenerBudget, peers []n
 		RecvBuffer: int(b.RecvBuffer.Value), SendBuffer: int(b.SendBuffer.Value),
 		MaxMessage: size, TOS: l.TOS,
 	}
+	if b.Steered {
+		out.Steering = runtime.SteeringCallID
+	}
 	if t := l.TLS; t != nil {
 		out.TLS = &runtime.TLS{Certificate: t.Certificate, Key: t.Key, ClientCA: t.ClientCA, MinVersion: t.MinVersion}
 	}

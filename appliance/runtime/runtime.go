@@ -86,16 +86,20 @@ type Listener struct {
 	Sources []netip.Prefix `json:"sources"`
 	Peers   []netip.Prefix `json:"peers,omitempty"`
 
-	Workers     int `json:"workers"`      // receive workers, at least 1
-	RecvBuffer  int `json:"recv_buffer"`  // SO_RCVBUF asked for, bytes per socket
-	SendBuffer  int `json:"send_buffer"`  // SO_SNDBUF asked for, bytes per socket
-	MaxMessage  int `json:"max_message"`  // largest SIP message taken, bytes
-	SocketCount int `json:"socket_count"` // sockets of the SO_REUSEPORT group (= Workers for UDP)
+	Workers     int    `json:"workers"`            // receive workers, at least 1
+	RecvBuffer  int    `json:"recv_buffer"`        // SO_RCVBUF asked for, bytes per socket
+	SendBuffer  int    `json:"send_buffer"`        // SO_SNDBUF asked for, bytes per socket
+	MaxMessage  int    `json:"max_message"`        // largest SIP message taken, bytes
+	Steering    string `json:"steering,omitempty"` // "call-id": packets spread over the workers by call; empty: by source address and port
+	SocketCount int    `json:"socket_count"`       // sockets of the SO_REUSEPORT group (= Workers for UDP)
 
 	TOS         int          `json:"tos,omitempty"`         // IP type of service of what is sent
 	TLS         *TLS         `json:"tls,omitempty"`         // with "tls" and "wss"
 	Connections *Connections `json:"connections,omitempty"` // of a transport other than UDP
 }
+
+// SteeringCallID spreads packets over the workers by Call-ID.
+const SteeringCallID = "call-id"
 
 // Datagram reports whether the listener takes datagrams, not connections.
 func (l Listener) Datagram() bool { return l.Transport == "" || l.Transport == "udp" }

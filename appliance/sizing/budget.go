@@ -38,6 +38,7 @@ type Input struct {
 type ListenerBudget struct {
 	Listener    string  `json:"listener"`
 	Workers     Figure  `json:"workers"`
+	Steered     bool    `json:"steered,omitempty"`     // datagrams are spread over the workers by call
 	RecvBuffer  Figure  `json:"recv_buffer"`           // bytes per socket
 	SendBuffer  Figure  `json:"send_buffer"`           // bytes per socket
 	Connections *Figure `json:"connections,omitempty"` // at once; nil: over UDP

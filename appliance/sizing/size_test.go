@@ -328,3 +328,34 @@ func TestPathsFollowRoutes(t *testing.T) {
 		}
 	}
 }
+
+// Steering is planned where one worker cannot carry a listener over UDP, unless the
+// spec says otherwise.
+func TestSteering(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		cps       int
+		transport string
+		steering  string
+		workers   int
+		want      bool
+	}{
+		{"one worker is enough", 200, "udp", spec.SteeringAuto, 0, false},
+		{"one is not", 5000, "udp", spec.SteeringAuto, 0, true},
+		{"one is not, and steering is off", 5000, "udp", spec.SteeringOff, 0, false},
+		{"wanted", 200, "udp", spec.SteeringCallID, 4, true},
+		{"of one worker", 200, "udp", spec.SteeringCallID, 1, false},
+		{"connections", 5000, "tcp", spec.SteeringAuto, 0, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &spec.Spec{
+				Hardware:  spec.Hardware{Cores: 8, ThreadsPerCore: 1, Memory: 64 << 30},
+				Workload:  spec.Workload{CPS: tt.cps, ConcurrentCalls: tt.cps * 60, CallDuration: time.Minute, RingTime: 5 * time.Second},
+				Listeners: []*spec.Listener{{Name: "a", Address: netip.MustParseAddr("192.0.2.1"), Port: 5060, Transport: tt.transport, Steering: tt.steering, Workers: tt.workers, Share: 1}},
+			}
+			if got := Size(s, nil).Listeners[0].Steered; got != tt.want {
+				t.Errorf("steered: %t, want %t", got, tt.want)
+			}
+		})
+	}
+}

@@ -158,13 +158,25 @@ func (z *sizer) cacheTable() Table {
 
 func (z *sizer) workerTable() Table {
 	own, batch, largest := z.c.in("worker_bytes"), z.c.in("worker_batch"), z.largestDatagram()
+	batches := z.batches()
 	return z.table("listeners", z.b.TotalWorkers, of(z.term(figure("workers.bytes", "Memory of a worker", "B", z.workerBytes(),
-		"worker_bytes + worker_batch x largest message", own, batch, largest))))
+		"worker_bytes + batches x worker_batch x largest message", own, batches, batch, largest))))
 }
 
 // workerBytes is what a worker holds: its own buffers and those of its receive calls.
 func (z *sizer) workerBytes() float64 {
-	return z.c.at("worker_bytes") + z.c.at("worker_batch")*z.largestDatagram().Value
+	return z.c.at("worker_bytes") + z.batches().Value*z.c.at("worker_batch")*z.largestDatagram().Value
+}
+
+// batches is how many batches of datagrams a worker holds: one it receives into,
+// and where some listener is steered one more that others hand to it.
+func (z *sizer) batches() Input {
+	for _, l := range z.b.Listeners {
+		if l.Steered {
+			return Input{Name: "batches", Value: 2, Unit: "1", Source: "received, and handed over by workers of a steered listener"}
+		}
+	}
+	return Input{Name: "batches", Value: 1, Unit: "1", Source: "received"}
 }
 
 // largestDatagram is the largest message of any listener over UDP.

@@ -1,6 +1,10 @@
 package sizing
 
-import "math"
+import (
+	"math"
+
+	"trunkline/appliance/spec"
+)
 
 // maxThreads bounds what the model hands out one by one.
 const maxThreads = 1 << 16
@@ -165,7 +169,7 @@ func (z *sizer) workers() {
 	total, inputs := 0.0, []Input{}
 	for i, f := range z.t.listeners {
 		w := z.workerFigure(f, n[i])
-		z.b.Listeners = append(z.b.Listeners, ListenerBudget{Listener: f.l.Name, Workers: w})
+		z.b.Listeners = append(z.b.Listeners, ListenerBudget{Listener: f.l.Name, Workers: w, Steered: z.steered(f, n[i])})
 		total += w.Value
 		inputs = append(inputs, of(w))
 	}
@@ -176,6 +180,19 @@ func (z *sizer) workers() {
 		inputs = append(inputs, of(b.Workers))
 	}
 	z.b.TotalWorkers = figure("workers.total", "Receive workers", "workers", total, formula, inputs...)
+}
+
+// steered reports whether a listener's datagrams are spread over its workers by
+// call. All of one trunk come from one source port, and the kernel gives them to one
+// socket: where one worker cannot carry the listener, the others would look on.
+func (z *sizer) steered(f flow, workers int) bool {
+	switch {
+	case f.l.Stream() || workers < 2 || f.l.Steering == spec.SteeringOff:
+		return false
+	case f.l.Steering == spec.SteeringCallID:
+		return true
+	}
+	return z.workersFor(f) > 1
 }
 
 func (z *sizer) workerFigure(f flow, n int) Figure {

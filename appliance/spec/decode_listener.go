@@ -23,15 +23,19 @@ func (d *decoder) listeners(root *section, s *Spec) {
 			TOS:       d.tos(sec),
 			Advertise: d.advertise(sec),
 			Workers:   sec.integerOrAuto("workers", 1, 1024),
+			Steering:  sec.oneOf("steering", SteeringAuto, []string{SteeringAuto, SteeringCallID, SteeringOff}, nil),
 			Share:     sec.ratio("share", 0),
 			Range:     sec.def,
 
 			NICRange: sec.rng("nic"), AddressRange: sec.rng("address"), PortRange: sec.rng("port"),
 			WorkersRange: sec.rng("workers"), SourcesRange: sec.rng("sources"), ShareRange: sec.rng("share"),
-			TransportRange: sec.rng("transport"), TOSRange: sec.rng("tos"),
+			TransportRange: sec.rng("transport"), TOSRange: sec.rng("tos"), SteeringRange: sec.rng("steering"),
 		}
 		d.listenerTLS(sec, l, sure)
 		d.connections(sec, l, sure)
+		if sure && l.Stream() && l.Steering == SteeringCallID {
+			d.errorf(l.SteeringRange, "Steering of connections", "%s takes connections, and each has a worker of its own already. Remove steering.", sec.what)
+		}
 		if text := sec.str("address", ""); text != "" {
 			l.Address = d.listenAddress(text, l.AddressRange)
 		}

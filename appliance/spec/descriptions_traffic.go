@@ -18,6 +18,7 @@ var trafficTexts = map[string]description{
 	"listener.advertise": {text: "Host, with or without a port, that Via and Record-Route name instead of address and port: for an appliance behind address translation.", kind: KindText, without: "address and port"},
 	"listener.sources":   {text: "Who may send to this listener: addresses and prefixes. Firewall and proxy both enforce it.", kind: KindTexts, rule: "no host bits, no overlaps, at least one of the address's family"},
 	"listener.workers":   {text: "Workers of this socket.", kind: KindWholeAuto, def: `"auto"`, low: "1", high: "1024"},
+	"listener.steering":  {text: "How packets of one source port spread over the workers. call-id gives each worker some of the calls, which costs about a tenth of the CPU; off leaves all packets of a source port to one worker; auto: call-id where one worker cannot carry the listener.", kind: KindText, def: `"auto"`, choices: []string{SteeringAuto, SteeringCallID, SteeringOff}, rule: "of UDP alone: a connection has a worker of its own"},
 	"listener.share":     {text: "Part of the offered calls that arrives here.", kind: KindRatio, without: "an equal part of what the others leave", rule: "the shares of all listeners add up to 1"},
 
 	"listener.tos": {text: "Type of service of the packets sent: the number, or the name of a DSCP, which stands for its upper six bits.", kind: KindService, def: "0", low: "0", high: "255", rule: "cs0 to cs7, af11 to af43, ef"},

@@ -10,6 +10,7 @@ var listenerSchema = blockSchema{
 		may("advertise", `"sip.example.net:5060"`),
 		must("sources", `["198.51.100.0/24"]`),
 		may("workers", `"auto"`),
+		may("steering", `"auto"`),
 		may("share", "0.5"),
 		later(may("tos", `"cs3"`)),
 	},
@@ -133,13 +134,13 @@ var sessionSchema = blockSchema{
 }
 
 var messagesSchema = blockSchema{
-	typ: "messages", later: true,
+	typ: "messages",
 	attrs: []attrSchema{
 		may("remove_headers", `["User-Agent", "Server", "X-*"]`),
 		may("codecs", `["PCMA", "PCMU", "telephone-event"]`),
 		may("compact", "false"),
-		may("udp_limit", `"auto"`),
-		may("fallback", "true"),
-		may("hide_topology", "false"),
+		later(may("udp_limit", `"auto"`)),
+		later(may("fallback", "true")),
+		later(may("hide_topology", "false")),
 	},
 }

@@ -159,6 +159,14 @@ const (
 	TransportWSS = "wss"
 )
 
+// How datagrams of one source port spread over the workers of a listener. The
+// kernel gives all of them to one socket, and so to one worker.
+const (
+	SteeringAuto   = "auto"    // by call where one worker cannot carry the listener
+	SteeringCallID = "call-id" // by call: each worker has some of the calls
+	SteeringOff    = "off"     // as the kernel has it: by source address and port
+)
+
 // Listener is one SIP socket.
 type Listener struct {
 	Name      string
@@ -172,10 +180,11 @@ type Listener struct {
 	Advertise string // host[:port], empty: Address and Port
 	Sources   []netip.Prefix
 	Workers   int     // 0: auto
+	Steering  string  // one of the Steering constants; default auto
 	Share     float64 // of the offered CPS; shares of all listeners add up to 1
 	Range     hcl.Range
 
-	NICRange, AddressRange, PortRange, WorkersRange, SourcesRange, ShareRange, TransportRange, TOSRange hcl.Range
+	NICRange, AddressRange, PortRange, WorkersRange, SourcesRange, ShareRange, TransportRange, TOSRange, SteeringRange hcl.Range
 }
 
 // Stream reports whether the listener takes connections.

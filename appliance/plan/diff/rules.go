@@ -45,6 +45,7 @@ var Rules = []Rule{
 	{Path: "listeners[].sources", Group: Listeners, Impact: Live, Host: Restart, How: "firewall: one transaction; sbcd: a table swapped"},
 	{Path: "listeners[].peers", Group: Listeners, Impact: Live, Host: Restart, How: "firewall: one transaction; sbcd: a table swapped"},
 	{Path: "listeners[].workers", Group: Sizing, Impact: Restart, Host: Restart, How: "a socket is bound for each worker at start"},
+	{Path: "listeners[].steering", Group: Sizing, Impact: Restart, Host: Restart, How: "workers get their queues at start"},
 	{Path: "listeners[].socket_count", Group: Sizing, Impact: Restart, Host: Restart, How: "all sockets of a group are bound at start"},
 	{Path: "listeners[].recv_buffer", Group: Sizing, Impact: Restart, Host: Restart, How: "given to a socket when it is bound", Unit: "B"},
 	{Path: "listeners[].send_buffer", Group: Sizing, Impact: Restart, Host: Restart, How: "given to a socket when it is bound", Unit: "B"},
