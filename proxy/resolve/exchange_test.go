@@ -197,6 +197,21 @@ func answerTwice(c net.PacketConn, forge func(q, r *dns.Msg)) {
 	}
 }
 
+// TestFirstServer goes on with the server that answered: one that fails is not asked
+// before it with every question.
+func TestFirstServer(t *testing.T) {
+	ill, well := newZone(t), newZone(t, "a.example. 300 A 192.0.2.1")
+	ill.rcode["*"] = dns.RcodeServerFailure
+	n := names(t, Options{Servers: []netip.AddrPort{ill.serve("127.0.51.8"), well.serve("127.0.51.9")}})
+	add(t, n, udp4("a.example"))
+	if err := n.Warm(context.Background(), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := len(ill.questions()), len(well.questions()); a != 1 || b != 3 {
+		t.Errorf("%d questions to the one that fails, %d to the other, want 1 and 3", a, b)
+	}
+}
+
 func TestReadServers(t *testing.T) {
 	tests := []struct {
 		name, text string

@@ -216,6 +216,42 @@ func TestPartly(t *testing.T) {
 	})
 }
 
+// TestMovedToFailing has a name move to a server nobody knows and whose address
+// cannot be had: the former targets stay in use until it can.
+func TestMovedToFailing(t *testing.T) {
+	q := with(udp4("a.example"), func(q *Query) { q.Transport = UDP })
+	records := []string{"_sip._udp.a.example. 60 SRV 1 0 5060 b.example.", "b.example. 60 A 192.0.2.1", "c.example. 60 A 192.0.2.2"}
+	onFakeClock(t, q, records, func(t *testing.T, k *fake, x *Name) {
+		k.zone.change(func() {
+			delete(k.zone.rrs, "_sip._udp.a.example. SRV")
+			k.zone.rcode["c.example. A"] = dns.RcodeServerFailure
+		})
+		k.zone.add("_sip._udp.a.example. 60 SRV 1 0 5060 c.example.")
+		pass(time.Minute)
+		if r := x.Current(); r.String() != "udp:192.0.2.1:5060" || !r.Stale || r.Err == nil || time.Until(r.Expires) != firstRetry {
+			t.Errorf("%s, stale %t, error %v, due in %s", r, r.Stale, r.Err, time.Until(r.Expires))
+		}
+		k.zone.change(func() { clear(k.zone.rcode) })
+		pass(2 * firstRetry)
+		if r := x.Current(); r.String() != "udp:192.0.2.2:5060" || r.Stale || r.Err != nil {
+			t.Errorf("then %s, stale %t, error %v", r, r.Stale, r.Err)
+		}
+	})
+}
+
+// TestNegativeTTL takes the lower of the two times an SOA record has (RFC 2308 5).
+func TestNegativeTTL(t *testing.T) {
+	for _, c := range []struct{ ttl, minimum, want uint32 }{{300, 40, 40}, {40, 300, 40}} {
+		m := new(dns.Msg)
+		m.Rcode = dns.RcodeNameError
+		m.Ns = []dns.RR{&dns.SOA{Hdr: dns.RR_Header{Name: "example.", Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: c.ttl}, Minttl: c.minimum}}
+		f, err := find(m, "a.example.", dns.TypeA, maxAliases)
+		if err != nil || f.ttl != time.Duration(c.want)*time.Second || !f.noName {
+			t.Errorf("TTL %d, minimum %d: %s, %v", c.ttl, c.minimum, f.ttl, err)
+		}
+	}
+}
+
 // TestWarm bounds the first resolution; the name comes when DNS does.
 func TestWarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
