@@ -3,6 +3,7 @@ package resolve
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -135,8 +136,51 @@ func TestChanged(t *testing.T) {
 	})
 }
 
-// TestStale has DNS die in several ways: targets stay, servers are asked after 5, 10,
-// 20, 40, 60, 60 seconds, and when they are back all is as before.
+// TestPauses tells when servers are asked that fail, from the first time on and
+// after they knew the name.
+func TestPauses(t *testing.T) {
+	for _, known := range []bool{true, false} {
+		t.Run(fmt.Sprintf("known %t", known), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				z := newZone(t, "a.example. 60 A 192.0.2.1")
+				n := names(t, Options{Servers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.53:53")}, Attempts: 1})
+				n.memory.client.via = z
+				x := add(t, n, port("a.example"))
+				if !known {
+					z.rcode["*"] = dns.RcodeServerFailure
+				}
+				start := time.Now()
+				if err := n.Warm(t.Context(), time.Minute); (err == nil) != known {
+					t.Fatal(err)
+				}
+				want := []time.Duration{0, 5, 15, 35, 75, 135, 195}
+				if known {
+					want = []time.Duration{0, 60, 65, 75, 95, 135, 195, 255}
+				}
+				z.change(func() { z.rcode["*"] = dns.RcodeServerFailure })
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan struct{})
+				go func() { n.Run(ctx); close(done) }()
+				pass(want[len(want)-1] * time.Second)
+				cancel()
+				<-done
+				var got []time.Duration
+				for _, at := range z.at {
+					got = append(got, at.Sub(start)/time.Second)
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("asked after %d seconds, want %d", got, want)
+				}
+				if r := x.Current(); (len(r.Targets) > 0) != known || r.Stale != known || r.Err == nil {
+					t.Errorf("leads to %s, stale %t, error %v", r, r.Stale, r.Err)
+				}
+			})
+		})
+	}
+}
+
+// TestStale has DNS die in several ways: targets stay, servers are asked again, and
+// when they are back all is as before.
 func TestStale(t *testing.T) {
 	tests := []struct {
 		name string

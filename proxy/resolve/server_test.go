@@ -25,6 +25,7 @@ type zone struct {
 	minimum uint32          // of the SOA that comes with "there is none"; 0: no SOA
 	alter   func(*dns.Msg)  // last change to an answer
 	asked   []string        // "udp sip.example. SRV"
+	at      []time.Time     // when
 }
 
 func newZone(t testing.TB, records ...string) *zone {
@@ -71,7 +72,7 @@ func (z *zone) answer(m *dns.Msg, network string) *dns.Msg {
 	defer z.mu.Unlock()
 	q := m.Question[0]
 	k := entry(q.Name, q.Qtype)
-	z.asked = append(z.asked, network+" "+k)
+	z.asked, z.at = append(z.asked, network+" "+k), append(z.at, time.Now())
 	if z.silent[k] || z.silent["*"] {
 		return nil
 	}
