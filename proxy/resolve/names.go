@@ -45,6 +45,7 @@ type Name struct {
 	mu    sync.Mutex // of one resolution at a time
 	told  string     // the last trouble told, so that it is told once
 	pause time.Duration
+	slots slots
 }
 
 type counters struct {
@@ -186,6 +187,7 @@ func (x *Name) failed(err error) *Result {
 
 func (n *Names) put(x *Name, r *Result) {
 	old := x.Current()
+	x.slots.assign(r.Targets, time.Now())
 	changed := !r.same(old)
 	n.tell(x, r, changed)
 	if changed {

@@ -113,6 +113,9 @@ func TestTTL(t *testing.T) {
 func TestChanged(t *testing.T) {
 	onFakeClock(t, port("a.example"), []string{"a.example. 60 A 192.0.2.1", "a.example. 60 A 192.0.2.2"}, func(t *testing.T, k *fake, x *Name) {
 		old := x.Current()
+		if a, b := old.Targets[0].Slot, old.Targets[1].Slot; a == b {
+			t.Errorf("two targets have the number %d", a)
+		}
 		k.zone.change(func() { slices.Reverse(k.zone.rrs["a.example. A"]) })
 		pass(time.Minute)
 		k.zone.change(func() { delete(k.zone.rrs, "a.example. A") })

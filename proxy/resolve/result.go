@@ -14,6 +14,10 @@ type Target struct {
 	Addr      netip.AddrPort
 	Transport string // UDP, TCP or TLS
 	Server    string // the name whose address it is, without the final dot
+	// Slot is a number below MaxTargets. It stays with address and transport for as
+	// long as the name leads there, so that what is known of a target, such as its
+	// health or that a call has tried it, outlives a new result.
+	Slot int
 }
 
 // Result is what a name leads to. It never changes once it is made.
