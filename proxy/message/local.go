@@ -17,7 +17,8 @@ type ReplyParams struct {
 
 // AppendReply appends a reply to a request (RFC 3261 8.2.6): all Via values, From,
 // To, Call-ID and CSeq as received, a 100 with the request's Timestamp, no body. The
-// request may be one that Parse found fault with, as long as it is Replyable.
+// request may be one that Parse found fault with, as long as it is Replyable; what it
+// lacks, the reply lacks too.
 func AppendReply(dst []byte, req *View, p ReplyParams) []byte {
 	dst = append(dst, "SIP/2.0 "...)
 	dst = strconv.AppendInt(dst, int64(p.Status), 10)
@@ -30,7 +31,7 @@ func AppendReply(dst []byte, req *View, p ReplyParams) []byte {
 	dst = append(dst, "\r\n"...)
 	dst = req.appendVias(dst, p.Received, p.RPort)
 	dst = append(dst, req.Get(req.From.Line)...)
-	if len(p.ToTag) > 0 && req.To.Tag.Empty() {
+	if len(p.ToTag) > 0 && req.To.Tag.Empty() && !req.To.Line.Empty() {
 		dst = append(dst, req.buf[req.To.Line.Start:req.To.Value.End]...)
 		dst = append(dst, ";tag="...)
 		dst = append(dst, p.ToTag...)

@@ -53,7 +53,7 @@ var torture = []struct {
 	{"bigcode", FaultStatusLine, 0}, // a reply
 	// 3.2 and later: the transaction layer and the application judge
 	{"badbranch", FaultNone, 0},
-	{"insuf", FaultNoFrom, 0}, // no From, To or Call-ID to reply with
+	{"insuf", FaultNoFrom, 400}, // with neither From, To nor Call-ID
 	{"unkscm", FaultNone, 0},
 	{"novelsc", FaultNone, 0},
 	{"unksm2", FaultNone, 0},
@@ -115,6 +115,20 @@ func TestTortureVerdicts(t *testing.T) {
 				t.Fatalf("status %d\n%s", r.Status(), out)
 			}
 		})
+	}
+}
+
+// What a request lacks, the reply lacks too: nothing is made up, no To tag either.
+func TestTortureReplyWithoutIdentity(t *testing.T) {
+	var v View
+	if err := v.Parse(readTorture(t, "insuf")); err != FaultNoFrom {
+		t.Fatal(err)
+	}
+	got := string(AppendReply(nil, &v, ReplyParams{Status: 400, ToTag: []byte("tl1"), Received: netip.MustParseAddr("192.0.2.250")}))
+	want := "SIP/2.0 400 Bad Request\r\nVia: SIP/2.0/UDP 192.0.2.95;branch=z9hG4bKkdj.insuf;received=192.0.2.250\r\n" +
+		"CSeq: 193942 INVITE\r\nContent-Length: 0\r\n\r\n"
+	if got != want {
+		t.Fatalf("%q, want %q", got, want)
 	}
 }
 

@@ -86,11 +86,11 @@ func (v *View) Status() int { return int(v.status) }
 func (v *View) Fault() Fault { return v.fault }
 
 // Replyable reports whether a reply can be built and sent, even though Parse
-// failed: a request other than ACK with a Via that names its sender and the fields
-// a reply repeats (RFC 3261 8.2.6.2).
+// failed: to a request other than ACK with a Via that names its sender and the CSeq,
+// by which two the sender knows the reply (RFC 3261 17.1.3). One without From, To or
+// Call-ID is told so rather than left to repeat itself (RFC 4475 3.3.1).
 func (v *View) Replyable() bool {
-	return v.request && v.Method != ACK && !v.Via.Host.Empty() &&
-		!v.From.Line.Empty() && !v.To.Line.Empty() && !v.callIDLine.Empty() && !v.cseqLine.Empty()
+	return v.request && v.Method != ACK && !v.Via.Host.Empty() && !v.cseqLine.Empty()
 }
 
 // Route returns value i (0 is the topmost) of all Route values and its URI,

@@ -78,8 +78,8 @@ var verdicts = []verdict{
 		why: "400, or the transaction is known by the rules of RFC 2543 (RFC 3261 17.2.3), which costs nothing here."},
 
 	// Application layer.
-	{name: "insuf", section: "3.3.1", outcome: dropped, counter: "dropped_malformed",
-		why: "Ideally 400. A reply repeats From, To and Call-ID of its request (RFC 3261 8.2.6.2); without them it would itself be malformed, so there is none."},
+	{name: "insuf", section: "3.3.1", outcome: refused, status: 400, counter: "refused_malformed",
+		why: "Ideally 400, and that is what it gets: a reply is known by the Via and the CSeq (RFC 3261 17.1.3), which are there. From, To and Call-ID are not made up."},
 	{name: "unkscm", section: "3.3.2", outcome: refused, status: 416, counter: "refused_scheme"},
 	{name: "novelsc", section: "3.3.3", outcome: refused, status: 416, counter: "refused_scheme",
 		why: "416, or 404 by an element that might accept the scheme. We never do."},
