@@ -50,8 +50,9 @@
 // turns.
 //
 // latency takes the one with the lowest smoothed time to reply, to probes and to
-// calls; those within an eighth or a millisecond of it share the calls. One call in 32
-// goes to any in turn, so that a destination that was slow once can show otherwise.
+// calls; those within an eighth or a millisecond of it share the calls, and so does
+// one that was not measured yet. One call in 32 goes to any in turn, so that a
+// destination that was slow once can show otherwise.
 //
 // # Places
 //

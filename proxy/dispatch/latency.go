@@ -35,8 +35,8 @@ func (d *Destination) Measured(took time.Duration) {
 func (d *Destination) Estimate() time.Duration { return time.Duration(d.health.estimate.Load()) }
 
 // fastest chooses the destination with the lowest estimate; those about as fast
-// share the calls in turn. What was never measured gets its turn of the calls that
-// explore, and an even part where nothing was measured.
+// share the calls in turn. What was never measured counts as fast, until its first
+// probe or call has shown: otherwise the first to be measured would get all calls.
 func (c *choice) fastest(p *part) *Destination {
 	turn := c.turn()
 	if !c.moved {
@@ -80,5 +80,5 @@ func (c *choice) fastest(p *part) *Destination {
 
 func (d *Destination) fast(bar int64) bool {
 	e := d.health.estimate.Load()
-	return e != 0 && e <= bar
+	return e <= bar
 }

@@ -32,9 +32,19 @@ func (c *caller) final() *sipMsg {
 }
 
 // Every way a call can end, in random order, through sockets: at the end nothing is
-// held anywhere.
+// held anywhere, no place at a destination either.
 func TestEveryExitReleases(t *testing.T) {
+	for _, algorithm := range []string{"round-robin", "call-load"} {
+		t.Run(algorithm, func(t *testing.T) { everyExitReleases(t, algorithm) })
+	}
+}
+
+func everyExitReleases(t *testing.T, algorithm string) {
 	r := newRig(t, 2, func(a *runtime.Appliance) {
+		a.Dispatchers[0].Algorithm = algorithm
+		for i := range a.Dispatchers[0].Destinations {
+			a.Dispatchers[0].Destinations[i].MaxCalls = 100
+		}
 		a.Transaction.T1, a.Transaction.T2 = duration(10*time.Millisecond), duration(80*time.Millisecond)
 		a.Transaction.ReplyTimeout, a.Transaction.InviteTimeout = duration(40*time.Millisecond), duration(150*time.Millisecond)
 		a.Transaction.Wait, a.Transaction.CallLifetime = duration(50*time.Millisecond), duration(2*time.Second)

@@ -152,6 +152,20 @@ func startProxy(t *testing.T, extra string) *sbcd {
 	return runProxy(t, compile(t, fmt.Sprintf(spec, extra)))
 }
 
+// startProxyOf is startProxy with parts of the spec replaced: pairs of old and new
+// text, each of which is there.
+func startProxyOf(t *testing.T, pairs ...string) *sbcd {
+	t.Helper()
+	text := fmt.Sprintf(spec, "")
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if !strings.Contains(text, pairs[i]) {
+			t.Fatalf("the spec does not hold %q", pairs[i])
+		}
+		text = strings.ReplaceAll(text, pairs[i], pairs[i+1])
+	}
+	return runProxy(t, compile(t, text))
+}
+
 // runProxy runs sbcd with a configuration, like startProxy.
 func runProxy(t *testing.T, config string) *sbcd {
 	t.Helper()

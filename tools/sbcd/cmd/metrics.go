@@ -100,6 +100,9 @@ func (g sink) engine(e *engine.Stats) {
 		g.counter("trunkline_destination_probes_total", "Probes finished.", d.Probes, l...)
 		g.counter("trunkline_destination_probes_failed_total", "Probes that failed.", d.ProbesFailed, l...)
 		g.counter("trunkline_destination_silent_total", "Requests the destination gave no reply to.", d.Silent, l...)
+		g.counter("trunkline_destination_full_total", "Calls the destination had no place for.", d.Full, l...)
+		g.gauge("trunkline_destination_max_calls", "Calls the destination takes; 0: not stated.", float64(d.MaxCalls), l...)
+		g.gauge("trunkline_destination_latency_seconds", "Smoothed time to reply, to probes and calls; 0: none yet.", d.Estimate.Seconds(), l...)
 		g.counter("trunkline_destination_changes_total", "Changes of the destination's state.", d.Changes, l...)
 		g.gauge("trunkline_destination_round_trip_seconds", "Round trip of the last probe that got a final reply; 0: none yet.", d.RoundTrip.Seconds(), l...)
 	}

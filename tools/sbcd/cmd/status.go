@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"trunkline/proxy/control"
+	"trunkline/proxy/engine"
 	"trunkline/proxy/warm"
 )
 
@@ -82,7 +83,7 @@ func summary(out io.Writer, s Status) error {
 			fmt.Fprintf(w, "listener %s\t%s\t%d packets\t%d dropped by the kernel, %d B waiting\n", l.Name, l.Address, packets, drops, queue)
 		}
 		for _, d := range e.Destinations {
-			fmt.Fprintf(w, "destination %s/%s\t%s\t%d calls\t%s, %d attempts, %d failed over\n", d.Set, d.Name, d.State, d.Calls, d.Address, d.Attempts, d.Failed)
+			fmt.Fprintf(w, "destination %s/%s\t%s\t%s\t%s\n", d.Set, d.Name, d.State, places(d), destinationNote(d))
 		}
 		fmt.Fprintf(w, "calls\t%d live\t%d at most\troom for %d\n", e.Calls.Live, e.Calls.Peak, e.Calls.Capacity)
 		fmt.Fprintf(w, "transactions\t%d live\t%d at most\troom for %d\n", e.Transactions.Live, e.Transactions.Peak, e.Transactions.Capacity)
@@ -96,6 +97,25 @@ func summary(out io.Writer, s Status) error {
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// places is how many calls a destination has, of how many where that is stated.
+func places(d engine.DestinationStats) string {
+	if d.MaxCalls > 0 {
+		return fmt.Sprintf("%d of %d calls", d.Calls, d.MaxCalls)
+	}
+	return fmt.Sprintf("%d calls", d.Calls)
+}
+
+func destinationNote(d engine.DestinationStats) string {
+	s := fmt.Sprintf("%s, %d attempts, %d failed over", d.Address, d.Attempts, d.Failed)
+	if d.Full > 0 {
+		s += fmt.Sprintf(", %d times full", d.Full)
+	}
+	if d.Estimate > 0 {
+		s += ", replies in " + d.Estimate.Round(100*time.Microsecond).String()
+	}
+	return s
 }
 
 // losses names every reason for which something was refused or dropped.

@@ -29,6 +29,9 @@ func example() Status {
 			Destinations: []engine.DestinationStats{{
 				DestinationStats: dispatch.DestinationStats{Set: "core", Name: "fs1", Address: "10.0.0.11:5060", State: "active"},
 				Calls:            4, Attempts: 9, Failed: 1,
+			}, {
+				DestinationStats: dispatch.DestinationStats{Set: "core", Name: "fs2", Address: "10.0.0.12:5060", State: "disabled", MaxCalls: 50, Full: 7, Estimate: 12345678},
+				Calls:            3, Attempts: 5,
 			}},
 		},
 	}
@@ -40,12 +43,13 @@ func TestSummary(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `edge-fra1: ready, up 1h2m3s, spec sha256:0123456789ab
-cache carriers        loaded         6 rows      in 400ms
-cache late            failed         0 rows      open /x: no such file or directory
-listener core         10.0.0.1:5060  12 packets  1 dropped by the kernel, 700 B waiting
-destination core/fs1  active         4 calls     10.0.0.11:5060, 9 attempts, 1 failed over
-calls                 4 live         9 at most   room for 100
-transactions          1 live         8 at most   room for 200
+cache carriers        loaded         6 rows         in 400ms
+cache late            failed         0 rows         open /x: no such file or directory
+listener core         10.0.0.1:5060  12 packets     1 dropped by the kernel, 700 B waiting
+destination core/fs1  active         4 calls        10.0.0.11:5060, 9 attempts, 1 failed over
+destination core/fs2  disabled       3 of 50 calls  10.0.0.12:5060, 5 attempts, 0 failed over, 7 times full, replies in 12.3ms
+calls                 4 live         9 at most      room for 100
+transactions          1 live         8 at most      room for 200
 refused, dropped: dropped_source=2 refused_rate=3 send_errors=1
 `
 	if b.String() != want {
