@@ -33,6 +33,12 @@
 // the replies of what is in progress; requests within dialogs that find no slot or
 // no room below that are forwarded without state.
 //
+// Over TCP and TLS a reply leaves by the connection its request came by, nothing is sent
+// twice, and a destination whose connection cannot be made or ends before it replied is left
+// at once (package stream has the rules of connections). The first line of a Record-Route
+// pair names the transport a request left by, the second the one it came by, and a request
+// within the dialog leaves by the listener they name.
+//
 // Times are those of runtime.Transaction. InviteTimeout runs from an INVITE's
 // admission; a destination that has said no more than 100 by then is left for the
 // next one once, so that no INVITE outlives twice that time.

@@ -33,6 +33,9 @@ func (l *lostConnections) add(ep transaction.Endpoint) {
 func (l *lostConnections) take() map[transaction.Endpoint]struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if len(l.set) == 0 {
+		return nil
+	}
 	s := l.set
 	l.set = map[transaction.Endpoint]struct{}{}
 	return s
@@ -40,10 +43,11 @@ func (l *lostConnections) take() map[transaction.Endpoint]struct{} {
 
 // moveLost moves on what waits for a first reply over a connection that is no more. A
 // destination that replied goes on: it may make a connection of its own.
-func (w *worker) moveLost() {
+// It reports whether it looked, which visits the whole table.
+func (w *worker) moveLost() bool {
 	lost := w.e.lost.take()
 	if len(lost) == 0 {
-		return
+		return false
 	}
 	w.e.table.Each(func(tx transaction.Tx) bool {
 		if !tx.Pending() || tx.Tried() == 0 || tx.Replied() {
@@ -55,6 +59,7 @@ func (w *worker) moveLost() {
 		w.connectionLost(tx, w.e.now())
 		return true
 	})
+	return true
 }
 
 func (w *worker) connectionLost(tx transaction.Tx, now int64) {

@@ -21,16 +21,18 @@ func (e *Engine) runTimers(ctx context.Context) {
 	t := time.NewTicker(tick)
 	defer t.Stop()
 	fire := w.fire
-	nextExpire := e.now()
+	nextExpire, looked := e.now(), int64(0)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-		case <-e.lost.wake:
-			w.moveLost()
+		case <-e.lost.wake: // at once, but no more often than every tick
 		}
 		now := e.now()
+		if now-looked >= tick.Milliseconds() && w.moveLost() {
+			looked = now
+		}
 		e.table.Advance(now, fire)
 		if now >= nextExpire {
 			e.calls.Expire(int64(e.clock()))
