@@ -5,8 +5,9 @@ import (
 	"trunkline/proxy/transaction"
 )
 
-// optionsHeaders answer an OPTIONS for the proxy itself.
-var optionsHeaders = []byte("Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, SUBSCRIBE, MESSAGE, REGISTER\r\nAccept: application/sdp\r\n")
+// optionsHeaders answer an OPTIONS for the proxy itself (11.2). It needs no extension
+// of its own, which an empty Supported says (20.37).
+var optionsHeaders = []byte("Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, SUBSCRIBE, MESSAGE, REGISTER\r\nAccept: application/sdp\r\nAccept-Encoding: identity\r\nAccept-Language: en\r\nSupported:\r\n")
 
 // localTagMark begins every To tag of ours.
 const localTagMark = "tl"
