@@ -11,7 +11,7 @@ GO      ?= go
 GOFLAGS_STATIC := -trimpath -buildvcs=false -ldflags=-buildid=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build image plan boot test unit sip e2e lint fmt bench bench-go dist clean
+.PHONY: help setup build image plan boot test unit sip e2e soak lint fmt bench bench-go dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ sip: build ## run the SIPp scenarios over loopback alone
 e2e: image ## boot the built image and send calls through it
 	ci/setup test
 	TRUNKLINE_BIN=$(CURDIR)/$(BIN) TRUNKLINE_OUT=$(CURDIR)/$(OUT) $(GO) test -count=1 -v ./ci/e2e/...
+
+soak: build ## two minutes of mixed calls through sbcd; nothing may be left
+	TRUNKLINE_SOAK=2m TRUNKLINE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -v -run TestSoak ./ci/e2e/load
 
 lint: ## gofmt, go vet, staticcheck, shellcheck
 	ci/lint

@@ -12,7 +12,7 @@ var listenerSchema = blockSchema{
 		may("workers", `"auto"`),
 		may("steering", `"auto"`),
 		may("share", "0.5"),
-		later(may("tos", `"cs3"`)),
+		may("tos", `"cs3"`),
 	},
 	blocks: []blockSchema{
 		{typ: "tls", attrs: []attrSchema{ // with a transport that is not built: reported there

@@ -44,7 +44,11 @@ func (g connections) stats(s *ListenerStats) {
 func (e *Engine) open(i int) (group, error) {
 	l := e.cfg.Listeners[i]
 	if l.Datagram() {
-		g, err := listen.Open(l, listen.Options{})
+		var o listen.Options
+		if l.Steering == runtime.SteeringCallID {
+			o.Key = listen.CallID
+		}
+		g, err := listen.Open(l, o)
 		return datagrams{g}, err
 	}
 	names := peerNames(e.cfg, l.Name)

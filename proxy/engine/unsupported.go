@@ -19,7 +19,7 @@ func Unsupported(a *runtime.Appliance) []string {
 	}
 	for _, l := range a.Listeners {
 		missing(!l.Datagram() && l.Transport != "tcp" && l.Transport != "tls", "listener %s: transport %s", l.Name, l.Transport)
-		missing(l.TOS != 0, "listener %s: tos", l.Name)
+		missing(l.Steering != "" && l.Steering != runtime.SteeringCallID, "listener %s: steering %s", l.Name, l.Steering)
 	}
 	for _, d := range a.Dispatchers {
 		missing(!dispatch.Known(d.Algorithm), "dispatcher %s: algorithm %s", d.Name, d.Algorithm)
