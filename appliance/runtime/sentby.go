@@ -11,6 +11,16 @@ import (
 // DefaultPort is the port of a sip URI or Via that names none (RFC 3261 19.1.2).
 const DefaultPort = 5060
 
+// defaultPorts are those of other transports (RFC 3261 18.2.1, RFC 7118 section 5.3).
+var defaultPorts = map[string]uint16{"tls": 5061, "ws": 80, "wss": 443}
+
+func (l Listener) defaultPort() uint16 {
+	if p := defaultPorts[l.Transport]; p != 0 {
+		return p
+	}
+	return DefaultPort
+}
+
 // SentBy is the host and port the listener goes by in everything it writes: Via,
 // Record-Route and probes. An IPv6 host comes without brackets. The error says
 // what is wrong with Advertise, or that it is needed.
@@ -24,10 +34,10 @@ func (l Listener) SentBy() (host string, port uint16, err error) {
 		return a.String(), l.Address.Port(), nil
 	}
 	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
-		return a.String(), DefaultPort, nil
+		return a.String(), l.defaultPort(), nil
 	}
 	if !strings.Contains(s, ":") {
-		return s, DefaultPort, nil
+		return s, l.defaultPort(), nil
 	}
 	host, text, err := net.SplitHostPort(s)
 	if err != nil {

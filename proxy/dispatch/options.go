@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,6 +40,8 @@ type target struct {
 	host  string // of the Via, the same as calls get
 	port  int
 	conn  *connection
+
+	transport string // in the Via: that of the listener
 }
 
 func newTarget(d *Destination, l runtime.Listener, send Sender) (*target, error) {
@@ -54,6 +57,9 @@ func newTarget(d *Destination, l runtime.Listener, send Sender) (*target, error)
 		return nil, fmt.Errorf("listener %s: %w", l.Name, err)
 	}
 	t.host, t.port = host, int(port)
+	if t.transport = "UDP"; !l.Datagram() {
+		t.transport = strings.ToUpper(l.Transport)
+	}
 	t.conn = &connection{listener: l.Name, local: l.Address, to: d.Address(), send: send}
 	return t, nil
 }
@@ -62,7 +68,7 @@ func newTarget(d *Destination, l runtime.Listener, send Sender) (*target, error)
 // has no rport, so that a probe takes the way back a call's replies take.
 func (t *target) options() *sip.Request {
 	r := sip.NewRequest(sip.OPTIONS, *t.uri.Clone())
-	via := &sip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: "UDP", Host: t.host, Port: t.port}
+	via := &sip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: t.transport, Host: t.host, Port: t.port}
 	via.Params.Add("branch", ProbePrefix+rand.Text())
 	from := &sip.FromHeader{Address: *t.from.Clone()}
 	from.Params.Add("tag", rand.Text())
@@ -77,7 +83,7 @@ func (t *target) options() *sip.Request {
 	r.AppendHeader(&sip.CSeqHeader{SeqNo: 1, MethodName: sip.OPTIONS})
 	r.AppendHeader(sip.NewHeader("Accept", "application/sdp"))
 	r.SetBody(nil)
-	r.SetTransport("UDP")
+	r.SetTransport(t.transport)
 	return r
 }
 

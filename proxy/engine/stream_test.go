@@ -400,3 +400,36 @@ func TestSipgoOverStreams(t *testing.T) {
 		})
 	}
 }
+
+// A destination over TCP is probed over TCP, and active once it has answered.
+func TestProbeOverTCP(t *testing.T) {
+	callee := calleeListener(t)
+	r := newRig(t, 1, func(a *runtime.Appliance) {
+		overStreams(a, "tcp")
+		d := &a.Dispatchers[0]
+		d.Destinations[0].Address = callee.Addr().(*net.TCPAddr).AddrPort()
+		d.Destinations[0].URI = "sip:" + callee.Addr().String() + ";transport=tcp"
+		d.Destinations[0].State = "probing"
+		d.Probe = &runtime.Probe{Interval: duration(200 * time.Millisecond), Timeout: duration(150 * time.Millisecond), FailThreshold: 3, RecoverThreshold: 1,
+			From: "sip:probe@127.0.20.1", Accept: []runtime.CodeSpan{{First: 200, Last: 299}}}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); r.e.Probe(ctx) }()
+	defer func() { cancel(); <-done }()
+	bob := accept(t, callee)
+	for range 50 {
+		m := bob.next()
+		if !strings.HasPrefix(m.start, "OPTIONS ") {
+			t.Fatalf("got %s", m.start)
+		}
+		if via := m.get("Via"); !strings.HasPrefix(via, "SIP/2.0/TCP "+r.in.String()+";branch=") {
+			t.Fatalf("Via: %s", via)
+		}
+		bob.answer(m, 200)
+		if r.e.sets.Destinations()[0].State().TakesCalls() {
+			return
+		}
+	}
+	t.Errorf("50 probes were answered, and the destination is %v", r.e.sets.Destinations()[0].State())
+}
