@@ -37,7 +37,7 @@ func (d *decoder) destination(sec *section) *Destination {
 	if !d.destinationURI(dst) {
 		return dst
 	}
-	if dst.Transport != TransportUDP && !sec.unbuilt {
+	if slices.Contains(laterTransports, dst.Transport) && !sec.unbuilt {
 		d.notBuilt(fmt.Sprintf("%s with transport %q", sec.of("uri"), dst.Transport), dst.URIRange)
 	}
 	if dst.Host != "" && !sec.unbuilt {

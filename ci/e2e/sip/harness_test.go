@@ -371,7 +371,7 @@ func (m logged) header(name string) string {
 	return ""
 }
 
-var logHead = regexp.MustCompile(`(?m)^UDP message (sent|received) [(\[](\d+)[)\]] bytes ?:\n\n|^UDP message (sent|received) \((\d+) bytes\):\n\n`)
+var logHead = regexp.MustCompile(`(?m)^(?:UDP|TCP) message (sent|received) [(\[](\d+)[)\]] bytes ?:\n\n|^(?:UDP|TCP) message (sent|received) \((\d+) bytes\):\n\n`)
 
 // messages reads the agent's log.
 func (a *agent) messages() []logged {
