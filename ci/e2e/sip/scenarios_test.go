@@ -1,6 +1,8 @@
 package sip
 
 import (
+	"encoding/json"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -166,7 +168,9 @@ func TestFlows(t *testing.T) {
 // The example README tells a newcomer to try: one listener, everything on
 // 127.0.0.1.
 func TestLoopbackExample(t *testing.T) {
-	proxy := runProxy(t, bake(t, "../../../appliance/examples/loopback"))
+	config := bake(t, "../../../appliance/examples/loopback")
+	withoutProbes(t, config)
+	proxy := runProxy(t, config)
 	callee := startCalleeAt(t, "uas_call", "127.0.0.1", "5080")
 	caller := startAgentAt(t, "uac_call", "127.0.0.1", "5070", "127.0.0.1:5060").wait()
 	callee.wait()
@@ -175,4 +179,27 @@ func TestLoopbackExample(t *testing.T) {
 		t.Errorf("caller saw\n  %s, want\n  %s", got, want)
 	}
 	proxy.eventuallyIdle(15 * time.Second)
+}
+
+// withoutProbes takes probing out of a baked configuration: SIPp as a callee takes an
+// OPTIONS for a call of the scenario and ends.
+func withoutProbes(t *testing.T, config string) {
+	t.Helper()
+	b, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var a map[string]any
+	if err := json.Unmarshal(b, &a); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range a["dispatchers"].([]any) {
+		delete(d.(map[string]any), "probe")
+	}
+	if b, err = json.Marshal(a); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(config, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
