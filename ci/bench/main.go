@@ -66,6 +66,13 @@ func benchmark(ctx context.Context) error {
 	if b.rounds < 1 || b.seconds < 1 {
 		return fmt.Errorf("at least one round of one second")
 	}
+	for _, dir := range []*string{&b.bin, &b.spec} { // proxies run in directories of their own
+		abs, err := filepath.Abs(*dir)
+		if err != nil {
+			return err
+		}
+		*dir = abs
+	}
 	for _, name := range []string{"kamailio", "kamcmd", "taskset"} {
 		if _, err := exec.LookPath(name); err != nil {
 			return fmt.Errorf("%s is not installed: run ci/setup bench", name)
