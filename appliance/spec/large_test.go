@@ -84,9 +84,9 @@ func TestMoreThanAProxyTakes(t *testing.T) {
 }
 
 func BenchmarkLoadLarge(b *testing.B) {
-	fsys := largeSpec(1000, 5000) // too many listeners: the check itself is measured
+	fsys := largeSpec(1000, 5000)
 	for b.Loop() {
-		if _, diags, _ := LoadFS(fsys, "", Options{}); len(diags) != 1 {
+		if _, diags, _ := LoadFS(fsys, "", Options{}); len(diags) != 0 {
 			b.Fatal(diags)
 		}
 	}

@@ -6,10 +6,10 @@ rule "workers-in-total" {
   for_each  = [for l in spec.listeners : l if l.workers > 0]
   # Above the threads it is a finding of the sizing; workers that wait are more on purpose.
   when      = each.workers > 1 && each.workers <= spec.hardware.threads && spec.workload.worker_wait == 0
-  condition = sum([for l in plan.budget.listeners : l.workers.value]) <= max(spec.hardware.threads, length(spec.listeners))
+  condition = plan.budget.total_workers.value - try(spec.sockets.workers, 0) <= max(spec.hardware.threads, length(spec.listeners))
   at        = each.at.workers
   summary   = "More workers in all than hardware threads"
-  message   = "Listener \"${each.name}\" is fixed to ${each.workers} workers, and all listeners together have ${sum([for l in plan.budget.listeners : l.workers.value])} on ${spec.hardware.threads} hardware threads. Workers never wait for anything but their socket: the surplus only costs switches."
+  message   = "Listener \"${each.name}\" is fixed to ${each.workers} workers, and all listeners together have ${plan.budget.total_workers.value - try(spec.sockets.workers, 0)} on ${spec.hardware.threads} hardware threads. Workers never wait for anything but their socket: the surplus only costs switches."
   remedy    = "Write workers = \"auto\"."
 }
 
