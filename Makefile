@@ -11,7 +11,7 @@ GO      ?= go
 GOFLAGS_STATIC := -trimpath -buildvcs=false -ldflags=-buildid=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build image plan boot test unit sip e2e soak lint fmt bench bench-go dist clean
+.PHONY: help setup build image plan boot test unit sip e2e soak fuzz lint fmt bench bench-go dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ e2e: image ## boot the built image and send calls through it
 
 soak: build ## two minutes of mixed calls through sbcd; nothing may be left
 	TRUNKLINE_SOAK=2m TRUNKLINE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -v -run TestSoak ./ci/e2e/load
+
+fuzz: ## run every fuzz target for FUZZTIME (30s), one after the other
+	ci/fuzz $(FUZZ)
 
 lint: ## gofmt, go vet, staticcheck, shellcheck
 	ci/lint

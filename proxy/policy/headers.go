@@ -139,10 +139,10 @@ func notToken(c rune) bool {
 // wildcards as well.
 func (r *rules) find(name []byte) (one *rule, removed bool) {
 	if len(name) == 1 {
-		if c := name[0] | 0x20; c >= 'a' && c <= 'z' {
+		if c := name[0] | 0x20; c >= 'a' && c <= 'z' && r.byLetter[c-'a'] != nil {
 			one = r.byLetter[c-'a']
-		}
-		return one, one != nil && one.remove
+			return one, one.remove
+		} // else a name of its own
 	}
 	if len(name) <= maxName {
 		list := r.byLength[len(name)]
