@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"encoding/json"
 	"slices"
 
 	"trunkline/appliance/spec"
@@ -12,7 +11,7 @@ import (
 // waivers to all of them. The caller's budget stays as it was.
 func (p *Plan) judge(s *spec.Spec, o Options) error {
 	packs := append([]*checks.Pack{checks.Builtin()}, o.Policies...)
-	found, err := checks.Evaluate(packs, checks.Input{Spec: s, Plan: func() ([]byte, error) { return json.Marshal(p) }})
+	found, err := checks.Evaluate(packs, checks.Input{Spec: s, Plan: func() (any, error) { return p, nil }})
 	if err != nil {
 		return err
 	}

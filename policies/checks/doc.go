@@ -16,7 +16,7 @@
 //	  remedy    = "The one change that satisfies the rule."
 //	}
 //
-// Expressions see spec (see document), plan (the plan's JSON) and each. Sizes are
+// Expressions see spec (see document), plan (what the plan's JSON says) and each. Sizes are
 // bytes, durations seconds, rates per second; 0 stands for "not stated"; a block
 // that is absent is null. Every block has at: the place of each attribute as
 // "file.hcl:12".

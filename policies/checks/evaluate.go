@@ -1,13 +1,15 @@
 package checks
 
 import (
-	"encoding/json"
 	"fmt"
 	"path"
+	"runtime"
 	"slices"
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -23,7 +25,9 @@ const maxFindings = 50
 // Input is what rules judge.
 type Input struct {
 	Spec *spec.Spec
-	Plan func() ([]byte, error) // the plan's JSON; called only if a rule looks at plan
+	// Plan gives the plan: rules see what its JSON says. Called only if a rule looks at
+	// plan; nil: there is none.
+	Plan func() (any, error)
 }
 
 // Evaluate judges a plan by the packs and returns what does not hold, in the order
@@ -47,13 +51,27 @@ func Evaluate(packs []*Pack, in Input) ([]sizing.Finding, error) {
 		Functions: functions,
 		Variables: map[string]cty.Value{"spec": document(in.Spec), "plan": plan},
 	}
-	var out []sizing.Finding
+	var rules []*Rule
 	for _, p := range packs {
-		for _, r := range p.Rules {
-			out = append(out, r.evaluate(ctx)...)
-		}
+		rules = append(rules, p.Rules...)
 	}
-	return out, nil
+	return evaluate(rules, ctx), nil
+}
+
+// evaluate judges by each rule, on all processors: nothing a rule looks at changes.
+func evaluate(rules []*Rule, ctx *hcl.EvalContext) []sizing.Finding {
+	found := make([][]sizing.Finding, len(rules))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(rules)) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(rules)); i = next.Add(1) - 1 {
+				found[i] = rules[i].evaluate(ctx)
+			}
+		})
+	}
+	wg.Wait()
+	return slices.Concat(found...)
 }
 
 // evaluate judges by one rule.
@@ -210,134 +228,6 @@ func kind(v cty.Value) string {
 		return "null"
 	}
 	return v.Type().FriendlyName()
-}
-
-// planValue is the plan as rules see it, cut to what the rules name: a plan of
-// thousands of listeners has hundreds of thousands of figures.
-func planValue(packs []*Pack, encode func() ([]byte, error)) (cty.Value, error) {
-	want, needed := planNeeds(packs)
-	if !needed || encode == nil {
-		return cty.EmptyObjectVal, nil
-	}
-	b, err := encode()
-	if err != nil {
-		return cty.NilVal, err
-	}
-	var all map[string]any
-	if want == nil {
-		if err := json.Unmarshal(b, &all); err != nil {
-			return cty.NilVal, fmt.Errorf("plan: %w", err)
-		}
-	} else if all, err = cut(b, want); err != nil {
-		return cty.NilVal, err
-	}
-	return fromJSON(all), nil
-}
-
-// fromJSON makes a value of a decoded JSON document; lists become tuples.
-func fromJSON(v any) cty.Value {
-	switch v := v.(type) {
-	case map[string]any:
-		out := make(obj, len(v))
-		for k, e := range v {
-			out[k] = fromJSON(e)
-		}
-		return out.val()
-	case []any:
-		return list(v, fromJSON)
-	case string:
-		return text(v)
-	case float64:
-		return cty.NumberFloatVal(v)
-	case bool:
-		return cty.BoolVal(v)
-	}
-	return cty.NullVal(cty.DynamicPseudoType)
-}
-
-// planNeeds lists the parts of the plan that rules name, as "budget/ceilings" or
-// "verdict". A nil list means all of it.
-func planNeeds(packs []*Pack) (want []string, needed bool) {
-	for _, p := range packs {
-		for _, r := range p.Rules {
-			for _, e := range r.expressions() {
-				for _, t := range e.Variables() {
-					if t.RootName() != "plan" {
-						continue
-					}
-					part := steps(t)
-					if part == "" {
-						return nil, true
-					}
-					needed = true
-					want = append(want, part)
-				}
-			}
-		}
-	}
-	sort.Strings(want)
-	return slices.Compact(want), needed
-}
-
-// steps is up to two attributes after the root.
-func steps(t hcl.Traversal) string {
-	var names []string
-	for _, s := range t[1:] {
-		a, ok := s.(hcl.TraverseAttr)
-		if !ok || len(names) == 2 {
-			break
-		}
-		names = append(names, a.Name)
-	}
-	return strings.Join(names, "/")
-}
-
-// cut keeps the wanted parts of an encoded plan. What is not an object is kept
-// whole, so that a wrong name fails where it is used.
-func cut(b []byte, want []string) (map[string]any, error) {
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal(b, &all); err != nil {
-		return nil, fmt.Errorf("plan: %w", err)
-	}
-	wholly, parts := map[string]bool{}, map[string][]string{}
-	for _, w := range want {
-		top, sub, two := strings.Cut(w, "/")
-		parts[top] = append(parts[top], sub)
-		if raw := all[top]; !two || len(raw) == 0 || raw[0] != '{' {
-			wholly[top] = true
-		}
-	}
-	out := map[string]any{}
-	for top, subs := range parts {
-		raw, ok := all[top]
-		if !ok {
-			continue
-		}
-		if wholly[top] {
-			var v any
-			if err := json.Unmarshal(raw, &v); err != nil {
-				return nil, fmt.Errorf("plan: %w", err)
-			}
-			out[top] = v
-			continue
-		}
-		var inner map[string]json.RawMessage
-		if err := json.Unmarshal(raw, &inner); err != nil {
-			return nil, fmt.Errorf("plan: %w", err)
-		}
-		kept := map[string]any{}
-		for _, sub := range subs {
-			if raw, ok := inner[sub]; ok && kept[sub] == nil {
-				var v any
-				if err := json.Unmarshal(raw, &v); err != nil {
-					return nil, fmt.Errorf("plan: %w", err)
-				}
-				kept[sub] = v
-			}
-		}
-		out[top] = kept
-	}
-	return out, nil
 }
 
 // Sort orders findings as plans show them: errors, warnings, notes, waived; then by

@@ -26,7 +26,7 @@ import (
 const fixtureDir = "fixtures"
 
 // Planner gives the encoded plan of a spec.
-type Planner func(*spec.Spec) ([]byte, error)
+type Planner func(*spec.Spec) (any, error)
 
 // Result is the outcome of one fixture, or of a rule without one.
 type Result struct {
@@ -97,7 +97,7 @@ func try(r *Rule, fsys fs.FS, dir string, fails bool, plan Planner) error {
 	if diags.HasErrors() {
 		return fmt.Errorf("the spec is wrong: %w", diags)
 	}
-	in := Input{Spec: s, Plan: func() ([]byte, error) { return plan(s) }}
+	in := Input{Spec: s, Plan: func() (any, error) { return plan(s) }}
 	found, err := Evaluate([]*Pack{{Name: "the rule", Rules: []*Rule{r}}}, in)
 	if err != nil {
 		return err

@@ -57,7 +57,7 @@ func TestFixturesFail(t *testing.T) {
 			t.Fatal(diags)
 		}
 		var out []string
-		for _, r := range checks.Test(p, base, encoded) {
+		for _, r := range checks.Test(p, base, planned) {
 			if r.Err != nil {
 				out = append(out, r.Rule+"/"+r.Fixture+": "+r.Err.Error())
 			}
@@ -118,7 +118,7 @@ func FuzzRules(f *testing.F) {
 	if diags.HasErrors() {
 		f.Fatal(diags)
 	}
-	b, err := encoded(s)
+	made, err := planned(s)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func FuzzRules(f *testing.F) {
 		if p == nil {
 			return
 		}
-		if _, err := checks.Evaluate([]*checks.Pack{p}, checks.Input{Spec: s, Plan: func() ([]byte, error) { return b, nil }}); err != nil {
+		if _, err := checks.Evaluate([]*checks.Pack{p}, checks.Input{Spec: s, Plan: func() (any, error) { return made, nil }}); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -230,7 +229,9 @@ func (a *app) runPolicyTest(args []string) error {
 	if err != nil {
 		return err
 	}
-	results := checks.Test(p, fsys, func(s *spec.Spec) ([]byte, error) { return encodedPlan(s, coefficients) })
+	results := checks.Test(p, fsys, func(s *spec.Spec) (any, error) {
+		return plan.Make(s, sizing.Size(s, coefficients), plan.Options{Version: version})
+	})
 	failed := 0
 	for _, r := range results {
 		if r.Err == nil {
@@ -249,13 +250,4 @@ func (a *app) runPolicyTest(args []string) error {
 	}
 	_, err = fmt.Fprintf(a.Stdout, "%s: %s, %s, all as they should be.\n", p.Name, count(len(p.Rules), "rule"), count(len(results), "fixture"))
 	return err
-}
-
-// encodedPlan is the plan of a fixture, as rules see it.
-func encodedPlan(s *spec.Spec, c *sizing.Coefficients) ([]byte, error) {
-	p, err := plan.Make(s, sizing.Size(s, c), plan.Options{Version: version})
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(p)
 }
