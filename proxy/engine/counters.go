@@ -59,6 +59,7 @@ const (
 	cRefusedRate
 	cRefusedConcurrent
 	cRefusedHighWater
+	cRefusedOverload
 	cRefusedState
 	cWithoutState
 	cNotStored
@@ -115,6 +116,7 @@ var counterNames = [numCounters]string{
 	cRefusedRate:             "refused_rate",
 	cRefusedConcurrent:       "refused_concurrent_calls",
 	cRefusedHighWater:        "refused_high_water",
+	cRefusedOverload:         "refused_overload",
 	cRefusedState:            "refused_state_full",
 	cWithoutState:            "dialog_requests_without_state",
 	cNotStored:               "replies_not_stored",

@@ -3,7 +3,7 @@
 // dispatching in the order a message takes:
 //
 //	datagram -> source admitted? -> parse -> transaction? -> valid?
-//	  new request:    limits -> call -> route -> dispatch -> forward
+//	  new request:    overload, marks -> limits -> call -> route -> dispatch -> forward
 //	  within dialog:  Route or Request-URI -> forward
 //	  reply:          branch -> transaction -> failover or upstream
 //
@@ -29,7 +29,8 @@
 // A packet from a source its listener does not admit leaves no state and gets no
 // answer. A call ends exactly once (package call). Past the high-water mark of the
 // transaction table, in slots or in bytes of messages, new calls get 503 with
-// Retry-After, while dialogs go on. Half of what lies above the mark in bytes is for
+// Retry-After, while dialogs go on; so they do past the mark of the call table, and a share of
+// them where workers do not keep up (package overload). Half of what lies above the mark in bytes is for
 // the replies of what is in progress; requests within dialogs that find no slot or
 // no room below that are forwarded without state.
 //
@@ -91,6 +92,7 @@ type Engine struct {
 	policy     *policy.Policy // nil: messages are forwarded as they are
 
 	timerWorker *worker
+	watcher     *watcher // nil: load is not looked at
 	teller      *teller
 	tellChoices bool       // the log wants every chosen destination
 	mu          sync.Mutex // guards workers
@@ -135,10 +137,10 @@ func New(cfg *runtime.Appliance, router *route.Router, sets *dispatch.Sets, log 
 		return nil, err
 	}
 	e.slots = make([]slotData, e.table.Capacity())
-	e.marks = newMarks(cfg.State.HighWater, e.table)
 	e.rate = limit.NewRate(cfg.Limits.CPS, cfg.Limits.Burst)
 	e.concurrent = limit.NewConcurrent(cfg.Limits.ConcurrentCalls)
 	e.calls = call.New(call.Config{Calls: cfg.State.Calls, Lifetime: tr.CallLifetime.D(), Release: e.releaseCall})
+	e.marks = newMarks(cfg.State.HighWater, e.table, e.calls.Capacity())
 	seconds := cfg.Limits.RetryAfter
 	if seconds <= 0 {
 		seconds = defaultRetryAfter
@@ -147,6 +149,7 @@ func New(cfg *runtime.Appliance, router *route.Router, sets *dispatch.Sets, log 
 	e.teller = newTeller(e)
 	e.tellChoices = log.Enabled(context.Background(), slog.LevelDebug)
 	e.timerWorker = e.newWorker()
+	e.watcher = newWatcher(e)
 	return e, nil
 }
 
@@ -207,8 +210,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	failed := make(chan error, 1)
 	for i, g := range e.groups {
 		f := e.dir.faces[i]
+		var own []*worker
 		for k := range g.Workers() {
 			w := e.newWorker()
+			own = append(own, w)
 			wg.Go(func() {
 				if err := g.serve(k, func(pkt []byte, src netip.AddrPort) { w.handle(f, pkt, src) }); err != nil {
 					select {
@@ -219,6 +224,12 @@ func (e *Engine) Run(ctx context.Context) error {
 				}
 			})
 		}
+		if e.watcher != nil {
+			e.watcher.add(g, own, e.cfg.Listeners[i].Steering != "")
+		}
+	}
+	if e.watcher != nil {
+		wg.Go(func() { e.watcher.run(ctx) })
 	}
 	wg.Go(func() { e.runTimers(ctx) })
 	wg.Go(func() { e.teller.run(ctx) })

@@ -21,6 +21,8 @@ type group interface {
 	Close() error
 	serve(i int, h func(pkt []byte, src netip.AddrPort)) error
 	stats(*ListenerStats)
+	// backlogs appends how each socket's worker keeps up, where there are receive queues.
+	backlogs(dst []listen.Backlog) []listen.Backlog
 }
 
 type datagrams struct{ *listen.Group }
@@ -31,6 +33,8 @@ func (g datagrams) stats(s *ListenerStats) {
 	s.Sockets, _ = g.Stats() // without /proc the kernel's figures are zero
 }
 
+func (g datagrams) backlogs(dst []listen.Backlog) []listen.Backlog { return g.Backlogs(dst) }
+
 type connections struct{ *stream.Group }
 
 func (g connections) serve(i int, h func([]byte, netip.AddrPort)) error { return g.Serve(i, h) }
@@ -39,6 +43,10 @@ func (g connections) stats(s *ListenerStats) {
 	st := g.Stats()
 	s.Connections = &st
 }
+
+// backlogs has nothing to say: connections have no queue in common, their readers wait
+// for a processor.
+func (g connections) backlogs(dst []listen.Backlog) []listen.Backlog { return dst }
 
 // open opens the sockets of a listener.
 func (e *Engine) open(i int) (group, error) {

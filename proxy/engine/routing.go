@@ -130,8 +130,8 @@ func (w *worker) open(tx *transaction.Tx, method message.Method, upstream transa
 // through a dispatcher set. Refusals come cheapest first.
 func (w *worker) initial(tx *transaction.Tx, f *face, upstream transaction.Endpoint, ro routing) {
 	e, v := w.e, &w.v
-	if e.crowded() {
-		w.refuse(upstream, 503, cRefusedHighWater)
+	if k := w.closed(tx); k != 0 {
+		w.refuse(upstream, 503, k)
 		return
 	}
 	method := v.Method

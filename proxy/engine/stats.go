@@ -11,14 +11,16 @@ import (
 // Stats are the figures of the engine at one moment. Counters never fall; the rest
 // are gauges.
 type Stats struct {
-	Listeners    []ListenerStats      `json:"listeners"`
-	Counters     map[string]uint64    `json:"counters"`
-	Transactions transaction.Stats    `json:"transactions"`
-	HighWater    int                  `json:"high_water"` // transactions past which new calls are refused
-	Calls        call.Stats           `json:"calls"`
-	Concurrent   ConcurrentStats      `json:"concurrent"`
-	Destinations []DestinationStats   `json:"destinations"`
-	Probes       dispatch.ProberStats `json:"probes"`
+	Listeners    []ListenerStats   `json:"listeners"`
+	Counters     map[string]uint64 `json:"counters"`
+	Transactions transaction.Stats `json:"transactions"`
+	HighWater    int               `json:"high_water"` // transactions past which new calls are refused
+	Calls        call.Stats        `json:"calls"`
+	// CallsHighWater is how many calls there may be until new ones are refused.
+	CallsHighWater int64                `json:"calls_high_water"`
+	Concurrent     ConcurrentStats      `json:"concurrent"`
+	Destinations   []DestinationStats   `json:"destinations"`
+	Probes         dispatch.ProberStats `json:"probes"`
 }
 
 // ListenerStats are the figures of one listener, all its sockets together.
@@ -26,6 +28,8 @@ type ListenerStats struct {
 	Name    string `json:"name"`
 	Address string `json:"address"`
 	Workers int    `json:"workers"`
+	// Overload is whether its workers keep up, and what is refused where they do not.
+	Overload OverloadStats `json:"overload"`
 	// Sockets are the figures of each socket, as proxy/listen counts them.
 	Sockets []listen.SocketStats `json:"sockets,omitempty"`
 	// Connections are those of a listener over TCP, TLS, WS or WSS.
@@ -53,14 +57,17 @@ func (e *Engine) Stats() Stats {
 		Counters:     sum(e.allWorkers()),
 		Transactions: e.table.Stats(),
 		Probes:       e.prober.Stats(),
-		HighWater:    e.marks.slots,
-		Calls:        e.calls.Stats(),
-		Concurrent:   ConcurrentStats{Live: e.concurrent.Live(), Peak: e.concurrent.Peak(), Refused: e.concurrent.Refused()},
+		HighWater:    e.marks.slots, CallsHighWater: e.marks.calls,
+		Calls:      e.calls.Stats(),
+		Concurrent: ConcurrentStats{Live: e.concurrent.Live(), Peak: e.concurrent.Peak(), Refused: e.concurrent.Refused()},
 	}
 	for i, l := range e.cfg.Listeners {
 		ls := ListenerStats{Name: l.Name, Address: l.Address.String(), Workers: l.Workers}
 		if i < len(e.groups) {
 			e.groups[i].stats(&ls)
+		}
+		if e.watcher != nil {
+			ls.Overload = e.watcher.stats(i)
 		}
 		st.Listeners = append(st.Listeners, ls)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"trunkline/proxy/listen"
 	"trunkline/proxy/message"
+	"trunkline/proxy/overload"
 	"trunkline/proxy/policy"
 	"trunkline/proxy/transaction"
 )
@@ -16,6 +17,8 @@ import (
 type worker struct {
 	e *Engine
 	c counters
+	// gate says whether new calls are taken; it is set off the path.
+	gate overload.Gate
 
 	events ring // for the log
 

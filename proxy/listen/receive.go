@@ -134,6 +134,7 @@ func (g *Group) receive(s *socket, each func(b *batch, n int)) error {
 				g.count(s, b, n)
 				each(b, n)
 			case unix.EAGAIN:
+				s.empty.Add(1)
 				return false
 			case unix.EINTR:
 			default:

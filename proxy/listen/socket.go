@@ -27,6 +27,7 @@ type socket struct {
 	send  int
 
 	packets, bytes, oversize, errors atomic.Uint64
+	empty                            atomic.Uint64 // times its worker found nothing there
 	_                                [64]byte
 	sent, sentBytes                  atomic.Uint64
 	sendErrors, sendFull             atomic.Uint64

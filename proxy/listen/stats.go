@@ -20,6 +20,7 @@ type SocketStats struct {
 	SendErrors uint64 `json:"send_errors"` // packets the kernel refused
 	SendFull   uint64 `json:"send_full"`   // packets dropped because the send buffer had no room
 	HandedOver uint64 `json:"handed_over"` // packets the socket's worker got from other sockets of a steered group
+	QueueFull  uint64 `json:"queue_full"`  // of these, packets that found its queue full: the socket's worker waited for it
 	RecvBuffer int    `json:"recv_buffer"` // bytes, as the kernel counts them (socket(7): twice what was asked)
 	SendBuffer int    `json:"send_buffer"`
 	Queue      uint64 `json:"queue"` // bytes waiting to be received
@@ -38,7 +39,7 @@ func (g *Group) Stats() ([]SocketStats, error) {
 			RecvBuffer: s.recv, SendBuffer: s.send,
 		}
 		if g.steer != nil {
-			out[i].HandedOver = g.steer.lanes[i].over.Load()
+			out[i].HandedOver, out[i].QueueFull = g.steer.lanes[i].over.Load(), g.steer.lanes[i].full.Load()
 		}
 		at[s.inode] = i
 	}

@@ -32,6 +32,7 @@ type lane struct {
 	queue    queue
 	wake     chan struct{} // of one place: a wake-up that is pending is enough
 	over     atomic.Uint64 // packets that came from another worker's socket
+	full     atomic.Uint64 // of these, how many found no room in the queue
 	_        [64]byte
 }
 
@@ -151,6 +152,7 @@ func (l *lane) later(b *batch, k int) {
 	if l.queue.put(b.packet(k), src) {
 		return
 	}
+	l.full.Add(1)
 	l.handling.Lock()
 	l.drain()
 	l.h(b.packet(k), src)

@@ -196,6 +196,9 @@ func (t *Table) Each(f func(Tx) (changed bool)) {
 	}
 }
 
+// Key is the key that was locked.
+func (tx *Tx) Key() uint64 { return tx.key }
+
 // Found reports whether the Tx has a slot.
 func (tx *Tx) Found() bool { return tx.Slot != nil }
 

@@ -88,6 +88,7 @@ func (g sink) engine(e *engine.Stats) {
 	for cause, n := range e.Calls.Ended {
 		g.counter("trunkline_calls_ended_total", "Calls ended, by cause.", n, "cause", cause)
 	}
+	g.gauge("trunkline_calls_high_water", "Calls past which new ones are refused.", float64(e.CallsHighWater))
 	g.gauge("trunkline_concurrent_calls", "Calls under the concurrency limit.", float64(e.Concurrent.Live))
 	g.gauge("trunkline_concurrent_calls_peak", "Most calls under the concurrency limit so far.", float64(e.Concurrent.Peak))
 	g.counter("trunkline_concurrent_calls_refused_total", "Calls the concurrency limit refused.", e.Concurrent.Refused)
@@ -107,6 +108,8 @@ func (g sink) engine(e *engine.Stats) {
 		g.gauge("trunkline_destination_round_trip_seconds", "Round trip of the last probe that got a final reply; 0: none yet.", d.RoundTrip.Seconds(), l...)
 	}
 	for _, ln := range e.Listeners {
+		g.gauge("trunkline_listener_refused_share", "Share of new calls refused because the listener's workers do not keep up, 0 to 1.", ln.Overload.Refused, "listener", ln.Name)
+		g.gauge("trunkline_listener_wait_seconds", "How long a message waits before a worker of the listener handles it.", ln.Overload.Wait.Seconds(), "listener", ln.Name)
 		for i, s := range ln.Sockets {
 			g.socket(s, "listener", ln.Name, "socket", strconv.Itoa(i))
 		}
@@ -123,6 +126,7 @@ func (g sink) socket(s listen.SocketStats, l ...string) {
 	g.counter("trunkline_socket_send_errors_total", "Packets that could not be sent.", s.SendErrors, l...)
 	g.counter("trunkline_socket_send_full_total", "Packets not sent because the send buffer was full.", s.SendFull, l...)
 	g.counter("trunkline_socket_handed_over_total", "Packets a worker got from the sockets of others, on a steered listener.", s.HandedOver, l...)
+	g.counter("trunkline_socket_queue_full_total", "Packets handed to a worker whose queue had no room, which the other worker waited for.", s.QueueFull, l...)
 	g.counter("trunkline_socket_drops_total", "Packets the kernel dropped because the receive queue was full.", s.Drops, l...)
 	g.gauge("trunkline_socket_queue_bytes", "Bytes waiting to be received.", float64(s.Queue), l...)
 	g.gauge("trunkline_socket_receive_buffer_bytes", "Size of the receive buffer.", float64(s.RecvBuffer), l...)

@@ -82,6 +82,11 @@ func summary(out io.Writer, s Status) error {
 			}
 			fmt.Fprintf(w, "listener %s\t%s\t%d packets\t%d dropped by the kernel, %d B waiting\n", l.Name, l.Address, packets, drops, queue)
 		}
+		for _, l := range e.Listeners {
+			if o := l.Overload; o.Refused > 0 {
+				fmt.Fprintf(w, "overload %s\trefuses\t%.0f %% of calls\tmessages wait %s\n", l.Name, 100*o.Refused, seconds(o.Wait.Seconds()))
+			}
+		}
 		for _, d := range e.Destinations {
 			fmt.Fprintf(w, "destination %s/%s\t%s\t%s\t%s\n", d.Set, d.Name, d.State, places(d), destinationNote(d))
 		}

@@ -23,7 +23,7 @@ func example() Status {
 			{Name: "late", State: warm.Failed, Error: "open /x: no such file or directory"},
 		},
 		Engine: &engine.Stats{
-			Listeners: []engine.ListenerStats{{Name: "core", Address: "10.0.0.1:5060", Workers: 2, Sockets: []listen.SocketStats{{Packets: 5, Drops: 1, Queue: 700}, {Packets: 7}}}},
+			Listeners: []engine.ListenerStats{{Name: "core", Address: "10.0.0.1:5060", Workers: 2, Overload: engine.OverloadStats{Refused: 0.25, Wait: 310e6}, Sockets: []listen.SocketStats{{Packets: 5, Drops: 1, Queue: 700}, {Packets: 7}}}},
 			Counters:  map[string]uint64{"received": 12, "refused_rate": 3, "dropped_source": 2, "dropped_ack": 0, "send_errors": 1},
 			Calls:     call.Stats{Live: 4, Peak: 9, Capacity: 100, Ended: map[string]uint64{"bye": 5}}, Transactions: transaction.Stats{Live: 1, Peak: 8, Capacity: 200},
 			Destinations: []engine.DestinationStats{{
@@ -46,6 +46,7 @@ func TestSummary(t *testing.T) {
 cache carriers        loaded         6 rows         in 400ms
 cache late            failed         0 rows         open /x: no such file or directory
 listener core         10.0.0.1:5060  12 packets     1 dropped by the kernel, 700 B waiting
+overload core         refuses        25 % of calls  messages wait 310ms
 destination core/fs1  active         4 calls        10.0.0.11:5060, 9 attempts, 1 failed over
 destination core/fs2  disabled       3 of 50 calls  10.0.0.12:5060, 5 attempts, 0 failed over, 7 times full, replies in 12.3ms
 calls                 4 live         9 at most      room for 100
