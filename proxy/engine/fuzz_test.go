@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"trunkline/appliance/runtime"
+	"trunkline/proxy/listen"
 	"trunkline/proxy/message"
 )
 
@@ -33,6 +34,7 @@ func (g wire) Workers() int                                          { return 0 
 func (g wire) Close() error                                          { return nil }
 func (g wire) serve(int, func(pkt []byte, src netip.AddrPort)) error { return nil }
 func (g wire) stats(*ListenerStats)                                  {}
+func (g wire) backlogs(dst []listen.Backlog) []listen.Backlog        { return dst }
 func (g wire) Send(pkt []byte, to netip.AddrPort) error {
 	if *g.fail {
 		return errWire
