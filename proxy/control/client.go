@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,13 +17,23 @@ const maxReply = 64 << 20
 
 // Get asks the API at the socket for a path and gives the body of the reply.
 func Get(ctx context.Context, socket, path string) ([]byte, error) {
+	return ask(ctx, http.MethodGet, socket, path)
+}
+
+// Post has the API at the socket do the action of a path and gives the body of the reply.
+// When the action failed, the error is the one it told.
+func Post(ctx context.Context, socket, path string) ([]byte, error) {
+	return ask(ctx, http.MethodPost, socket, path)
+}
+
+func ask(ctx context.Context, method, socket, path string) ([]byte, error) {
 	c := http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		},
 		DisableKeepAlives: true,
 	}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://sbcd"+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://sbcd"+path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -40,6 +51,10 @@ func Get(ctx context.Context, socket, path string) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
 	if err != nil {
 		return nil, fmt.Errorf("control socket %s: %w", socket, err)
+	}
+	var f failure
+	if resp.StatusCode == http.StatusConflict && json.Unmarshal(b, &f) == nil && f.Error != "" {
+		return nil, errors.New(f.Error)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("control socket %s: %s answers %s", socket, path, resp.Status)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +26,11 @@ func TestServer(t *testing.T) {
 	reg.MustRegister(c)
 	c.Inc()
 	n := 0
-	s, err := Listen(path, Options{Status: func() any { n++; return map[string]int{"asked": n} }, Gatherer: reg, Log: quiet()})
+	s, err := Listen(path, Options{Status: func() any { n++; return map[string]int{"asked": n} }, Gatherer: reg, Log: quiet(),
+		Actions: map[string]func(context.Context) (any, error){
+			"/v1/do": func(context.Context) (any, error) { return map[string]bool{"done": true}, nil },
+			"/v1/no": func(context.Context) (any, error) { return nil, errors.New("the key is not there: put it there") },
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,6 +46,15 @@ func TestServer(t *testing.T) {
 	}
 	if _, err := Get(context.Background(), path, "/nope"); err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("/nope: %v", err)
+	}
+	if b, err := Post(context.Background(), path, "/v1/do"); err != nil || string(b) != "{\n  \"done\": true\n}\n" {
+		t.Errorf("an action: %q, %v", b, err)
+	}
+	if _, err := Post(context.Background(), path, "/v1/no"); err == nil || err.Error() != "the key is not there: put it there" {
+		t.Errorf("an action that fails: %v", err)
+	}
+	if _, err := Get(context.Background(), path, "/v1/do"); err == nil || !strings.Contains(err.Error(), "405") {
+		t.Errorf("an action asked for with GET: %v", err)
 	}
 	if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o660 {
 		t.Errorf("socket: %v, %v", st.Mode(), err)
@@ -125,10 +139,14 @@ func TestNotify(t *testing.T) {
 	}
 	n.Status("serving")
 	n.Stopping()
+	n.Reloading()
 	for _, want := range []string{"READY=1", "STATUS=serving", "STOPPING=1"} {
 		if got := next(t, c); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
+	}
+	if got := next(t, c); !regexp.MustCompile(`^RELOADING=1\nMONOTONIC_USEC=[1-9][0-9]*$`).MatchString(got) {
+		t.Errorf("a reload was told as %q", got)
 	}
 	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "gone"))
 	if n.Ready() == nil {

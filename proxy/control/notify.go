@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
 )
 
 // Notifier tells the service manager how the process is (sd_notify(3)). Without a
@@ -22,6 +23,17 @@ func (n *Notifier) Ready() error {
 		return fmt.Errorf("tell the service manager READY=1: %w", err)
 	}
 	return nil
+}
+
+// Reloading says that the configuration is being read again; Ready ends it. The manager
+// takes the two for one reload by the clock (sd_notify(3), RELOADING=1).
+func (n *Notifier) Reloading() {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		n.log.Warn("service manager not told of a reload", "error", err)
+		return
+	}
+	n.send(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, ts.Nano()/1000))
 }
 
 // Stopping says that the process has begun to end.

@@ -27,8 +27,9 @@ import (
 
 // Paths of the API.
 const (
-	StatusPath  = "/v1/status"
-	MetricsPath = "/metrics"
+	StatusPath             = "/v1/status"
+	MetricsPath            = "/metrics"
+	ReloadCertificatesPath = "/v1/reload-certificates"
 )
 
 // Times within which a client must have said, and been told, everything.
@@ -42,7 +43,10 @@ const (
 type Options struct {
 	Status   func() any // marshalled as JSON on each request
 	Gatherer prometheus.Gatherer
-	Log      *slog.Logger
+	// Actions are what POST does, by path. What one returns is the reply, as JSON (200);
+	// its error is told as JSON, {"error": "..."} (409): nothing was changed then.
+	Actions map[string]func(context.Context) (any, error)
+	Log     *slog.Logger
 }
 
 // Server is the API on one socket.
@@ -67,14 +71,18 @@ func Listen(path string, o Options) (*Server, error) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+StatusPath, func(w http.ResponseWriter, _ *http.Request) {
-		b, err := json.MarshalIndent(o.Status(), "", "  ")
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(append(b, '\n'))
+		reply(w, http.StatusOK, o.Status())
 	})
+	for path, do := range o.Actions {
+		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
+			v, err := do(r.Context())
+			if err != nil {
+				reply(w, http.StatusConflict, failure{err.Error()})
+				return
+			}
+			reply(w, http.StatusOK, v)
+		})
+	}
 	if o.Gatherer != nil {
 		mux.Handle("GET "+MetricsPath, promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{}))
 	}
@@ -85,6 +93,22 @@ func Listen(path string, o Options) (*Server, error) {
 		s.http.ErrorLog = slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn)
 	}
 	return s, nil
+}
+
+// failure is the reply to an action that was not done.
+type failure struct {
+	Error string `json:"error"`
+}
+
+func reply(w http.ResponseWriter, code int, v any) {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_, _ = w.Write(append(b, '\n'))
 }
 
 // clear removes a socket nobody listens on.

@@ -78,8 +78,6 @@ type Engine struct {
 	router *route.Router
 	sets   *dispatch.Sets
 	prober *dispatch.Prober
-	// credential reads a secret of the configuration.
-	credential func(name string) ([]byte, error)
 
 	table      *transaction.Table
 	slots      []slotData // beside the table's slots, guarded by their shards
@@ -95,6 +93,7 @@ type Engine struct {
 	watcher     *watcher // nil: load is not looked at
 	teller      *teller
 	tellChoices bool       // the log wants every chosen destination
+	reloading   sync.Mutex // held by ReloadCertificates
 	mu          sync.Mutex // guards workers
 	workers     []*worker
 	start       time.Time
@@ -109,7 +108,7 @@ func New(cfg *runtime.Appliance, router *route.Router, sets *dispatch.Sets, log 
 	if len(cfg.Listeners) > transaction.MaxListeners {
 		return nil, fmt.Errorf("%d listeners are configured, at most %d work", len(cfg.Listeners), transaction.MaxListeners)
 	}
-	e := &Engine{cfg: cfg, log: log, router: router, sets: sets, start: time.Now(), lost: newLostConnections(), credential: credentials(cfg.Secrets)}
+	e := &Engine{cfg: cfg, log: log, router: router, sets: sets, start: time.Now(), lost: newLostConnections()}
 	var err error
 	if e.dir, err = newDirectory(cfg.Listeners); err != nil {
 		return nil, err
@@ -183,11 +182,15 @@ func (e *Engine) releaseCall(h call.Holds, _ call.Cause) {
 	}
 }
 
-// Bind opens the sockets of all listeners, or none: when one fails, those opened
-// before it are closed again.
+// Bind opens the sockets of all listeners, or none: secrets are read before the first is
+// opened, and when one fails, those opened before it are closed again.
 func (e *Engine) Bind() error {
+	secrets := credentials(e.cfg.Secrets)
+	if err := e.checkSecrets(secrets); err != nil {
+		return err
+	}
 	for i := range e.cfg.Listeners {
-		g, err := e.open(i)
+		g, err := e.open(i, secrets)
 		if err != nil {
 			_ = e.Close() // the error that matters is the one at hand
 			e.groups = nil

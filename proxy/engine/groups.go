@@ -1,10 +1,7 @@
 package engine
 
 import (
-	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 
 	"trunkline/appliance/runtime"
 	"trunkline/proxy/listen"
@@ -48,8 +45,8 @@ func (g connections) stats(s *ListenerStats) {
 // for a processor.
 func (g connections) backlogs(dst []listen.Backlog) []listen.Backlog { return dst }
 
-// open opens the sockets of a listener.
-func (e *Engine) open(i int) (group, error) {
+// open opens the sockets of a listener, which shows what secrets gives.
+func (e *Engine) open(i int, secrets credential) (group, error) {
 	l := e.cfg.Listeners[i]
 	if l.Datagram() {
 		var o listen.Options
@@ -63,7 +60,7 @@ func (e *Engine) open(i int) (group, error) {
 	g, err := stream.Open(l, stream.Options{
 		Admit:      e.dir.faces[i].allowed.Lookup,
 		Failed:     func(to netip.AddrPort, _ error) { e.lost.add(e.dir.endpoint(to, i)) },
-		Credential: e.credential,
+		Credential: secrets,
 		ServerName: func(to netip.AddrPort) string { return names[to] },
 	})
 	return connections{g}, err
@@ -82,24 +79,6 @@ func peerNames(cfg *runtime.Appliance, listener string) map[netip.AddrPort]strin
 		}
 	}
 	return names
-}
-
-// credentials reads secrets where the service manager puts them (systemd.exec(5),
-// LoadCredential=).
-func credentials(secrets []runtime.Secret) func(name string) ([]byte, error) {
-	return func(name string) ([]byte, error) {
-		for _, s := range secrets {
-			if s.Name != name {
-				continue
-			}
-			dir := os.Getenv("CREDENTIALS_DIRECTORY")
-			if dir == "" {
-				return nil, fmt.Errorf("the service got no credentials: hand it %s with LoadCredential=", s.Credential)
-			}
-			return os.ReadFile(filepath.Join(dir, filepath.Base(s.Credential)))
-		}
-		return nil, fmt.Errorf("no secret is called so")
-	}
 }
 
 // endpoint is an address by way of a listener.

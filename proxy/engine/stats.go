@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"trunkline/appliance/runtime"
 	"trunkline/proxy/call"
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/listen"
@@ -25,9 +26,10 @@ type Stats struct {
 
 // ListenerStats are the figures of one listener, all its sockets together.
 type ListenerStats struct {
-	Name    string `json:"name"`
-	Address string `json:"address"`
-	Workers int    `json:"workers"`
+	Name      string `json:"name"`
+	Transport string `json:"transport"` // "udp", "tcp", "tls", "ws", "wss"
+	Address   string `json:"address"`
+	Workers   int    `json:"workers"`
 	// Overload is whether its workers keep up, and what is refused where they do not.
 	Overload OverloadStats `json:"overload"`
 	// Sockets are the figures of each socket, as proxy/listen counts them.
@@ -62,7 +64,7 @@ func (e *Engine) Stats() Stats {
 		Concurrent: ConcurrentStats{Live: e.concurrent.Live(), Peak: e.concurrent.Peak(), Refused: e.concurrent.Refused()},
 	}
 	for i, l := range e.cfg.Listeners {
-		ls := ListenerStats{Name: l.Name, Address: l.Address.String(), Workers: l.Workers}
+		ls := ListenerStats{Name: l.Name, Transport: transport(l), Address: l.Address.String(), Workers: l.Workers}
 		if i < len(e.groups) {
 			e.groups[i].stats(&ls)
 		}
@@ -78,4 +80,11 @@ func (e *Engine) Stats() Stats {
 		})
 	}
 	return st
+}
+
+func transport(l runtime.Listener) string {
+	if l.Datagram() {
+		return "udp"
+	}
+	return l.Transport
 }

@@ -84,7 +84,7 @@ func Open(l runtime.Listener, o Options) (*Group, error) {
 
 	g := &Group{
 		l: l, o: o.withDefaults(), max: l.MaxMessage, address: l.Address, start: time.Now(), failed: make(chan error, 1),
-		secure: l.Transport == "tls" || l.Transport == "wss", ws: l.Transport == "ws" || l.Transport == "wss",
+		secure: secure(l), ws: l.Transport == "ws" || l.Transport == "wss",
 	}
 	fill(&g.max, DefaultMaxMessage)
 	g.ctx, g.cancel = context.WithCancel(context.Background())
@@ -94,7 +94,7 @@ func Open(l runtime.Listener, o Options) (*Group, error) {
 		g.workers = append(g.workers, &worker{ready: make(chan struct{})})
 	}
 	if g.secure {
-		id, err := g.loadIdentity(time.Time{})
+		id, err := loadIdentity(l, o.Roots, o.Credential, time.Time{})
 		if err != nil {
 			return nil, err
 		}

@@ -102,6 +102,15 @@ func (r *rig) credential(name string) ([]byte, error) {
 	return b, nil
 }
 
+// reload reads the certificates again.
+func (r *rig) reload() error {
+	swap, err := r.Prepare(r.credential)
+	if err == nil {
+		swap()
+	}
+	return err
+}
+
 func (r *rig) put(files map[string][]byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -1,9 +1,6 @@
 package stream
 
-import (
-	"sync/atomic"
-	"time"
-)
+import "sync/atomic"
 
 // Stats are the figures of a group at one moment. Counters never fall; Connections,
 // Handshaking, Dialing and Waiting are gauges.
@@ -34,8 +31,9 @@ type Stats struct {
 	LostBytes    uint64 `json:"lost_bytes"` // that waited for a connection that ended
 	Waiting      int    `json:"waiting"`    // bytes, now
 
-	// CertificateEnds is when the certificate shown is no longer valid; with TLS.
-	CertificateEnds time.Time `json:"certificate_ends,omitzero"`
+	// Certificates are those shown, the listener's own first, and those of the authorities
+	// whose clients are let in; with TLS.
+	Certificates []Certificate `json:"certificates,omitempty"`
 }
 
 type counters struct {
@@ -81,7 +79,7 @@ func (g *Group) Stats() Stats {
 		c.mu.Unlock()
 	}
 	if id := g.keys.Load(); id != nil {
-		out.CertificateEnds = id.ends
+		out.Certificates = id.certificates
 	}
 	return out
 }

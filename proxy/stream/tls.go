@@ -7,31 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"time"
 )
-
-// identity is what a listener shows and accepts, as read at one moment.
-type identity struct {
-	server *tls.Config // its session tickets rotate by themselves
-	client *tls.Config
-	roots  *x509.CertPool // of peers we connect to; nil: the system's
-	ends   time.Time      // of the certificate
-}
-
-// Reload reads certificate, key and client CA again. From then on handshakes use the new
-// ones; connections that stand go on. Where anything is wrong with them, a certificate that
-// has ended included, the old ones stay and the error says what to do.
-func (g *Group) Reload() error {
-	if !g.secure {
-		return nil
-	}
-	id, err := g.loadIdentity(time.Now())
-	if err != nil {
-		return err
-	}
-	g.keys.Store(id)
-	return nil
-}
 
 // serverConfig and clientConfig are what the next handshake uses.
 func (g *Group) serverConfig() *tls.Config { return g.keys.Load().server }
@@ -51,58 +27,6 @@ func (g *Group) clientConfig(to netip.AddrPort) *tls.Config {
 	c.InsecureSkipVerify = true
 	c.VerifyConnection = func(s tls.ConnectionState) error { return verify(s.PeerCertificates, id.roots, name) }
 	return c
-}
-
-// loadIdentity reads the credentials. valid, unless zero, is when the certificate must be.
-func (g *Group) loadIdentity(valid time.Time) (*identity, error) {
-	t := g.l.TLS
-	if t == nil || g.o.Credential == nil {
-		return nil, fmt.Errorf("listener %s: transport %s needs a certificate and a key: write a tls block with the names of two secrets", g.l.Name, g.l.Transport)
-	}
-	fail := func(name string, err error) (*identity, error) {
-		return nil, fmt.Errorf("listener %s: credential %s: %w", g.l.Name, name, err)
-	}
-	cert, err := g.o.Credential(t.Certificate)
-	if err != nil {
-		return fail(t.Certificate, fmt.Errorf("cannot be read: %w: give the appliance the certificate under this name", err))
-	}
-	key, err := g.o.Credential(t.Key)
-	if err != nil {
-		return fail(t.Key, fmt.Errorf("cannot be read: %w: give the appliance the key under this name", err))
-	}
-	pair, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		return fail(t.Certificate, fmt.Errorf("is not a PEM certificate with the key of credential %s: %w", t.Key, err))
-	}
-	id := &identity{ends: pair.Leaf.NotAfter, roots: g.o.Roots}
-	if !valid.IsZero() && valid.After(id.ends) {
-		return fail(t.Certificate, fmt.Errorf("the certificate ended on %s: put a new one there", id.ends.UTC().Format(time.DateOnly)))
-	}
-	least := uint16(tls.VersionTLS12)
-	switch t.MinVersion {
-	case "", "1.2":
-	case "1.3":
-		least = tls.VersionTLS13
-	default:
-		return nil, fmt.Errorf("listener %s: TLS version %q: write 1.2 or 1.3", g.l.Name, t.MinVersion)
-	}
-	id.server = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: least}
-	id.client = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: least}
-	if t.ClientCA != "" {
-		pem, err := g.o.Credential(t.ClientCA)
-		if err != nil {
-			return fail(t.ClientCA, fmt.Errorf("cannot be read: %w: give the appliance the certificates under this name", err))
-		}
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(pem) {
-			return fail(t.ClientCA, errors.New("holds no PEM certificate"))
-		}
-		id.server.ClientCAs, id.server.ClientAuth = pool, tls.RequireAndVerifyClientCert
-		if id.roots == nil {
-			id.roots = pool
-		}
-	}
-	return id, nil
 }
 
 // verify checks the chain of a peer we connected to, and that the peer is who was meant:

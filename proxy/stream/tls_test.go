@@ -1,8 +1,10 @@
 package stream
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"io"
 	"net"
@@ -28,8 +30,8 @@ func TestTLSEcho(t *testing.T) {
 		}
 		say(t, c, "\r\n\r\n")
 		hear(t, c, "\r\n")
-		if r.Stats().CertificateEnds.IsZero() {
-			t.Error("nobody can see when the certificate ends")
+		if cs := r.Stats().Certificates; len(cs) != 1 || cs[0].Secret != "cert" || cs[0].Use != UseCertificate || cs[0].NotAfter.IsZero() {
+			t.Errorf("nobody can see when the certificate ends: %+v", cs)
 		}
 		// The end is authentic: a close_notify, not a cut.
 		_ = r.Close()
@@ -127,7 +129,7 @@ func TestTLSReload(t *testing.T) {
 		{"the certificate ended on", map[string][]byte{"cert": ended, "key": endedKey}},
 	} {
 		r.put(bad.files)
-		if err := r.Reload(); err == nil || !strings.Contains(err.Error(), bad.want) || !strings.HasPrefix(err.Error(), "listener a: credential cert") {
+		if err := r.reload(); err == nil || !strings.Contains(err.Error(), bad.want) || !strings.HasPrefix(err.Error(), "listener a: secret ") {
 			t.Errorf("%v, want %q", err, bad.want)
 		}
 		if _, now := connect(); now != before {
@@ -155,7 +157,7 @@ func TestTLSReload(t *testing.T) {
 	}
 	r.put(map[string][]byte{"cert": cert, "key": key})
 	for range 20 {
-		if err := r.Reload(); err != nil {
+		if err := r.reload(); err != nil {
 			t.Error(err)
 		}
 	}
@@ -175,10 +177,15 @@ func TestTLSOpenErrors(t *testing.T) {
 		want   string
 		change func(l *runtime.Listener, files map[string][]byte)
 	}{
-		{"credential cert: cannot be read", func(_ *runtime.Listener, f map[string][]byte) { delete(f, "cert") }},
-		{"credential key: cannot be read", func(_ *runtime.Listener, f map[string][]byte) { delete(f, "key") }},
-		{"credential ca: cannot be read", func(l *runtime.Listener, f map[string][]byte) { l.TLS.ClientCA = "ca"; delete(f, "ca") }},
-		{"credential ca: holds no PEM certificate", func(l *runtime.Listener, f map[string][]byte) { l.TLS.ClientCA, f["ca"] = "ca", nil }},
+		{"secret cert: no such credential", func(_ *runtime.Listener, f map[string][]byte) { delete(f, "cert") }},
+		{"secret key: no such credential", func(_ *runtime.Listener, f map[string][]byte) { delete(f, "key") }},
+		{"secret ca: no such credential", func(l *runtime.Listener, f map[string][]byte) { l.TLS.ClientCA = "ca"; delete(f, "ca") }},
+		{"secret ca: holds a PEM block", func(l *runtime.Listener, f map[string][]byte) { l.TLS.ClientCA, f["ca"] = "ca", f["key"] }},
+		{"secret ca: certificate 2 cannot be read", func(l *runtime.Listener, f map[string][]byte) {
+			l.TLS.ClientCA = "ca"
+			f["ca"] = append(bytes.Clone(f["ca"]), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")})...)
+		}},
+		{"secret ca: holds no PEM certificate", func(l *runtime.Listener, f map[string][]byte) { l.TLS.ClientCA, f["ca"] = "ca", nil }},
 		{"write 1.2 or 1.3", func(l *runtime.Listener, _ map[string][]byte) { l.TLS.MinVersion = "1.1" }},
 	} {
 		l, files := secureConfig("tls"), map[string][]byte{}

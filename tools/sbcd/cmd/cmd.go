@@ -5,7 +5,7 @@
 // standard error. What cannot be served as configured is refused with one line
 // "trunkline: refused: <reason>", the reason saying what to do, and exit code 1
 // (another error of status: 1 too; a wrong command line: 2). A proxy that was told
-// to stop (SIGTERM, SIGINT) and did exits 0.
+// to stop (SIGTERM, SIGINT) and did exits 0. SIGHUP makes it read its certificates again.
 //
 // Long flags may have one dash or two: -json and --json are the same.
 package cmd
@@ -110,7 +110,7 @@ func (p *program) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
 	nics := p.nicsCommand()
 	p.configFlag(nics)
-	root.AddCommand(p.runCommand(), p.firewallCommand(), nics, p.statusCommand(), p.versionCommand())
+	root.AddCommand(p.runCommand(), p.firewallCommand(), nics, p.statusCommand(), p.reloadCertificatesCommand(), p.versionCommand())
 	return root
 }
 

@@ -113,6 +113,9 @@ func (g sink) engine(e *engine.Stats) {
 		for i, s := range ln.Sockets {
 			g.socket(s, "listener", ln.Name, "socket", strconv.Itoa(i))
 		}
+		if ln.Connections != nil {
+			g.connections(ln.Connections, "listener", ln.Name, "transport", ln.Transport)
+		}
 	}
 }
 

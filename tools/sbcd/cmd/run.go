@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"os/signal"
 	"runtime/debug"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,7 +33,7 @@ func (p *program) runCommand() *cobra.Command {
 		Short: "Run the proxy until it is told to stop",
 		Long: `Run the proxy. Sync caches are loaded first, then all listeners are bound, then
 readiness is reported (sd_notify(3) and one line on standard output). SIGTERM or
-SIGINT stops it.`,
+SIGINT stops it. SIGHUP makes it read its certificates again.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := p.load()
@@ -75,9 +78,14 @@ func (p *program) run(ctx context.Context, cfg *runtime.Appliance) error {
 	}
 	v := &view{cfg: cfg, start: time.Now(), warmer: warmer}
 	note := control.NewNotifier(log)
+	certs := certificates{v, note, log}
+	// From here on, or a hangup while caches load would end the process.
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 
 	// The control socket comes first, so that a long warm-up can be watched.
-	stopControl, err := p.serveControl(cfg, v, log)
+	stopControl, err := p.serveControl(cfg, v, certs, log)
 	if err != nil {
 		return refuse(err)
 	}
@@ -99,11 +107,12 @@ func (p *program) run(ctx context.Context, cfg *runtime.Appliance) error {
 		return refuse(err)
 	}
 	v.engine.Store(eng)
-	return p.serve(ctx, v, eng, note, log)
+	return p.serve(ctx, v, eng, certs, hup)
 }
 
 // serve runs a bound engine: readiness, then what must not come before it.
-func (p *program) serve(ctx context.Context, v *view, eng *engine.Engine, note *control.Notifier, log *slog.Logger) error {
+func (p *program) serve(ctx context.Context, v *view, eng *engine.Engine, certs certificates, hup <-chan os.Signal) error {
+	note, log := certs.note, certs.log
 	// Bound sockets queue what comes, so readiness is true before Run.
 	if err := note.Ready(); err != nil {
 		return errors.Join(err, eng.Close())
@@ -121,6 +130,7 @@ func (p *program) serve(ctx context.Context, v *view, eng *engine.Engine, note *
 	var beside sync.WaitGroup
 	beside.Go(func() { v.warmer.Background(ctx) })
 	beside.Go(func() { eng.Probe(ctx) })
+	beside.Go(func() { certs.serve(ctx, hup) })
 	beside.Go(func() {
 		note.Watchdog(ctx, func(context.Context) error { eng.Stats(); return nil })
 	})
@@ -144,7 +154,7 @@ func (p *program) serve(ctx context.Context, v *view, eng *engine.Engine, note *
 }
 
 // serveControl serves the control API when one is configured, and returns what ends it.
-func (p *program) serveControl(cfg *runtime.Appliance, v *view, log *slog.Logger) (func(), error) {
+func (p *program) serveControl(cfg *runtime.Appliance, v *view, certs certificates, log *slog.Logger) (func(), error) {
 	if cfg.Control.Socket == "" {
 		return func() {}, nil
 	}
@@ -152,6 +162,9 @@ func (p *program) serveControl(cfg *runtime.Appliance, v *view, log *slog.Logger
 	reg.MustRegister(newMetrics(v.status), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	server, err := control.Listen(cfg.Control.Socket, control.Options{
 		Status: func() any { return v.status() }, Gatherer: reg, Log: log,
+		Actions: map[string]func(context.Context) (any, error){
+			control.ReloadCertificatesPath: func(context.Context) (any, error) { return certs.reload() },
+		},
 	})
 	if err != nil {
 		return nil, err

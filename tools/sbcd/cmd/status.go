@@ -15,6 +15,7 @@ import (
 
 	"trunkline/proxy/control"
 	"trunkline/proxy/engine"
+	"trunkline/proxy/stream"
 	"trunkline/proxy/warm"
 )
 
@@ -29,14 +30,8 @@ func (p *program) statusCommand() *cobra.Command {
 		Short: "Show what the running proxy does",
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if socket == "" {
-				cfg, err := p.load()
-				if err != nil {
-					return errors.Unwrap(err)
-				}
-				if socket = cfg.Control.Socket; socket == "" {
-					return errors.New("the configuration has no control socket: name the proxy's with --control")
-				}
+			if err := p.controlSocket(&socket); err != nil {
+				return err
 			}
 			ctx, cancel := context.WithTimeout(c.Context(), askTimeout)
 			defer cancel()
@@ -61,6 +56,21 @@ func (p *program) statusCommand() *cobra.Command {
 	return c
 }
 
+// controlSocket fills in the socket of the configuration when none was named.
+func (p *program) controlSocket(socket *string) error {
+	if *socket != "" {
+		return nil
+	}
+	cfg, err := p.load()
+	if err != nil {
+		return errors.Unwrap(err)
+	}
+	if *socket = cfg.Control.Socket; *socket == "" {
+		return errors.New("the configuration has no control socket: name the proxy's with --control")
+	}
+	return nil
+}
+
 // summary prints what an operator asks first: does it take calls, how many are
 // there, which destinations are up, what is being refused or dropped.
 func summary(out io.Writer, s Status) error {
@@ -76,6 +86,10 @@ func summary(out io.Writer, s Status) error {
 	}
 	if e := s.Engine; e != nil {
 		for _, l := range e.Listeners {
+			if l.Connections != nil {
+				fmt.Fprintf(w, "listener %s\t%s/%s\t%d connections\t%s\n", l.Name, l.Address, l.Transport, l.Connections.Connections, connectionsNote(l.Connections, time.Now()))
+				continue
+			}
 			var packets, drops, queue uint64
 			for _, k := range l.Sockets {
 				packets, drops, queue = packets+k.Packets, drops+k.Drops, queue+k.Queue
@@ -102,6 +116,48 @@ func summary(out io.Writer, s Status) error {
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// connectionsNote is what passed over the connections of a listener, what went wrong with
+// them where anything did, and when the first of its certificates ends.
+func connectionsNote(c *stream.Stats, now time.Time) string {
+	s := fmt.Sprintf("%d messages, %d B waiting", c.Messages, c.Waiting)
+	add := func(n uint64, what string) {
+		if n > 0 {
+			s += fmt.Sprintf(", %d %s", n, what)
+		}
+	}
+	add(sumOf(c.Refused), "refused")
+	add(c.Handshakes, "handshakes failed")
+	add(c.DialErrors+c.DialsOver, "not made")
+	add(sumOf(c.Faults), "closed for bad framing")
+	add(c.Slow+c.TooSlow, "closed for slowness")
+	add(c.LostMessages, "messages lost")
+	if x, ok := firstToEnd(c.Certificates); ok {
+		if now.After(x.NotAfter) {
+			s += fmt.Sprintf(", certificate of %s ENDED %s", x.Secret, x.NotAfter.UTC().Format(time.DateOnly))
+		} else {
+			s += ", certificate until " + x.NotAfter.UTC().Format(time.DateOnly)
+		}
+	}
+	return s
+}
+
+func sumOf(by map[string]uint64) (n uint64) {
+	for _, v := range by {
+		n += v
+	}
+	return n
+}
+
+// firstToEnd is the certificate shown that ends first: with it ends the chain.
+func firstToEnd(all []stream.Certificate) (first stream.Certificate, ok bool) {
+	for _, x := range all {
+		if x.Use == stream.UseCertificate && (!ok || x.NotAfter.Before(first.NotAfter)) {
+			first, ok = x, true
+		}
+	}
+	return first, ok
 }
 
 // places is how many calls a destination has, of how many where that is stated.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -11,6 +12,7 @@ import (
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/engine"
 	"trunkline/proxy/listen"
+	"trunkline/proxy/stream"
 	"trunkline/proxy/transaction"
 	"trunkline/proxy/warm"
 )
@@ -23,9 +25,22 @@ func example() Status {
 			{Name: "late", State: warm.Failed, Error: "open /x: no such file or directory"},
 		},
 		Engine: &engine.Stats{
-			Listeners: []engine.ListenerStats{{Name: "core", Address: "10.0.0.1:5060", Workers: 2, Overload: engine.OverloadStats{Refused: 0.25, Wait: 310e6}, Sockets: []listen.SocketStats{{Packets: 5, Drops: 1, Queue: 700}, {Packets: 7}}}},
-			Counters:  map[string]uint64{"received": 12, "refused_rate": 3, "dropped_source": 2, "dropped_ack": 0, "send_errors": 1},
-			Calls:     call.Stats{Live: 4, Peak: 9, Capacity: 100, Ended: map[string]uint64{"bye": 5}}, Transactions: transaction.Stats{Live: 1, Peak: 8, Capacity: 200},
+			Listeners: []engine.ListenerStats{{Name: "core", Address: "10.0.0.1:5060", Workers: 2, Overload: engine.OverloadStats{Refused: 0.25, Wait: 310e6}, Transport: "udp", Sockets: []listen.SocketStats{{Packets: 5, Drops: 1, Queue: 700}, {Packets: 7}}},
+				{Name: "trunk", Address: "10.0.0.1:5061", Transport: "tls", Connections: &stream.Stats{
+					Connections: 3, Messages: 40, Waiting: 12, Refused: map[string]uint64{"source": 2, "max": 1}, Handshakes: 4, Faults: map[string]uint64{"header_size": 0},
+					Certificates: []stream.Certificate{
+						{Secret: "edge", Use: stream.UseCertificate, Subject: "CN=edge", Serial: "a1", NotAfter: time.Date(2999, 1, 2, 0, 0, 0, 0, time.UTC)},
+						{Secret: "edge", Use: stream.UseCertificate, Subject: "CN=issuer", Serial: "7", NotAfter: time.Date(2998, 1, 2, 0, 0, 0, 0, time.UTC)},
+						{Secret: "carriers", Use: stream.UseClientCA, Subject: "CN=CA", Serial: "1", NotAfter: time.Date(2001, 1, 2, 0, 0, 0, 0, time.UTC)},
+						{Secret: "carriers", Use: stream.UseClientCA, Subject: "CN=CA", Serial: "1", NotAfter: time.Date(2997, 1, 2, 0, 0, 0, 0, time.UTC)},
+					},
+				}},
+				{Name: "old", Address: "10.0.0.2:443", Transport: "wss", Connections: &stream.Stats{Certificates: []stream.Certificate{
+					{Secret: "web", Use: stream.UseCertificate, NotAfter: time.Date(2001, 1, 2, 0, 0, 0, 0, time.UTC)},
+				}}},
+			},
+			Counters: map[string]uint64{"received": 12, "refused_rate": 3, "dropped_source": 2, "dropped_ack": 0, "send_errors": 1},
+			Calls:    call.Stats{Live: 4, Peak: 9, Capacity: 100, Ended: map[string]uint64{"bye": 5}}, Transactions: transaction.Stats{Live: 1, Peak: 8, Capacity: 200},
 			Destinations: []engine.DestinationStats{{
 				DestinationStats: dispatch.DestinationStats{Set: "core", Name: "fs1", Address: "10.0.0.11:5060", State: "active"},
 				Calls:            4, Attempts: 9, Failed: 1,
@@ -43,14 +58,16 @@ func TestSummary(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `edge-fra1: ready, up 1h2m3s, spec sha256:0123456789ab
-cache carriers        loaded         6 rows         in 400ms
-cache late            failed         0 rows         open /x: no such file or directory
-listener core         10.0.0.1:5060  12 packets     1 dropped by the kernel, 700 B waiting
-overload core         refuses        25 % of calls  messages wait 310ms
-destination core/fs1  active         4 calls        10.0.0.11:5060, 9 attempts, 1 failed over
-destination core/fs2  disabled       3 of 50 calls  10.0.0.12:5060, 5 attempts, 0 failed over, 7 times full, replies in 12.3ms
-calls                 4 live         9 at most      room for 100
-transactions          1 live         8 at most      room for 200
+cache carriers        loaded             6 rows         in 400ms
+cache late            failed             0 rows         open /x: no such file or directory
+listener core         10.0.0.1:5060      12 packets     1 dropped by the kernel, 700 B waiting
+listener trunk        10.0.0.1:5061/tls  3 connections  40 messages, 12 B waiting, 3 refused, 4 handshakes failed, certificate until 2998-01-02
+listener old          10.0.0.2:443/wss   0 connections  0 messages, 0 B waiting, certificate of web ENDED 2001-01-02
+overload core         refuses            25 % of calls  messages wait 310ms
+destination core/fs1  active             4 calls        10.0.0.11:5060, 9 attempts, 1 failed over
+destination core/fs2  disabled           3 of 50 calls  10.0.0.12:5060, 5 attempts, 0 failed over, 7 times full, replies in 12.3ms
+calls                 4 live             9 at most      room for 100
+transactions          1 live             8 at most      room for 200
 refused, dropped: dropped_source=2 refused_rate=3 send_errors=1
 `
 	if b.String() != want {
@@ -74,6 +91,9 @@ func TestMetricsGather(t *testing.T) {
 		for _, f := range families {
 			if !strings.HasPrefix(f.GetName(), "trunkline_") || f.GetHelp() == "" {
 				t.Errorf("metric %s, help %q", f.GetName(), f.GetHelp())
+			}
+			if f.GetName() == "trunkline_certificate_not_after_timestamp_seconds" && len(f.Metric) != 4 {
+				t.Errorf("%d certificates of 4 that differ: %v", len(f.Metric), f.Metric)
 			}
 			if counter := strings.HasSuffix(f.GetName(), "_total"); counter != (f.GetType().String() == "COUNTER") {
 				t.Errorf("metric %s is a %s", f.GetName(), f.GetType())
