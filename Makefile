@@ -44,9 +44,9 @@ test: ## run everything CI runs: lint, unit, race, SIPp, firewall, image, boot
 unit: ## run the unit tests alone
 	$(GO) test ./...
 
-sip: build ## run the SIPp scenarios over loopback alone
+sip: build ## run the call scenarios and the SIPp flows over loopback alone
 	ci/setup test
-	TRUNKLINE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -v ./ci/e2e/sip
+	TRUNKLINE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -v ./ci/e2e/sip ./ci/e2e/scenarios
 
 e2e: image ## boot the built image and send calls through it
 	ci/setup test

@@ -62,6 +62,7 @@ const (
 	attemptRinging                     // 101-199 came
 	attemptFinal                       // a final reply came, or we gave it up
 	attemptCancelled                   // CANCEL was sent
+	attemptEnded                       // a final reply came: CANCEL would have no effect (9.2)
 )
 
 // Attempt is one destination tried.
@@ -199,7 +200,7 @@ func (s *Slot) OnReply(now int64, attempt, code int, t *Timers) Action {
 		return s.onProvisional(now, attempt, code, t)
 	}
 	repeated := a.flags&attemptFinal != 0 && current
-	a.flags |= attemptFinal
+	a.flags |= attemptFinal | attemptEnded
 	if current && s.Pending() {
 		s.resendAt, s.replyBy = 0, 0
 	}
@@ -250,7 +251,7 @@ func (s *Slot) onProvisional(now int64, attempt, code int, t *Timers) Action {
 	}
 	act := Action(0)
 	live := s.Pending() && current && a.flags&attemptFinal == 0
-	if s.Invite && a.flags&attemptCancelled == 0 && (s.Cancelled || !live) {
+	if s.Invite && a.flags&(attemptCancelled|attemptEnded) == 0 && (s.Cancelled || !live) {
 		act |= Cancel
 	}
 	if live && code != 100 {

@@ -130,6 +130,11 @@ func TestInvite(t *testing.T) {
 			{5100, "reply 0 200", "cancel-current+relay+final"}, {5100, "cancel-sent 1", ""}, {5100, "complete 200", ""},
 			{5200, "reply 1 200", "relay"}, {5300, "reply 1 180", ""},
 		},
+		// CANCEL would have no effect on what has ended (RFC 3261 9.2).
+		"a final reply overtakes a provisional one of the same destination": {
+			{0, "start", "0 true"}, {10, "reply 0 503", "ack+final"}, {10, "start", "1 true"}, {20, "reply 0 180", ""},
+			{30, "reply 1 200", "relay+final"}, {30, "complete 200", ""}, {40, "reply 1 180", ""}, {6000, "tick", "5030:done"},
+		},
 		"timer C": {
 			{0, "start", "0 true"}, {10, "reply 0 180", "relay"}, {30000, "tick", "30000:no-final"},
 			{30000, "cancel-sent 0", ""}, {30000, "complete 408", ""},

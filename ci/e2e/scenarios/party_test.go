@@ -1,0 +1,350 @@
+package scenarios
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is how long something is waited for that must come. It decides nothing but
+// when a broken proxy is given up.
+const patience = 20 * time.Second
+
+// party is one agent on the network: an address, and over TCP and TLS connections. It
+// sends what it is told and keeps what it gets.
+type party struct {
+	name      string
+	addr      netip.AddrPort
+	proxy     netip.AddrPort // the listener it talks to
+	transport string         // "udp", "tcp", "tls"
+	tls       *tls.Config    // with tls
+	up        bool
+
+	udp      *net.UDPConn
+	listener net.Listener
+	out      *link // what its own requests leave by
+
+	mu    sync.Mutex
+	links []*link
+	inbox []arrival
+	news  chan struct{}
+	wg    sync.WaitGroup
+
+	seen map[string]bool
+	dups int // datagrams that came again
+}
+
+// link is what messages leave by: the socket over UDP, a connection otherwise.
+type link struct {
+	conn net.Conn // nil over UDP
+	to   netip.AddrPort
+	gone bool // it is closed; guarded by party.mu
+}
+
+// arrival is a message that came.
+type arrival struct {
+	msg  string
+	from *link
+}
+
+// open makes the party reachable.
+func (p *party) open(t testing.TB) {
+	t.Helper()
+	if p.up {
+		return
+	}
+	var err error
+	if p.transport == "udp" {
+		if p.udp, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(p.addr)); err != nil {
+			t.Fatal(err)
+		}
+		_ = p.udp.SetReadBuffer(1 << 20)
+		p.wg.Go(func() { p.readDatagrams(p.udp) })
+		p.out = &link{to: p.proxy}
+	} else {
+		if p.listener, err = net.Listen("tcp", p.addr.String()); err != nil {
+			t.Fatal(err)
+		}
+		ln := p.listener
+		p.wg.Go(func() { p.accept(ln) })
+	}
+	p.up = true
+}
+
+// close makes the party unreachable: what is sent there is refused by its machine.
+func (p *party) close() {
+	if !p.up {
+		return
+	}
+	if p.udp != nil {
+		_ = p.udp.Close()
+	}
+	if p.listener != nil {
+		_ = p.listener.Close()
+	}
+	p.hangUp(false)
+	p.wg.Wait()
+	p.up = false
+}
+
+// hangUp ends all connections, with a reset where asked.
+func (p *party) hangUp(reset bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.links {
+		l.gone = true
+		if reset {
+			raw := l.conn
+			if c, ok := raw.(*tls.Conn); ok {
+				raw = c.NetConn()
+			}
+			_ = raw.(*net.TCPConn).SetLinger(0)
+			_ = raw.Close()
+		} else {
+			_ = l.conn.Close()
+		}
+	}
+	p.links, p.out = nil, nil
+	if p.transport == "udp" {
+		p.out = &link{to: p.proxy}
+	}
+}
+
+// halfClose says on all connections that nothing more comes from here.
+func (p *party) halfClose(t testing.TB) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.links {
+		if err := l.conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func (p *party) put(msg string, from *link) {
+	p.mu.Lock()
+	p.inbox = append(p.inbox, arrival{msg, from})
+	p.mu.Unlock()
+	p.wake()
+}
+
+func (p *party) wake() {
+	select {
+	case p.news <- struct{}{}:
+	default:
+	}
+}
+
+func (p *party) readDatagrams(c *net.UDPConn) {
+	buf := make([]byte, 1<<16)
+	for {
+		n, from, err := c.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			if c.SetReadDeadline(time.Time{}) != nil {
+				return // closed
+			}
+			continue // an ICMP error of what was sent before
+		}
+		p.put(string(buf[:n]), &link{to: netip.AddrPortFrom(from.Addr().Unmap(), from.Port())})
+	}
+}
+
+func (p *party) accept(ln net.Listener) {
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		if p.tls != nil {
+			c = tls.Server(c, p.tls)
+		}
+		p.take(c)
+	}
+}
+
+// take reads a connection from now on.
+func (p *party) take(c net.Conn) *link {
+	l := &link{conn: c}
+	p.mu.Lock()
+	p.links = append(p.links, l)
+	p.mu.Unlock()
+	p.wg.Go(func() {
+		p.readStream(l)
+		p.mu.Lock()
+		l.gone = true
+		p.mu.Unlock()
+		p.wake()
+	})
+	return l
+}
+
+// readStream cuts a stream into messages (RFC 3261 18.3).
+func (p *party) readStream(l *link) {
+	r := bufio.NewReaderSize(l.conn, 1<<16)
+	var msg strings.Builder
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return
+		}
+		msg.WriteString(line)
+		if line != "\r\n" {
+			continue
+		}
+		if msg.Len() > 2 {
+			n, _ := strconv.Atoi(header(msg.String()+"\r\n", "content-length"))
+			body := make([]byte, n)
+			if _, err := io.ReadFull(r, body); err != nil {
+				return
+			}
+			msg.Write(body)
+		}
+		p.put(msg.String(), l)
+		msg.Reset()
+	}
+}
+
+// dial makes the connection that the party's own requests leave by.
+func (p *party) dial(t testing.TB) {
+	t.Helper()
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(p.addr.Addr(), 0)), Timeout: patience}
+	c, err := d.DialContext(context.Background(), "tcp", p.proxy.String())
+	if err != nil {
+		t.Fatalf("%s cannot reach the proxy: %v", p.name, err)
+	}
+	if p.tls != nil {
+		s := tls.Client(c, p.tls)
+		_ = c.SetDeadline(time.Now().Add(patience))
+		if err := s.Handshake(); err != nil {
+			t.Fatalf("%s: TLS with the proxy: %v", p.name, err)
+		}
+		_ = c.SetDeadline(time.Time{})
+		c = s
+	}
+	p.out = p.take(c)
+}
+
+// route is what a request of the party's own leaves by.
+func (p *party) route(t testing.TB) *link {
+	t.Helper()
+	p.mu.Lock()
+	alive := p.out != nil && !p.out.gone
+	p.mu.Unlock()
+	if !alive {
+		p.dial(t)
+	}
+	return p.out
+}
+
+// send sends a message, in one piece.
+func (p *party) send(t testing.TB, l *link, msg string) {
+	t.Helper()
+	var err error
+	if l.conn != nil {
+		_, err = l.conn.Write([]byte(msg))
+	} else {
+		_, err = p.udp.WriteToUDPAddrPort([]byte(msg), l.to)
+		if os.IsPermission(err) || isRefused(err) { // an ICMP error of what was sent before
+			_, err = p.udp.WriteToUDPAddrPort([]byte(msg), l.to)
+		}
+	}
+	if err != nil {
+		t.Fatalf("%s cannot send: %v", p.name, err)
+	}
+}
+
+func isRefused(err error) bool {
+	e, ok := err.(*net.OpError)
+	return ok && strings.Contains(e.Error(), syscall.ECONNREFUSED.Error())
+}
+
+// next is what came next, waited for; ok is false when nothing came.
+func (p *party) next() (a arrival, ok bool) {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	for {
+		p.mu.Lock()
+		if len(p.inbox) > 0 {
+			a, p.inbox = p.inbox[0], p.inbox[1:]
+			p.mu.Unlock()
+			return a, true
+		}
+		p.mu.Unlock()
+		select {
+		case <-p.news:
+		case <-late.C:
+			return a, false
+		}
+	}
+}
+
+// gone waits until the proxy has closed all connections.
+func (p *party) gone() bool {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	for {
+		p.mu.Lock()
+		open := slices.ContainsFunc(p.links, func(l *link) bool { return !l.gone })
+		p.mu.Unlock()
+		if !open {
+			return true
+		}
+		select {
+		case <-p.news:
+		case <-late.C:
+			return false
+		}
+	}
+}
+
+func (p *party) isGone(l *link) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return l.gone
+}
+
+// receive is the next message; datagrams that came before are passed over, for timers
+// repeat them on a machine that is slow.
+func (p *party) receive(t testing.TB, what string) arrival {
+	t.Helper()
+	for {
+		a, ok := p.next()
+		if !ok {
+			t.Fatalf("%s did not get %s", p.name, what)
+		}
+		if a.from.conn != nil || !p.seen[a.msg] {
+			p.seen[a.msg] = true
+			return a
+		}
+		p.dups++
+	}
+}
+
+// repeat waits for a datagram that came before to come again.
+func (p *party) repeat(t testing.TB, msg string) {
+	t.Helper()
+	for {
+		a, ok := p.next()
+		if !ok {
+			t.Fatalf("%s did not get this again:\n%s", p.name, msg)
+		}
+		if !p.seen[a.msg] {
+			t.Fatalf("%s waits for a repeated %s and got\n%s", p.name, label(msg), a.msg)
+		}
+		p.dups++
+		if a.msg == msg {
+			return
+		}
+	}
+}
