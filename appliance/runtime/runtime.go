@@ -93,6 +93,10 @@ type Listener struct {
 	Steering    string `json:"steering,omitempty"` // "call-id": packets spread over the workers by call; empty: by source address and port
 	SocketCount int    `json:"socket_count"`       // sockets of the SO_REUSEPORT group (= Workers for UDP)
 
+	// OverTCP names the listener over TCP, on the same address, by which requests too long for
+	// UDP leave (RFC 3261 section 18.1.1; Messages has the limit); empty: they leave over UDP.
+	OverTCP string `json:"over_tcp,omitempty"`
+
 	TOS         int          `json:"tos,omitempty"`         // IP type of service of what is sent
 	TLS         *TLS         `json:"tls,omitempty"`         // with "tls" and "wss"
 	Connections *Connections `json:"connections,omitempty"` // of a transport other than UDP

@@ -52,7 +52,7 @@ type Messages struct {
 	RemoveHeaders []string `json:"remove_headers,omitempty"`
 	Codecs        []string `json:"codecs,omitempty"` // kept; empty: all
 	Compact       bool     `json:"compact,omitempty"`
-	UDPLimit      int      `json:"udp_limit"` // bytes beyond which a request goes over TCP
+	UDPLimit      int      `json:"udp_limit"` // bytes beyond which a request goes over TCP, where Listener.OverTCP says by which; 0: none does
 	Fallback      bool     `json:"fallback"`  // to UDP when TCP is refused
 	HideTopology  bool     `json:"hide_topology,omitempty"`
 }

@@ -35,6 +35,9 @@ const (
 	cHeadersRemoved
 	cEncodingsRemoved
 	cUnpruned
+	cLongOverTCP
+	cLongOverUDP
+	cTCPFallbacks
 
 	cDroppedSource
 	cDroppedSTUN
@@ -93,6 +96,9 @@ var counterNames = [numCounters]string{
 	cHeadersRemoved:          "headers_removed",
 	cEncodingsRemoved:        "encodings_removed",
 	cUnpruned:                "descriptions_not_pruned",
+	cLongOverTCP:             "long_requests_over_tcp",
+	cLongOverUDP:             "long_requests_over_udp",
+	cTCPFallbacks:            "tcp_fallbacks",
 	cProbeReplies:            "probe_replies",
 	cDroppedSource:           "dropped_source",
 	cDroppedSTUN:             "dropped_stun",

@@ -35,6 +35,7 @@ type slotData struct {
 type destination struct {
 	*dispatch.Destination
 	endpoint transaction.Endpoint
+	pinned   bool          // its transport is written down, whatever the length of a request
 	attempts atomic.Uint64 // requests sent there, without retransmissions
 	failed   atomic.Uint64 // attempts that moved on to another
 }
@@ -45,13 +46,14 @@ func newDestinations(cfg *runtime.Appliance, dir *directory, sets *dispatch.Sets
 	for i, l := range cfg.Listeners {
 		listeners[l.Name] = i
 	}
+	pinned := pinnedDestinations(cfg)
 	var out []*destination
 	for _, d := range sets.Destinations() {
 		l, ok := listeners[d.Listener()]
 		if !ok {
 			return nil, fmt.Errorf("dispatcher %q: destination %q: there is no listener %q", d.Set().Name(), d.Name(), d.Listener())
 		}
-		out = append(out, &destination{Destination: d, endpoint: dir.endpoint(d.Address(), l)})
+		out = append(out, &destination{Destination: d, endpoint: dir.endpoint(d.Address(), l), pinned: pinned[[2]string{d.Set().Name(), d.Name()}]})
 	}
 	index := map[string]int{}
 	for i := range sets.Len() {

@@ -40,6 +40,10 @@
 // pair names the transport a request left by, the second the one it came by, and a request
 // within the dialog leaves by the listener they name.
 //
+// A request too long for UDP leaves over TCP (RFC 3261 section 18.1.1, long.go), with the
+// Via of that listener. When no connection can be made it goes to the same destination
+// over UDP, and for a while so do the next.
+//
 // Times are those of runtime.Transaction. InviteTimeout runs from an INVITE's
 // admission; a destination that has said no more than 100 by then is left for the
 // next one once, so that no INVITE outlives twice that time.
@@ -88,6 +92,7 @@ type Engine struct {
 	dests      []*destination
 	retryAfter []byte
 	policy     *policy.Policy // nil: messages are forwarded as they are
+	long       *long
 
 	timerWorker *worker
 	watcher     *watcher // nil: load is not looked at
@@ -114,6 +119,9 @@ func New(cfg *runtime.Appliance, router *route.Router, sets *dispatch.Sets, log 
 		return nil, err
 	}
 	if e.policy, err = policy.Compile(cfg.Messages); err != nil {
+		return nil, err
+	}
+	if e.long, err = newLong(cfg, e.dir); err != nil {
 		return nil, err
 	}
 	if e.dests, err = newDestinations(cfg, e.dir, sets); err != nil {

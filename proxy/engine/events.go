@@ -32,6 +32,7 @@ const (
 	reasonUnanswered               // 100 and no more within InviteTimeout
 	reasonTransport                // it could not be sent to
 	reasonFull                     // it takes no more calls
+	reasonTooLong                  // the request is too long for UDP, and TCP is not to be had
 )
 
 // failure is the attempt that ended: at which destination and why.
@@ -173,6 +174,8 @@ func (t *teller) cause(f failure) string {
 		return "full"
 	case reasonUnanswered:
 		return "only 100 within " + tr.InviteTimeout.D().String()
+	case reasonTooLong:
+		return "too long for UDP, and there is no TCP"
 	}
 	return "cannot be sent to"
 }

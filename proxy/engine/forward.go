@@ -23,7 +23,8 @@ func (w *worker) nextAttempt(tx transaction.Tx, req *message.View, failed failur
 			}
 			break
 		}
-		n, ok := tx.Start(now, dest.endpoint, e.table.Timers().Reply, e.table.Timers())
+		to, fits := w.overTCP(tx, req, dest.endpoint, dest.pinned)
+		n, ok := tx.Start(now, to, e.table.Timers().Reply, e.table.Timers())
 		if !ok {
 			if tx.Call != 0 {
 				dest.Leave()
@@ -36,17 +37,22 @@ func (w *worker) nextAttempt(tx transaction.Tx, req *message.View, failed failur
 			w.note(failed, d.dest, tx.Tried(), req)
 		}
 		d.sent = 0
-		if tx.Invite {
+		if tx.Invite && !e.dir.stoodIn(to) { // making a connection is no latency of the destination
 			d.sent = e.microseconds()
 		}
-		if w.forward(tx, req, n) {
+		if fits && (w.forward(tx, req, n) || w.overUDP(tx, req, now)) {
 			return
 		}
 		d.sent = 0 // it never went
-		w.c.add(cTransportFailures)
-		tx.Abandon()
-		e.destinationSilent(d)
 		failed = failure{dest: d.dest, reason: reasonTransport}
+		if fits {
+			w.c.add(cTransportFailures)
+			w.unreachable(tx, d)
+		} else {
+			failed.reason = reasonTooLong
+			e.destinationRefused(d)
+		}
+		tx.Abandon()
 		if !e.failover(d).OnTimeout {
 			break
 		}
@@ -54,7 +60,11 @@ func (w *worker) nextAttempt(tx transaction.Tx, req *message.View, failed failur
 	}
 	w.note(failed, noDest, tx.Tried(), req)
 	w.c.add(cExhausted)
-	w.localFinal(tx, req, 503, now)
+	code := 503
+	if failed.reason == reasonTooLong {
+		code = 513
+	}
+	w.localFinal(tx, req, code, now)
 	w.endCall(tx, call.Exhausted)
 }
 
@@ -69,10 +79,14 @@ func (w *worker) forward(tx transaction.Tx, req *message.View, attempt int) bool
 
 // appendForward writes a request as an attempt sends it (16.6); dst is empty.
 func (w *worker) appendForward(dst []byte, tx transaction.Tx, req *message.View, attempt int) []byte {
+	return w.appendForwardTo(dst, tx, req, attempt, tx.Attempts[attempt].To)
+}
+
+// appendForwardTo is appendForward for an attempt that need not have begun.
+func (w *worker) appendForwardTo(dst []byte, tx transaction.Tx, req *message.View, attempt int, to transaction.Endpoint) []byte {
 	e := w.e
 	d := e.slot(tx)
-	to := tx.Attempts[attempt].To
-	w.via = append(w.via[:0], e.dir.faces[to.Listener].viaHead...)
+	w.via = append(w.via[:0], e.dir.faces[e.dir.exit(to)].viaHead...)
 	w.via = e.table.AppendBranch(w.via, tx.ID(attempt))
 	w.via = append(w.via, "\r\n"...)
 	ed := edits(req, tx.Upstream, d.strip)
@@ -94,15 +108,34 @@ func (w *worker) forwardStateless(f *face, upstream transaction.Endpoint, ro rou
 	// CANCEL and the ACK of a non-2xx must get the branch their INVITE got (16.11);
 	// the ACK of a 2xx differs from it in the branch it came with.
 	w.key = append(w.key, byte(transactionMethod(v.Method)))
-	w.via = append(w.via[:0], e.dir.faces[hop.Listener].viaHead...)
-	w.via = e.table.AppendStatelessBranch(w.via, e.table.Hash().Sum(w.key), f.index)
-	w.via = append(w.via, "\r\n"...)
-	ed := edits(v, upstream, ro.strip)
-	ed.Via = w.via
-	w.out = w.applyPolicy(message.AppendRequest(w.out[:0], v, &ed))
+	sum := e.table.Hash().Sum(w.key)
+	w.out = w.appendStateless(w.out[:0], f, upstream, ro, hop, sum)
+	if !hop.Reliable && e.long.limit > 0 && len(w.out) > e.long.limit {
+		to, fits := w.transport(len(w.out), hop, w.pinned(ro))
+		switch {
+		case !fits && v.Method == message.ACK:
+			w.c.add(cDroppedAck)
+			return
+		case !fits:
+			w.refuse(upstream, 513, cRefusedTooLarge)
+			return
+		case to != hop:
+			hop = to
+			w.out = w.appendStateless(w.out[:0], f, upstream, ro, hop, sum)
+		}
+	}
 	w.c.add(cStatelessRequests)
 	w.countChanges()
 	w.sendTo(hop, w.out)
+}
+
+func (w *worker) appendStateless(dst []byte, f *face, upstream transaction.Endpoint, ro routing, hop transaction.Endpoint, sum uint64) []byte {
+	w.via = append(w.via[:0], w.e.dir.faces[w.e.dir.exit(hop)].viaHead...)
+	w.via = w.e.table.AppendStatelessBranch(w.via, sum, f.index)
+	w.via = append(w.via, "\r\n"...)
+	ed := edits(&w.v, upstream, ro.strip)
+	ed.Via = w.via
+	return w.applyPolicy(message.AppendRequest(dst, &w.v, &ed))
 }
 
 // storedRequest parses the request a transaction keeps.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"net/netip"
 
 	"trunkline/appliance/runtime"
@@ -59,9 +60,11 @@ func (e *Engine) open(i int, secrets credential) (group, error) {
 	names := peerNames(e.cfg, l.Name)
 	g, err := stream.Open(l, stream.Options{
 		Admit:      e.dir.faces[i].allowed.Lookup,
-		Failed:     func(to netip.AddrPort, _ error) { e.lost.add(e.dir.endpoint(to, i)) },
+		Failed:     func(to netip.AddrPort, err error) { e.connectionEnded(i, to, errors.Is(err, stream.ErrUnreached)) },
 		Credential: secrets,
 		ServerName: func(to netip.AddrPort) string { return names[to] },
+
+		DialTimeout: e.dialTime(i),
 	})
 	return connections{g}, err
 }

@@ -32,6 +32,7 @@ type face struct {
 	transport string // of URIs: "udp", "tcp", "tls", "ws"
 	stream    bool   // over connections
 	framed    bool   // by Content-Length
+	overTCP   int    // of UDP: the listener for requests that are too long, noListener: there is none
 
 	allowed *bart.Lite // Sources and Peers
 }
@@ -49,7 +50,7 @@ func newFace(i int, l runtime.Listener) (*face, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", l.Name, err)
 	}
-	f := &face{name: l.Name, index: i, addr: netip.AddrPortFrom(l.Address.Addr().Unmap(), l.Address.Port()), host: host, port: port, allowed: &bart.Lite{}}
+	f := &face{name: l.Name, index: i, addr: netip.AddrPortFrom(l.Address.Addr().Unmap(), l.Address.Port()), host: host, port: port, overTCP: noListener, allowed: &bart.Lite{}}
 	sentBy := net.JoinHostPort(host, strconv.Itoa(int(port)))
 	f.transport, f.stream = "udp", !l.Datagram()
 	parameter := ""

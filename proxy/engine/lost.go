@@ -53,7 +53,7 @@ func (w *worker) moveLost() bool {
 		if !tx.Pending() || tx.Tried() == 0 || tx.Replied() {
 			return false
 		}
-		if _, ok := lost[tx.Attempts[tx.Current()].To]; !ok {
+		if _, ok := lost[w.e.dir.connection(tx.Attempts[tx.Current()].To)]; !ok {
 			return false
 		}
 		w.connectionLost(tx, w.e.now())
@@ -63,9 +63,12 @@ func (w *worker) moveLost() bool {
 }
 
 func (w *worker) connectionLost(tx transaction.Tx, now int64) {
+	if w.overUDP(tx, w.storedRequest(tx), now) {
+		return
+	}
 	w.c.add(cTransportFailures)
 	d := w.e.slot(tx)
-	w.e.destinationSilent(d)
+	w.unreachable(tx, d)
 	tx.Abandon()
 	switch {
 	case tx.Cancelled:

@@ -29,7 +29,7 @@ type path struct {
 
 const numberWidth = 10
 
-func newPath(t testing.TB) *path {
+func newPath(t testing.TB, change ...func(*runtime.Appliance)) *path {
 	t.Helper()
 	alice, bob := newAgent(t, "127.0.11.1"), newAgent(t, "127.0.21.1")
 	listener := func(name, ip, source string) runtime.Listener {
@@ -46,6 +46,9 @@ func newPath(t testing.TB) *path {
 		Dispatchers: []runtime.Dispatcher{{Name: "core", ID: 1, Algorithm: runtime.AlgorithmHashCallID,
 			Failover:     runtime.Failover{On: []runtime.CodeSpan{{First: 500, Last: 699}}, OnTimeout: true},
 			Destinations: []runtime.Destination{{Name: "fs1", URI: "sip:" + bob.addr.String(), Address: bob.addr, Listener: "in"}}}},
+	}
+	for _, f := range change {
+		f(cfg)
 	}
 	e := newEngine(t, cfg)
 	if err := e.Bind(); err != nil {

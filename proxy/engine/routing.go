@@ -103,8 +103,15 @@ func (w *worker) inDialog(tx *transaction.Tx, f *face, upstream transaction.Endp
 	if !tx.Invite {
 		reply = e.table.Timers().GiveUp()
 	}
+	hop, fits := w.overTCP(*tx, v, hop, w.pinned(ro))
+	if !fits {
+		w.c.add(cRefusedTooLarge)
+		w.localFinal(*tx, v, 513, now)
+		w.endCall(*tx, call.ByeLost)
+		return
+	}
 	n, _ := tx.Start(now, hop, reply, e.table.Timers())
-	if !w.forward(*tx, v, n) {
+	if !w.forward(*tx, v, n) && !w.overUDP(*tx, v, now) {
 		w.c.add(cTransportFailures)
 		tx.Abandon()
 		w.localFinal(*tx, v, 503, now)

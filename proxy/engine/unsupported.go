@@ -40,7 +40,6 @@ func Unsupported(a *runtime.Appliance) []string {
 	missing(a.Session != nil, "session timers")
 	if m := a.Messages; m != nil {
 		missing(m.HideTopology, "messages: hide_topology")
-		missing(!m.Fallback, "messages: fallback = false, for requests too long for UDP are not sent over TCP")
 	}
 	missing(a.Sockets != nil, "dynamic sockets")
 	missing(len(a.Databases) > 0, "databases")

@@ -31,7 +31,7 @@ func TestUnsupportedNamesEveryOptionalPart(t *testing.T) {
 				t.Errorf("a listener over UDP: %v", got)
 			}
 		case "Dispatchers", "Routes": // of no algorithm; a route is run
-		case "Secrets": // what needs them is named by itself
+		case "Secrets", "Messages": // what needs them is named by itself
 		default:
 			if len(got) == 0 {
 				t.Errorf("%s is neither run nor named", f.Name)

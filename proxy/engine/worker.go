@@ -114,5 +114,5 @@ func (w *worker) send(listener int, pkt []byte, to netip.AddrPort) bool {
 
 // sendTo is send to an endpoint of a transaction.
 func (w *worker) sendTo(ep transaction.Endpoint, pkt []byte) bool {
-	return w.send(int(ep.Listener), pkt, ep.AddrPort())
+	return w.send(w.e.dir.exit(ep), pkt, ep.AddrPort())
 }

@@ -133,6 +133,8 @@ func (c *conn) connect() {
 	c.g.stats.dialing.Add(-1)
 	if err == nil {
 		err = c.flush()
+	} else {
+		err = errors.Join(ErrUnreached, err)
 	}
 	if err != nil {
 		c.g.stats.dialFailures.Add(1)
@@ -148,6 +150,9 @@ func (c *conn) dial() error {
 	d := net.Dialer{
 		Deadline: by, Control: g.configure,
 		LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(g.l.Address.Addr(), 0)),
+	}
+	if t := time.Now().Add(g.o.DialTimeout); g.o.DialTimeout > 0 && t.Before(by) {
+		d.Deadline = t
 	}
 	tcp, err := d.DialContext(g.ctx, g.network(), c.peer.String())
 	if err != nil {

@@ -33,6 +33,10 @@ type Options struct {
 	// Path is where WebSocket clients connect; other paths get 404. "": any.
 	Path string
 
+	// DialTimeout bounds how long a TCP connection may take to be made, within Connections.Handshake,
+	// which bounds TLS too. 0: no less than that.
+	DialTimeout time.Duration
+
 	MaxHeader      int           // bytes; 0: 64 KiB
 	MessageTimeout time.Duration // from a message's first byte to its last; 0: 10 s
 	WriteTimeout   time.Duration // that a peer may take for nothing of what waits; 0: 10 s
@@ -70,10 +74,12 @@ const (
 	defaultHandshake  = 10 * time.Second
 )
 
-// Errors of Send.
+// Errors of Send, and of what is told to Options.Failed.
 var (
 	// ErrNoConnection says that a WebSocket client is not connected, or no longer.
 	ErrNoConnection = errors.New("there is no connection to the address, and none is made to WebSocket clients")
+	// ErrUnreached is told to Options.Failed of a peer to which no connection could be made.
+	ErrUnreached = errors.New("the connection could not be made")
 	// ErrDials says that too many connections are being made at this moment.
 	ErrDials = errors.New("too many connections are being made")
 	// ErrMax says that the listener has as many connections as it may.

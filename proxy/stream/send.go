@@ -39,7 +39,7 @@ func (g *Group) sent(c *conn, pkt []byte, err error) error {
 	return err
 }
 
-// reach begins to make a connection, with pkt the first to go.
+// reach begins to make a connection, with pkt the first to go; nil: nothing goes yet.
 func (g *Group) reach(pkt []byte, to netip.AddrPort) error {
 	err := g.mayDial(to)
 	if err != nil {
@@ -54,9 +54,14 @@ func (g *Group) reach(pkt []byte, to netip.AddrPort) error {
 		c.mu.Unlock()
 		g.stats.dialing.Add(-1)
 		g.sources.release(to.Addr(), true)
+		if pkt == nil {
+			return nil
+		}
 		return g.sent(other, pkt, other.send(pkt))
 	}
-	c.queue, c.queued = append(c.queue, pkt...), 1
+	if pkt != nil {
+		c.queue, c.queued = append(c.queue, pkt...), 1
+	}
 	c.mu.Unlock()
 	g.stats.dials.Add(1)
 	g.stats.live.Add(1)
@@ -65,6 +70,9 @@ func (g *Group) reach(pkt []byte, to netip.AddrPort) error {
 		c.leave(net.ErrClosed)
 		c.finished()
 		return net.ErrClosed
+	}
+	if pkt == nil {
+		return nil
 	}
 	return g.sent(c, pkt, nil)
 }
@@ -90,4 +98,25 @@ func (g *Group) mayDial(to netip.AddrPort) error {
 		return ErrMax
 	}
 	return nil
+}
+
+// Connected reports whether a connection to an address stands, by which Send would send at
+// once.
+func (g *Group) Connected(to netip.AddrPort) bool {
+	c := g.table.find(to)
+	if c == nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open && !c.ended && !c.gone()
+}
+
+// Dial begins to make a connection to an address that has none. Like Send it does not wait;
+// a failure is told to Options.Failed.
+func (g *Group) Dial(to netip.AddrPort) error {
+	if g.table.find(to) != nil {
+		return nil
+	}
+	return g.reach(nil, to)
 }

@@ -9,7 +9,9 @@ type Endpoint struct {
 	ip       [16]byte
 	port     uint16
 	Listener uint16 // index of the listener
-	Reliable bool   // over a connection: nothing is retransmitted (RFC 3261 17)
+	// Reliable: over a connection, so that nothing is retransmitted (RFC 3261 17). With a
+	// listener over UDP it is a connection of the one that stands in for it (18.1.1).
+	Reliable bool
 }
 
 // MakeEndpoint stores an address.
