@@ -85,6 +85,12 @@ func compile(s *spec.Spec, b *sizing.Budget) (*runtime.Appliance, error) {
 		errs = append(errs, err)
 		a.Dispatchers = append(a.Dispatchers, rd)
 	}
+	// A peer is reached over TCP too with requests too long for UDP, and may send its own so.
+	for _, l := range s.Listeners {
+		if over := s.OverTCP(l); over != nil {
+			peers[over.Name] = append(peers[over.Name], peers[l.Name]...)
+		}
+	}
 	for i, l := range s.Listeners {
 		a.Listeners = append(a.Listeners, listener(s, l, b.Listeners[i], peers[l.Name]))
 	}
@@ -132,6 +138,9 @@ func listener(s *spec.Spec, l *spec.Listener, b sizing.ListenerBudget, peers []n
 		Workers: n, SocketCount: n,
 		RecvBuffer: int(b.RecvBuffer.Value), SendBuffer: int(b.SendBuffer.Value),
 		MaxMessage: size, TOS: l.TOS,
+	}
+	if over := s.OverTCP(l); over != nil {
+		out.OverTCP = over.Name
 	}
 	if b.Steered {
 		out.Steering = runtime.SteeringCallID

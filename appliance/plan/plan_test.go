@@ -3,6 +3,7 @@ package plan
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -152,6 +153,42 @@ func TestCompile(t *testing.T) {
 	}
 	if got := a.Listeners[0].Peers; len(got) != 1 {
 		t.Errorf("peers: %v", got)
+	}
+}
+
+// A listener over TCP beside one over UDP takes what is too long, whether there is a
+// messages block or not: it must let the destinations in, and the limit must be known.
+func TestOverTCP(t *testing.T) {
+	s := example(t)
+	with := func(name string, port int) *spec.Listener {
+		l := *s.Listeners[1]
+		l.Name, l.Transport, l.Port, l.Sources = name, spec.TransportTCP, port, nil
+		return &l
+	}
+	other := *with("elsewhere", 5060)
+	other.Address = netip.MustParseAddr("203.0.113.99")
+	s.Messages = spec.Messages{Fallback: true}
+	if a := mustMake(t, s).Appliance; a.Messages != nil || a.Listeners[1].OverTCP != "" {
+		t.Errorf("without TCP: %+v, %q", a.Messages, a.Listeners[1].OverTCP)
+	}
+	s.Listeners = append(s.Listeners, &other, with("core-other-port", 5070), with("core-tcp", 5060))
+	a := mustMake(t, s).Appliance
+	if a.Listeners[1].OverTCP != "core-tcp" {
+		t.Errorf("long requests of %s leave by %q", a.Listeners[1].Name, a.Listeners[1].OverTCP)
+	}
+	for i, l := range a.Listeners {
+		if i != 1 && l.OverTCP != "" {
+			t.Errorf("long requests of %s leave by %q", l.Name, l.OverTCP)
+		}
+		if want := l.Name == "core-tcp" || i == 1; (len(l.Peers) > 0) != want {
+			t.Errorf("peers of %s: %v", l.Name, l.Peers)
+		}
+	}
+	if got, want := a.Listeners[len(a.Listeners)-1].Peers, a.Listeners[1].Peers; !slices.Equal(got, want) {
+		t.Errorf("peers over TCP %v, over UDP %v", got, want)
+	}
+	if m := a.Messages; m == nil || m.UDPLimit != 1300 || !m.Fallback {
+		t.Errorf("messages: %+v", m)
 	}
 }
 

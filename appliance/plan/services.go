@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"trunkline/appliance/runtime"
@@ -28,7 +29,7 @@ func services(a *runtime.Appliance, s *spec.Spec) {
 	if x := s.Session; x.Enabled {
 		a.Session = &runtime.Session{MinSE: runtime.Duration(x.MinSE), Expires: runtime.Duration(x.Expires), Insert: x.Insert}
 	}
-	if x := s.Messages; x.Range.Filename != "" {
+	if x := s.Messages; x.Range.Filename != "" || slices.ContainsFunc(a.Listeners, func(l runtime.Listener) bool { return l.OverTCP != "" }) {
 		a.Messages = &runtime.Messages{
 			RemoveHeaders: x.RemoveHeaders, Codecs: x.Codecs, Compact: x.Compact,
 			UDPLimit: sizing.UDPLimit(s), Fallback: x.Fallback, HideTopology: x.HideTopology,

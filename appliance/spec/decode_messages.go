@@ -30,7 +30,7 @@ func (d *decoder) messages(root *section, s *Spec) {
 		HideTopology: sec.boolean("hide_topology", false),
 		Range:        sec.def,
 
-		UDPLimitRange: sec.rng("udp_limit"), HideRange: sec.rng("hide_topology"), CompactRange: sec.rng("compact"),
+		UDPLimitRange: sec.rng("udp_limit"), FallbackRange: sec.rng("fallback"), HideRange: sec.rng("hide_topology"), CompactRange: sec.rng("compact"),
 	}
 	d.removeHeaders(sec, &m)
 	d.codecs(sec, &m)

@@ -139,8 +139,8 @@ var messagesSchema = blockSchema{
 		may("remove_headers", `["User-Agent", "Server", "X-*"]`),
 		may("codecs", `["PCMA", "PCMU", "telephone-event"]`),
 		may("compact", "false"),
-		later(may("udp_limit", `"auto"`)),
-		later(may("fallback", "true")),
+		may("udp_limit", `"auto"`),
+		may("fallback", "true"),
 		later(may("hide_topology", "false")),
 	},
 }

@@ -28,8 +28,8 @@ type Messages struct {
 	HideTopology  bool     // Via and Record-Route of the inner side are kept here
 	Range         hcl.Range
 
-	RemoveRanges, CodecRanges              []hcl.Range // one per entry
-	UDPLimitRange, HideRange, CompactRange hcl.Range
+	RemoveRanges, CodecRanges                             []hcl.Range // one per entry
+	UDPLimitRange, FallbackRange, HideRange, CompactRange hcl.Range
 }
 
 // ScopedLimits are limits of a listener, of sources or of a carrier. Zero: none.

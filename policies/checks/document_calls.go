@@ -24,7 +24,7 @@ func messages(m spec.Messages) cty.Value {
 		"remove_headers": texts(m.RemoveHeaders), "codecs": texts(m.Codecs), "compact": flag(m.Compact),
 		"udp_limit": num(m.UDPLimit), "fallback": flag(m.Fallback), "hide_topology": flag(m.HideTopology),
 		"at": places(m.Range, at{"remove_headers": first(m.RemoveRanges), "codecs": first(m.CodecRanges),
-			"udp_limit": m.UDPLimitRange, "hide_topology": m.HideRange, "compact": m.CompactRange}),
+			"udp_limit": m.UDPLimitRange, "fallback": m.FallbackRange, "hide_topology": m.HideRange, "compact": m.CompactRange}),
 	}.val()
 }
 

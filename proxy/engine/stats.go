@@ -12,7 +12,6 @@ import (
 // Stats are the figures of the engine at one moment. Counters never fall; the rest
 // are gauges.
 type Stats struct {
-<<<<<<< HEAD
 	Listeners    []ListenerStats   `json:"listeners"`
 	Counters     map[string]uint64 `json:"counters"`
 	Transactions transaction.Stats `json:"transactions"`
@@ -23,17 +22,7 @@ type Stats struct {
 	Concurrent     ConcurrentStats      `json:"concurrent"`
 	Destinations   []DestinationStats   `json:"destinations"`
 	Probes         dispatch.ProberStats `json:"probes"`
-=======
-	Listeners    []ListenerStats      `json:"listeners"`
-	Counters     map[string]uint64    `json:"counters"`
-	Transactions transaction.Stats    `json:"transactions"`
-	HighWater    int                  `json:"high_water"` // transactions past which new calls are refused
-	Calls        call.Stats           `json:"calls"`
-	Concurrent   ConcurrentStats      `json:"concurrent"`
-	Destinations []DestinationStats   `json:"destinations"`
-	Probes       dispatch.ProberStats `json:"probes"`
-	TCPRefused   int                  `json:"tcp_refused"` // peers that get long requests over UDP, for they took no connection
->>>>>>> c9726d8 (A request too long for UDP leaves over TCP, and over UDP after all when the peer takes no connection)
+	TCPRefused     int                  `json:"tcp_refused"` // peers that get long requests over UDP, for they took no connection
 }
 
 // ListenerStats are the figures of one listener, all its sockets together.
@@ -71,16 +60,10 @@ func (e *Engine) Stats() Stats {
 		Counters:     sum(e.allWorkers()),
 		Transactions: e.table.Stats(),
 		Probes:       e.prober.Stats(),
-<<<<<<< HEAD
 		HighWater:    e.marks.slots, CallsHighWater: e.marks.calls,
 		Calls:      e.calls.Stats(),
+		TCPRefused: e.long.refused.len(),
 		Concurrent: ConcurrentStats{Live: e.concurrent.Live(), Peak: e.concurrent.Peak(), Refused: e.concurrent.Refused()},
-=======
-		HighWater:    e.marks.slots,
-		Calls:        e.calls.Stats(),
-		TCPRefused:   e.long.refused.len(),
-		Concurrent:   ConcurrentStats{Live: e.concurrent.Live(), Peak: e.concurrent.Peak(), Refused: e.concurrent.Refused()},
->>>>>>> c9726d8 (A request too long for UDP leaves over TCP, and over UDP after all when the peer takes no connection)
 	}
 	for i, l := range e.cfg.Listeners {
 		ls := ListenerStats{Name: l.Name, Transport: transport(l), Address: l.Address.String(), Workers: l.Workers}

@@ -390,7 +390,7 @@ func TestDialFailure(t *testing.T) {
 	if got := wait(t, "the failure", r.failed); got != to {
 		t.Errorf("failed: %v", got)
 	}
-	if err := wait(t, "its cause", r.causes); !errors.Is(err, syscall.ECONNREFUSED) {
+	if err := wait(t, "its cause", r.causes); !errors.Is(err, syscall.ECONNREFUSED) || !errors.Is(err, ErrUnreached) {
 		t.Errorf("cause: %v", err)
 	}
 	st := r.Stats()
@@ -399,6 +399,83 @@ func TestDialFailure(t *testing.T) {
 	}
 	if err := r.Send(nil, netip.MustParseAddrPort("[::1]:5060")); !errors.Is(err, ErrFamily) {
 		t.Errorf("other family: %v", err)
+	}
+}
+
+// A connection can be made ahead of what it is for, and Connected tells when it stands. One
+// that ends later is no failure to reach the peer.
+func TestDialAhead(t *testing.T) {
+	r := start(t, config("tcp"), Options{}, nil)
+	ln := server(t)
+	to := ln.Addr().(*net.TCPAddr).AddrPort()
+	if r.Connected(to) {
+		t.Error("connected before anybody asked for it")
+	}
+	if err := r.Dial(to); err != nil {
+		t.Fatal(err)
+	}
+	c, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.eventually("the connection to stand", func() bool { return r.Connected(to) })
+	if err := r.Dial(to); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Send([]byte(options(1, 0)), to); err != nil {
+		t.Fatal(err)
+	}
+	hear(t, c, options(1, 0))
+	if st := r.Stats(); st.Dials != 1 || st.Sent != 1 || st.LostMessages != 0 {
+		t.Errorf("%+v", st)
+	}
+	_ = c.Close()
+	wait(t, "the end", r.failed)
+	if err := wait(t, "its cause", r.causes); errors.Is(err, ErrUnreached) {
+		t.Errorf("cause: %v", err)
+	}
+	if r.Connected(to) {
+		t.Error("connected after the end")
+	}
+}
+
+// A peer that answers nothing is given up within DialTimeout, however long a handshake may
+// take: the queue of the socket is full, so that the kernel drops what comes (listen(2)).
+func TestDialTimeout(t *testing.T) {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 50, 9}}), syscall.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	sa, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := netip.AddrPortFrom(netip.MustParseAddr("127.0.50.9"), uint16(sa.(*syscall.SockaddrInet4).Port))
+	full := false
+	for range 16 {
+		c, err := net.DialTimeout("tcp", to.String(), 300*time.Millisecond)
+		if full = err != nil; full {
+			break
+		}
+		defer c.Close()
+	}
+	if !full {
+		t.Fatal("the kernel takes connections beyond the queue's length")
+	}
+	l := config("tcp")
+	l.Connections.Handshake = runtime.Duration(time.Hour)
+	r := start(t, l, Options{DialTimeout: 50 * time.Millisecond}, nil)
+	if err := r.Send([]byte(options(1, 0)), to); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the failure", r.failed)
+	var late net.Error
+	if err := wait(t, "its cause", r.causes); !errors.Is(err, ErrUnreached) || !errors.As(err, &late) || !late.Timeout() {
+		t.Errorf("cause: %v", err)
 	}
 }
 

@@ -49,6 +49,7 @@ var Rules = []Rule{
 	{Path: "listeners[].socket_count", Group: Sizing, Impact: Restart, Host: Restart, How: "all sockets of a group are bound at start"},
 	{Path: "listeners[].recv_buffer", Group: Sizing, Impact: Restart, Host: Restart, How: "given to a socket when it is bound", Unit: "B"},
 	{Path: "listeners[].send_buffer", Group: Sizing, Impact: Restart, Host: Restart, How: "given to a socket when it is bound", Unit: "B"},
+	{Path: "listeners[].over_tcp", Group: Listeners, Impact: Live, Host: Restart, How: "from the next message on"},
 	{Path: "listeners[].tos", Group: Listeners, Impact: Live, Host: Restart, How: "set on the sockets there are"},
 	{Path: "listeners[].tls", Group: Listeners, Impact: Live, Host: Restart, How: "from the next handshake on; connections there are stay", Guard: true},
 	{Path: "listeners[].tls.client_ca", Group: Listeners, Impact: Live, Host: Restart, How: "from the next handshake on; connections there are stay", Guard: true},
