@@ -114,7 +114,7 @@ func offered(text string) (out [][]string) {
 		}
 		own := map[string]string{}
 		for line := range strings.SplitSeq(rest, "\n") {
-			if len(line) > 9 && strings.EqualFold(line[:9], "a=rtpmap:") {
+			if len(line) > 9 && line[:2] == "a=" && strings.EqualFold(line[2:9], "rtpmap:") { // types are of one case (RFC 8866 section 5)
 				if f := strings.Fields(line[9:]); len(f) > 1 {
 					name, _, _ := strings.Cut(strings.ToLower(f[1]), "/")
 					own[number(f[0])] = name
