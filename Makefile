@@ -4,6 +4,7 @@
 SPEC    ?= appliance/examples/edge-fra1
 OUT     ?= out
 BIN     := bin
+SOAK    ?= 2m
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 GO      ?= go
@@ -11,7 +12,7 @@ GO      ?= go
 GOFLAGS_STATIC := -trimpath -buildvcs=false -ldflags=-buildid=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build image plan boot test unit sip e2e soak fuzz lint fmt bench bench-go dist clean
+.PHONY: help setup build build-race image plan boot test unit sip e2e soak fuzz lint fmt bench bench-go dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,12 +49,15 @@ sip: build ## run the call scenarios and the SIPp flows over loopback alone
 	ci/setup test
 	TRUNKLINE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -v ./ci/e2e/sip ./ci/e2e/scenarios
 
-e2e: image ## boot the built image and send calls through it
+e2e: image build-race ## boot the built image and send calls through it
 	ci/setup test
 	TRUNKLINE_BIN=$(CURDIR)/$(BIN) TRUNKLINE_OUT=$(CURDIR)/$(OUT) $(GO) test -count=1 -v ./ci/e2e/...
 
-soak: build ## two minutes of mixed calls through sbcd; nothing may be left
-	TRUNKLINE_SOAK=2m TRUNKLINE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -v -run TestSoak ./ci/e2e/load
+build-race: ## build sbcd with the race detector into bin/sbcd-race, for tests alone
+	$(GO) build -race -trimpath -buildvcs=false -o $(BIN)/sbcd-race ./tools/sbcd
+
+soak: build build-race ## two minutes at 70 % of a core while much fails; nothing may be left. RACE=1: under the race detector
+	TRUNKLINE_SOAK=$(SOAK) TRUNKLINE_SOAK_PROGRAM=$(if $(RACE),sbcd-race,sbcd) TRUNKLINE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 30m -v -run TestSoak ./ci/e2e/load
 
 fuzz: ## run every fuzz target for FUZZTIME (30s), one after the other
 	ci/fuzz $(FUZZ)

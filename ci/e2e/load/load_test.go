@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"trunkline/appliance/runtime"
 )
 
 const (
@@ -29,8 +31,11 @@ type proxy struct {
 	control string
 }
 
-// start bakes the spec and runs sbcd until the test ends.
-func start(t *testing.T) *proxy {
+// start runs sbcd with a spec until the test ends.
+func start(t *testing.T) *proxy { return startAs(t, "sbcd", "testdata/spec", nil) }
+
+// startAs runs one of the builds of sbcd; change may alter what the spec is baked to.
+func startAs(t *testing.T, program, spec string, change func(*runtime.Appliance), prefix ...string) *proxy {
 	t.Helper()
 	bin := os.Getenv("TRUNKLINE_BIN")
 	if bin == "" {
@@ -38,12 +43,17 @@ func start(t *testing.T) *proxy {
 	}
 	dir := t.TempDir()
 	tree := filepath.Join(dir, "tree")
-	if out, err := exec.Command(filepath.Join(bin, "trunkline"), "bake", "testdata/spec", "-o", tree).CombinedOutput(); err != nil {
+	if out, err := exec.Command(filepath.Join(bin, "trunkline"), "bake", spec, "-o", tree).CombinedOutput(); err != nil {
 		t.Fatalf("trunkline bake: %v\n%s", err, out)
+	}
+	file := filepath.Join(tree, runtime.DefaultPath)
+	if change != nil {
+		alter(t, file, change)
 	}
 	p := &proxy{t: t, bin: bin, control: filepath.Join(dir, "control")}
 	var errs bytes.Buffer
-	cmd := exec.Command(filepath.Join(bin, "sbcd"), "run", "--config", filepath.Join(tree, "etc/trunkline/appliance.json"), "--control", p.control)
+	args := append(prefix, filepath.Join(bin, program), "run", "--config", file, "--control", p.control)
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stderr = &errs
 	ready, err := cmd.StdoutPipe()
 	if err != nil {
@@ -70,11 +80,29 @@ func start(t *testing.T) *proxy {
 	return p
 }
 
+// alter changes a baked configuration.
+func alter(t *testing.T, file string, change func(*runtime.Appliance)) {
+	t.Helper()
+	a, err := runtime.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(a)
+	b, err := runtime.Encode(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // result is what of sipload's document is looked at here.
 type result struct {
 	Run struct {
 		Problems []string `json:"problems"`
 		Caller   struct {
+			Started    uint64            `json:"started"`
 			Answered   uint64            `json:"answered"`
 			Failed     uint64            `json:"failed"`
 			FailedCode map[string]uint64 `json:"failed_by_code"`
@@ -91,7 +119,7 @@ type result struct {
 // sipload runs the load generator; problems are for the test to judge.
 func (p *proxy) sipload(args ...string) result {
 	p.t.Helper()
-	cmd := exec.Command(filepath.Join(p.bin, "sipload"), append([]string{"--target", target, "--json", "-"}, args...)...)
+	cmd := exec.Command(filepath.Join(p.bin, "sipload"), append([]string{"--target", target, "--json", "-"}, args...)...) // a later --target counts
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	var exit *exec.ExitError
@@ -217,30 +245,4 @@ func TestGarbageFlood(t *testing.T) {
 	if grown := p.resident() - before; grown > 16<<20 {
 		t.Errorf("the proxy has %d bytes more than before the flood", grown)
 	}
-}
-
-// Calls that are answered, refused and cancelled, side by side: afterwards nothing
-// is left. TRUNKLINE_SOAK=2m makes it longer and heavier.
-func TestSoak(t *testing.T) {
-	duration, rate := 6*time.Second, 60
-	if text := os.Getenv("TRUNKLINE_SOAK"); text != "" {
-		d, err := time.ParseDuration(text)
-		if err != nil {
-			t.Fatalf("TRUNKLINE_SOAK: %v", err)
-		}
-		duration, rate = d, 400
-	}
-	p := start(t)
-	r := p.sipload("--uac", caller, "--uas", callees, "--rate", strconv.Itoa(rate), "--duration", duration.String(), "--ring", "300ms", "--hold", "1s",
-		"--reject", "486", "--reject-share", "0.2", "--cancel", "0.2", "--cancel-after", "100ms", "--sockets", "4")
-	if r.Run.Caller.Answered == 0 {
-		t.Errorf("no call was answered: %+v, %v", r.Run.Caller, r.Run.Problems)
-	}
-	p.empty()
-	for _, name := range []string{"dropped_forged", "dropped_parse"} {
-		if n := p.status().Engine.Counters[name]; n != 0 {
-			t.Errorf("%s is %d", name, n)
-		}
-	}
-	t.Logf("%d calls answered, %d failed %v", r.Run.Caller.Answered, r.Run.Caller.Failed, r.Run.Caller.FailedCode)
 }
