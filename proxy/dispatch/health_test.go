@@ -38,11 +38,11 @@ func TestThresholds(t *testing.T) {
 			for _, e := range tt.events {
 				switch e {
 				case 'P':
-					d.probed(outcome{ok: true, what: "200"})
+					d.probed(Target{}, outcome{ok: true, what: "200"})
 				case 'p':
-					d.probed(outcome{what: "503"})
+					d.probed(Target{}, outcome{what: "503"})
 				default:
-					sets.Report(d, e == 'C')
+					sets.Report(d, 0, e == 'C')
 				}
 				got.WriteByte(letter[d.State()])
 				want := 2
@@ -67,7 +67,7 @@ func TestUnprobedStaysActive(t *testing.T) {
 	sets := newSets(t, testSet("core", runtime.AlgorithmRoundRobin, 1, nil))
 	d := sets.Destinations()[0]
 	for range 100 {
-		sets.Report(d, false)
+		sets.Report(d, 0, false)
 	}
 	if d.State() != Active {
 		t.Errorf("state %v: nothing would bring it back", d.State())
@@ -80,9 +80,9 @@ func TestUnprobedStaysActive(t *testing.T) {
 func TestStats(t *testing.T) {
 	sets := newSets(t, testSet("core", runtime.AlgorithmRoundRobin, 1, testProbe(2, 1)))
 	d := sets.Destinations()[0]
-	d.probed(outcome{ok: true, what: "200", rtt: 5})
-	sets.Report(d, false)
-	d.probed(outcome{what: "503", rtt: 7})
+	d.probed(Target{}, outcome{ok: true, what: "200", rtt: 5})
+	sets.Report(d, 0, false)
+	d.probed(Target{}, outcome{what: "503", rtt: 7})
 	got := d.Stats()
 	if got.Since.IsZero() {
 		t.Error("no time of the change")

@@ -31,46 +31,47 @@ type outcome struct {
 // took is how long the destination took to reply, or kept silent.
 func (o outcome) took() time.Duration { return max(o.rtt, o.silent) }
 
-// target is a destination with all its probes have in common.
-type target struct {
-	dest  *Destination
-	probe *runtime.Probe
-	uri   sip.Uri
-	from  sip.Uri
-	host  string // of the Via, the same as calls get
-	port  int
-	conn  *connection
+// subject is a destination with all its probes have in common.
+type subject struct {
+	dest     *Destination
+	probe    *runtime.Probe
+	uri      sip.Uri
+	from     sip.Uri
+	host     string // of the Via, the same as calls get
+	port     int
+	listener string
+	local    netip.AddrPort
+	send     Sender
 
 	transport string // in the Via: that of the listener
 }
 
-func newTarget(d *Destination, l runtime.Listener, send Sender) (*target, error) {
-	t := &target{dest: d, probe: d.set.cfg.Probe}
-	if err := sip.ParseUri(d.URI(), &t.uri); err != nil {
+func newSubject(d *Destination, l runtime.Listener, send Sender) (*subject, error) {
+	s := &subject{dest: d, probe: d.set.cfg.Probe, listener: l.Name, local: l.Address, send: send}
+	if err := sip.ParseUri(d.URI(), &s.uri); err != nil {
 		return nil, fmt.Errorf("uri %q: %w", d.URI(), err)
 	}
-	if err := sip.ParseUri(t.probe.From, &t.from); err != nil {
-		return nil, fmt.Errorf("probe from %q: %w: write it as sip:probe@sbc.example", t.probe.From, err)
+	if err := sip.ParseUri(s.probe.From, &s.from); err != nil {
+		return nil, fmt.Errorf("probe from %q: %w: write it as sip:probe@sbc.example", s.probe.From, err)
 	}
 	host, port, err := l.SentBy()
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", l.Name, err)
 	}
-	t.host, t.port = host, int(port)
-	if t.transport = "UDP"; !l.Datagram() {
-		t.transport = strings.ToUpper(l.Transport)
+	s.host, s.port = host, int(port)
+	if s.transport = "UDP"; !l.Datagram() {
+		s.transport = strings.ToUpper(l.Transport)
 	}
-	t.conn = &connection{listener: l.Name, local: l.Address, to: d.Address(), send: send}
-	return t, nil
+	return s, nil
 }
 
 // options writes one OPTIONS (RFC 3261 11.1). Like the requests of calls its Via
 // has no rport, so that a probe takes the way back a call's replies take.
-func (t *target) options() *sip.Request {
-	r := sip.NewRequest(sip.OPTIONS, *t.uri.Clone())
-	via := &sip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: t.transport, Host: t.host, Port: t.port}
+func (s *subject) options() *sip.Request {
+	r := sip.NewRequest(sip.OPTIONS, *s.uri.Clone())
+	via := &sip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: s.transport, Host: s.host, Port: s.port}
 	via.Params.Add("branch", ProbePrefix+rand.Text())
-	from := &sip.FromHeader{Address: *t.from.Clone()}
+	from := &sip.FromHeader{Address: *s.from.Clone()}
 	from.Params.Add("tag", rand.Text())
 	callID := sip.CallIDHeader(rand.Text())
 	hops := sip.MaxForwardsHeader(70)
@@ -78,12 +79,12 @@ func (t *target) options() *sip.Request {
 	r.AppendHeader(&hops)
 	r.AppendHeader(from)
 	// A To has neither port nor parameters (RFC 3261 19.1.1, table 1).
-	r.AppendHeader(&sip.ToHeader{Address: sip.Uri{Scheme: t.uri.Scheme, User: t.uri.User, Host: t.uri.Host}})
+	r.AppendHeader(&sip.ToHeader{Address: sip.Uri{Scheme: s.uri.Scheme, User: s.uri.User, Host: s.uri.Host}})
 	r.AppendHeader(&callID)
 	r.AppendHeader(&sip.CSeqHeader{SeqNo: 1, MethodName: sip.OPTIONS})
 	r.AppendHeader(sip.NewHeader("Accept", "application/sdp"))
 	r.SetBody(nil)
-	r.SetTransport(t.transport)
+	r.SetTransport(s.transport)
 	return r
 }
 
@@ -118,21 +119,22 @@ func (p *pending) find(key string) (exchange, bool) {
 	return e, ok
 }
 
-// probe sends one OPTIONS and waits for what comes of it. It reports false when
-// ctx ended first.
-func (p *Prober) probe(ctx context.Context, t *target) (outcome, bool) {
-	timeout := t.probe.Timeout.D()
+// probe sends one OPTIONS to a target and waits for what comes of it. It reports false
+// when ctx ended first.
+func (p *Prober) probe(ctx context.Context, s *subject, to Target) (outcome, bool) {
+	timeout := s.probe.Timeout.D()
 	within, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	req := t.options()
+	req := s.options()
 	key, err := sip.ClientTxKeyMake(req)
 	if err != nil {
 		return outcome{what: "cannot be sent: " + err.Error()}, true
 	}
 	// The transaction runs on an own connection instead of sipgo's transport, which
 	// would remember every source it hears and could open sockets of its own.
-	tx := sip.NewClientTx(key, req, t.conn, quiet)
-	p.pending.add(key, exchange{tx, t.conn.listener})
+	conn := &connection{listener: s.listener, local: s.local, to: to.Addr, send: s.send}
+	tx := sip.NewClientTx(key, req, conn, quiet)
+	p.pending.add(key, exchange{tx, s.listener})
 	defer p.pending.remove(key)
 	defer tx.Terminate()
 	start := time.Now()
@@ -145,7 +147,7 @@ func (p *Prober) probe(ctx context.Context, t *target) (outcome, bool) {
 			if res.IsProvisional() {
 				continue
 			}
-			return outcome{ok: accepts(t.probe, res.StatusCode), what: strconv.Itoa(res.StatusCode), rtt: time.Since(start)}, true
+			return outcome{ok: accepts(s.probe, res.StatusCode), what: strconv.Itoa(res.StatusCode), rtt: time.Since(start)}, true
 		case <-tx.Done():
 			if ctx.Err() != nil {
 				return outcome{}, false

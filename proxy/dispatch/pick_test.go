@@ -36,14 +36,14 @@ func pickFirst(t testing.TB, s *Set, key []byte) *Destination {
 // down makes a destination inactive as calls would.
 func down(s *Sets, d *Destination) {
 	for range d.set.cfg.Probe.FailThreshold {
-		s.Report(d, false)
+		s.Report(d, 0, false)
 	}
 }
 
 // up brings it back as probes would.
 func up(d *Destination) {
 	for range d.set.cfg.Probe.RecoverThreshold {
-		d.probed(outcome{ok: true, what: "200"})
+		d.probed(Target{}, outcome{ok: true, what: "200"})
 	}
 }
 
@@ -230,7 +230,7 @@ func TestDoubtfulDestinations(t *testing.T) {
 	for i := range 300 {
 		before = append(before, pickFirst(t, s, callID(i)))
 	}
-	sets.Report(doubtful, false)
+	sets.Report(doubtful, 0, false)
 	if doubtful.State() != Trying {
 		t.Fatalf("state %v after one failure", doubtful.State())
 	}
@@ -266,7 +266,7 @@ func TestPickAndReportAllocateNothing(t *testing.T) {
 			var tried Tried
 			for range 3 {
 				d, _ := s.Pick(Ask{Key: s.Key(&v), Call: true, Now: now}, &tried)
-				sets.Report(d, true)
+				sets.Report(d, 0, true)
 				d.Measured(1000)
 				d.Leave()
 			}
@@ -293,14 +293,14 @@ func TestPickDuringChanges(t *testing.T) {
 						}
 						break
 					}
-					sets.Report(d, d != flapping || w > 0)
+					sets.Report(d, 0, d != flapping || w > 0)
 				}
 			}
 		})
 	}
 	wg.Go(func() {
 		for range 2000 {
-			flapping.probed(outcome{ok: true, what: "200"})
+			flapping.probed(Target{}, outcome{ok: true, what: "200"})
 			_ = flapping.Stats()
 		}
 	})

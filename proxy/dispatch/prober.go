@@ -45,13 +45,12 @@ type Sender func(listener string, pkt []byte, to netip.AddrPort) error
 
 // Prober sends OPTIONS to the destinations of the sets that ask for it.
 type Prober struct {
-	sets    *Sets
-	log     *slog.Logger
-	targets []*target
-	// sources are the addresses whose replies are taken, by listener.
-	sources map[string]map[netip.Addr]bool
-	replies chan reply
-	pending pending
+	sets     *Sets
+	log      *slog.Logger
+	subjects []*subject
+	sources  sources // whose replies are taken
+	replies  chan reply
+	pending  pending
 
 	// Observe, when set before Run, is called for every change of state, in order,
 	// on a goroutine of Run's.
@@ -74,7 +73,7 @@ type reply struct {
 func NewProber(sets *Sets, listeners []runtime.Listener, send Sender, log *slog.Logger) (*Prober, error) {
 	p := &Prober{
 		sets: sets, log: log,
-		sources: map[string]map[netip.Addr]bool{},
+		sources: sources{count: map[source]int{}},
 		replies: make(chan reply, queued),
 		start:   time.Now(), rate: limit.NewRate(linesRate, linesBurst),
 	}
@@ -91,15 +90,14 @@ func NewProber(sets *Sets, listeners []runtime.Listener, send Sender, log *slog.
 		if !ok {
 			return nil, fmt.Errorf("dispatcher %q: destination %q: there is no listener %q", d.set.Name(), d.Name(), d.Listener())
 		}
-		t, err := newTarget(d, l, send)
+		x, err := newSubject(d, l, send)
 		if err != nil {
 			return nil, fmt.Errorf("dispatcher %q: destination %q: %w", d.set.Name(), d.Name(), err)
 		}
-		p.targets = append(p.targets, t)
-		if p.sources[l.Name] == nil {
-			p.sources[l.Name] = map[netip.Addr]bool{}
+		p.subjects = append(p.subjects, x)
+		if d.cfg.Host == "" {
+			p.sources.add(source{l.Name, d.Address().Addr()})
 		}
-		p.sources[l.Name][d.Address().Addr()] = true
 	}
 	return p, nil
 }
@@ -111,8 +109,9 @@ func (p *Prober) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { p.tellChanges(ctx) })
 	wg.Go(func() { p.receive(ctx) })
-	for _, t := range p.targets {
-		wg.Go(func() { p.probeLoop(ctx, t) })
+	phases := max(firstWithin, time.Duration(p.targets())*apart)
+	for _, x := range p.subjects {
+		wg.Go(func() { p.probeLoop(ctx, x, phases) })
 	}
 	wg.Wait()
 }
@@ -124,7 +123,7 @@ func (p *Prober) Run(ctx context.Context) {
 func (p *Prober) Deliver(listener string, pkt []byte, src netip.AddrPort) bool {
 	// The port is not looked at: a reply may leave by another than it was asked at
 	// (RFC 3261 18.2.2 says where it goes, not where from).
-	if len(pkt) > maxReply || !p.sources[listener][src.Addr().Unmap()] || len(p.replies) == cap(p.replies) {
+	if len(pkt) > maxReply || !p.sources.has(source{listener, src.Addr().Unmap()}) || len(p.replies) == cap(p.replies) {
 		p.dropped.Add(1)
 		return false
 	}
@@ -140,7 +139,7 @@ func (p *Prober) Deliver(listener string, pkt []byte, src netip.AddrPort) bool {
 
 // ProberStats are the figures of the prober. Counters never fall.
 type ProberStats struct {
-	Targets     int    `json:"targets"`
+	Targets     int    `json:"targets"`      // probed now: a name has as many as it leads to
 	Delivered   uint64 `json:"delivered"`    // replies taken
 	Dropped     uint64 `json:"dropped"`      // replies not taken: source, size, too many waiting
 	Stray       uint64 `json:"stray"`        // replies taken that no probe waits for: late, repeated, malformed
@@ -150,36 +149,61 @@ type ProberStats struct {
 // Stats returns the prober's figures.
 func (p *Prober) Stats() ProberStats {
 	return ProberStats{
-		Targets: len(p.targets), Delivered: p.delivered.Load(), Dropped: p.dropped.Load(),
+		Targets: p.targets(), Delivered: p.delivered.Load(), Dropped: p.dropped.Load(),
 		Stray: p.stray.Load(), ChangesLost: p.sets.lost.Load(),
 	}
 }
 
-// probeLoop probes one destination, the next probe an interval after the last was
-// sent, or at once when somebody sets a state that waits for probes. Each destination
-// has its own phase, and each interval varies by a tenth, so that many destinations
-// and many appliances do not probe in step. A disabled one is left alone.
-func (p *Prober) probeLoop(ctx context.Context, t *target) {
-	interval := t.probe.Interval.D()
-	timer := time.NewTimer(rand.N(min(interval, max(firstWithin, time.Duration(len(p.targets))*apart))))
+// targets is how many targets are probed now.
+func (p *Prober) targets() (n int) {
+	for _, x := range p.subjects {
+		n += len(x.dest.known())
+	}
+	return n
+}
+
+// probeLoop probes one destination, the next time an interval after the last was begun,
+// or at once when somebody sets a state that waits for probes or its name leads to a
+// new target. Each destination has its own phase, and each interval varies by a tenth,
+// so that many destinations and many appliances do not probe in step. A disabled one is
+// left alone. phases is the time over which the first probes of all are spread.
+func (p *Prober) probeLoop(ctx context.Context, x *subject, phases time.Duration) {
+	interval := x.probe.Interval.D()
+	timer := time.NewTimer(rand.N(min(interval, phases)))
 	defer timer.Stop()
+	named := following{all: &p.sources, listener: x.listener}
+	defer named.set(nil)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
-		case <-t.dest.health.wake:
+		case <-x.dest.health.wake:
 		}
 		timer.Reset(jitter(interval))
-		if t.dest.State() == Disabled {
+		if x.dest.State() == Disabled {
 			continue
 		}
-		o, done := p.probe(ctx, t)
-		if !done {
-			return
+		targets := x.dest.known()
+		if x.dest.Host() != "" {
+			named.set(targets)
 		}
-		t.dest.probed(o)
+		p.round(ctx, x, targets)
 	}
+}
+
+// round probes all targets of a destination at one time, and returns when each has an
+// outcome or ctx has ended.
+func (p *Prober) round(ctx context.Context, x *subject, targets []Target) {
+	var wg sync.WaitGroup
+	for _, t := range targets {
+		wg.Go(func() {
+			if o, done := p.probe(ctx, x, t); done {
+				x.dest.probed(t, o)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // jitter varies d by up to a tenth either way.
@@ -231,7 +255,7 @@ func (p *Prober) tell(c Change) {
 	}
 	d := c.Destination
 	p.log.Log(context.Background(), c.level(), "destination "+c.To.String(), "set", d.set.Name(), "destination", d.Name(),
-		"address", d.Address().String(), "listener", d.Listener(), "was", c.From.String(),
+		"address", d.Where(), "listener", d.Listener(), "was", c.From.String(),
 		"cause", c.Cause, "failures", c.Failures, "usable", d.set.Usable())
 }
 

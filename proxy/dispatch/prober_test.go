@@ -344,7 +344,7 @@ func FuzzReply(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	req := []byte(p.targets[0].options().String())
+	req := []byte(p.subjects[0].options().String())
 	f.Add(req)
 	f.Add(replyTo(f, req, 200))
 	f.Add([]byte("SIP/2.0 200\r\nVia: SIP/2.0/UDP h;branch=" + ProbePrefix + "\r\nCSeq: OPTIONS\r\n\r\n"))

@@ -11,6 +11,7 @@ import (
 
 	"trunkline/appliance/runtime"
 	"trunkline/proxy/limit"
+	"trunkline/proxy/resolve"
 )
 
 // Sets are all dispatcher sets of an appliance.
@@ -49,6 +50,14 @@ type Destination struct {
 	place  int    // in the set
 	seed   uint64 // of rendezvous hashing
 	health health
+
+	name    *resolve.Name // nil: it has an address
+	targets []target      // by slot
+	// Guarded by the set's lock, except before the first call.
+	here     uint32 // the slots in use
+	led      bool   // its targets have begun in state first
+	first    State  // of its first targets
+	disabled bool
 
 	calls atomic.Int64  // that have a place; see Leave
 	full  atomic.Uint64 // calls that found none
@@ -119,10 +128,15 @@ func (s *Sets) newSet(c runtime.Dispatcher) (*Set, error) {
 			return nil, fmt.Errorf("destination %q: there are two of this name", d.Name)
 		}
 		names[d.Name] = true
-		if !d.Address.IsValid() || d.Address.Port() == 0 {
+		switch {
+		case d.Host != "" && d.Address.IsValid():
+			return nil, fmt.Errorf("destination %q: it has a name and an address: leave the one or the other out", d.Name)
+		case d.Host != "":
+		case !d.Address.IsValid() || d.Address.Port() == 0:
 			return nil, fmt.Errorf("destination %q: address %v is not an address with a port", d.Name, d.Address)
+		default:
+			d.Address = netip.AddrPortFrom(d.Address.Addr().Unmap(), d.Address.Port())
 		}
-		d.Address = netip.AddrPortFrom(d.Address.Addr().Unmap(), d.Address.Port())
 		dest := &Destination{cfg: d, set: set, Index: len(s.dests), place: len(set.dests), seed: mix(hash([]byte(d.Name)))}
 		if err := dest.start(); err != nil {
 			return nil, fmt.Errorf("destination %q: %w", d.Name, err)
@@ -143,15 +157,30 @@ func (d *Destination) start() error {
 		d.rate = limit.NewRate(d.cfg.MaxCPS, burst(d.cfg.MaxCPS))
 	}
 	d.health.wake = make(chan struct{}, 1)
-	if d.cfg.State == "" {
-		return nil
+	if d.cfg.State != "" {
+		state, err := ParseState(d.cfg.State)
+		if err != nil {
+			return err
+		}
+		if err := d.mayBecome(state); err != nil {
+			return err
+		}
+		if d.disabled = state == Disabled; !d.disabled {
+			d.first = state
+		}
 	}
-	state, err := ParseState(d.cfg.State)
-	if err != nil {
-		return err
+	if d.cfg.Host != "" {
+		d.targets = make([]target, resolve.MaxTargets)
+	} else {
+		d.targets, d.here, d.led = make([]target, 1), 1, true
+		d.targets[0].state.Store(int32(d.first))
 	}
-	if err := d.mayBecome(state); err != nil {
-		return err
+	state := d.first
+	switch {
+	case d.disabled:
+		state = Disabled
+	case d.here == 0:
+		state = Inactive
 	}
 	d.health.state.Store(int32(state))
 	return nil
@@ -216,7 +245,7 @@ func (d *Destination) Name() string { return d.cfg.Name }
 // URI is its SIP URI as the spec wrote it.
 func (d *Destination) URI() string { return d.cfg.URI }
 
-// Address is where its packets go.
+// Address is where its packets go; the zero value when that is by a name.
 func (d *Destination) Address() netip.AddrPort { return d.cfg.Address }
 
 // Listener is the name of the listener that reaches it.

@@ -57,7 +57,8 @@ func (d *Destination) mayBecome(to State) error {
 
 // SetState puts a destination into a state by hand, with immediate effect on new
 // calls; the ones it has go on. Runs of failures and successes begin anew, and one
-// that waits for probes is probed at once. Its errors say what to write instead.
+// that waits for probes is probed at once. The state is that of all its targets; one
+// whose name leads nowhere has it once it does. Its errors say what to write instead.
 func (s *Sets) SetState(set, destination string, to State) error {
 	x, ok := s.byName[set]
 	if !ok {
@@ -83,15 +84,18 @@ func (s *Sets) SetState(set, destination string, to State) error {
 		return fmt.Errorf("destination %q of dispatcher %q: %w", destination, set, err)
 	}
 	x.mu.Lock()
-	d.health.failures.Store(0)
-	d.health.successes = 0
-	d.become(to, "by hand")
+	if d.disabled = to == Disabled; !d.disabled {
+		d.first, d.led = to, d.here != 0
+		for i := range d.targets {
+			if d.here&(1<<i) != 0 {
+				d.targets[i].reset(to)
+			}
+		}
+	}
+	d.settle("by hand")
 	x.mu.Unlock()
 	if to == Inactive || to == Probing {
-		select {
-		case d.health.wake <- struct{}{}:
-		default: // it is being woken already
-		}
+		d.rouse()
 	}
 	return nil
 }

@@ -52,11 +52,11 @@ func TestStateMachine(t *testing.T) {
 			for _, e := range tt.events {
 				switch e {
 				case 'P':
-					d.probed(outcome{ok: true, what: "200"})
+					d.probed(Target{}, outcome{ok: true, what: "200"})
 				case 'p':
-					d.probed(outcome{what: "503"})
+					d.probed(Target{}, outcome{what: "503"})
 				case 'C', 'c':
-					sets.Report(d, e == 'C')
+					sets.Report(d, 0, e == 'C')
 				default:
 					if err := sets.SetState("core", "d1", by[e]); err != nil {
 						t.Fatal(err)
