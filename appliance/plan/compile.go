@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"sort"
 	"time"
 
@@ -94,6 +95,7 @@ func compile(s *spec.Spec, b *sizing.Budget) (*runtime.Appliance, error) {
 	for i, l := range s.Listeners {
 		a.Listeners = append(a.Listeners, listener(s, l, b.Listeners[i], peers[l.Name]))
 	}
+	a.Resolvers = resolvers(s)
 	for _, r := range routes(s) {
 		a.Routes = append(a.Routes, runtime.Route{Name: r.Name, From: append([]string{}, r.From...), Prefix: r.Prefix, To: r.To, Cache: r.Cache})
 	}
@@ -189,11 +191,15 @@ func dispatcher(paths *sizing.Paths, d *spec.Dispatcher, peers map[string][]neti
 	}
 	var errs []error
 	for _, x := range d.Destinations {
+		l := paths.Listener(x)
 		if x.Host != "" { // its addresses are known when it has been resolved
-			out.Destinations = append(out.Destinations, destination(x, netip.AddrPort{}, x.Listener))
+			if l == nil {
+				errs = append(errs, fmt.Errorf("%sdestination %q of dispatcher %q: no listener talks to it: add one", position(x), x.Name, d.Name))
+				continue
+			}
+			out.Destinations = append(out.Destinations, destination(x, netip.AddrPort{}, l.Name))
 			continue
 		}
-		l := paths.Listener(x)
 		if l == nil {
 			errs = append(errs, fmt.Errorf("%sdestination %q of dispatcher %q: no listener speaks the address family of %s: add a listener on such an address", position(x), x.Name, d.Name, x.Address.Addr()))
 			continue
@@ -203,6 +209,24 @@ func dispatcher(paths *sizing.Paths, d *spec.Dispatcher, peers map[string][]neti
 		out.Destinations = append(out.Destinations, destination(x, netip.AddrPortFrom(addr, x.Address.Port()), l.Name))
 	}
 	return out, errors.Join(errs...)
+}
+
+// mostResolvers is how many name servers are asked, as by resolv.conf(5) (MAXNS).
+const mostResolvers = 3
+
+// resolvers are the name servers, where there is a destination to be resolved.
+func resolvers(s *spec.Spec) []netip.AddrPort {
+	named := slices.ContainsFunc(s.Dispatchers, func(d *spec.Dispatcher) bool {
+		return slices.ContainsFunc(d.Destinations, func(x *spec.Destination) bool { return x.Host != "" })
+	})
+	if !named {
+		return nil
+	}
+	var out []netip.AddrPort
+	for _, a := range s.Hardware.DNS[:min(len(s.Hardware.DNS), mostResolvers)] {
+		out = append(out, netip.AddrPortFrom(a.Unmap(), 53))
+	}
+	return out
 }
 
 // destination leaves out what is as by default.

@@ -28,16 +28,19 @@ type Appliance struct {
 	Site          string `json:"site,omitempty"`
 	SpecDigest    string `json:"spec_digest"` // "sha256:<hex>" over the spec's source files
 
-	Hardware    Hardware      `json:"hardware"`
-	Listeners   []Listener    `json:"listeners"`
-	Dispatchers []Dispatcher  `json:"dispatchers"`
-	Routes      []Route       `json:"routes"`
-	Caches      []Cache       `json:"caches,omitempty"`
-	Limits      Limits        `json:"limits"`
-	Transaction Transaction   `json:"transaction"`
-	State       State         `json:"state"`
-	Control     Control       `json:"control"`
-	Firewall    FirewallInput `json:"firewall"`
+	Hardware    Hardware     `json:"hardware"`
+	Listeners   []Listener   `json:"listeners"`
+	Dispatchers []Dispatcher `json:"dispatchers"`
+	Routes      []Route      `json:"routes"`
+	// Resolvers are the name servers asked for destinations by name, in this order; empty:
+	// there are none such.
+	Resolvers   []netip.AddrPort `json:"resolvers,omitempty"`
+	Caches      []Cache          `json:"caches,omitempty"`
+	Limits      Limits           `json:"limits"`
+	Transaction Transaction      `json:"transaction"`
+	State       State            `json:"state"`
+	Control     Control          `json:"control"`
+	Firewall    FirewallInput    `json:"firewall"`
 
 	// Parts that sbcd does not run yet; it refuses them (see Unsupported).
 	Media     *Media     `json:"media,omitempty"`
@@ -133,8 +136,8 @@ type Dispatcher struct {
 	Destinations []Destination `json:"destinations"`
 }
 
-// Destination is one member of a dispatcher set. Its address is a literal: no
-// resolver runs on the path of a message.
+// Destination is one member of a dispatcher set, with an address or a name. Names are
+// resolved beside the path of messages.
 type Destination struct {
 	Name     string         `json:"name"`
 	URI      string         `json:"uri"`              // as the spec wrote it

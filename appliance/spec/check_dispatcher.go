@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -105,7 +106,55 @@ func (d *decoder) checkHost(s *Spec, dst *Destination, via *Listener) {
 			return
 		}
 	}
+	d.nameTransport(s, dst, via)
 	d.checkTransport(s, dst, via)
+	if dst.Listener == "" {
+		d.checkOneListener(s, dst)
+	}
+}
+
+// nameTransport gives a name whose URI says no transport that of the listener it names,
+// or of the listeners there are: DNS then says what of it the name offers (RFC 3263 4.1).
+func (d *decoder) nameTransport(s *Spec, dst *Destination, via *Listener) {
+	if dst.says {
+		return
+	}
+	speaks := func(t string) bool {
+		if via != nil {
+			return via.Transport == t
+		}
+		return slices.ContainsFunc(s.Listeners, func(l *Listener) bool { return l.Transport == t })
+	}
+	for _, t := range []string{TransportUDP, TransportTCP, TransportTLS} {
+		if speaks(t) {
+			dst.Transport = t
+			return
+		}
+	}
+}
+
+// checkOneListener: of an address the subnets tell by which listener it is reached, of
+// a name nothing does before it is resolved. So there is one listener, or one is named.
+// A listener on the loopback does not count beside others.
+func (d *decoder) checkOneListener(s *Spec, dst *Destination) {
+	var names []string
+	for _, l := range s.Listeners {
+		if l.Transport == dst.Transport && !l.Address.IsLoopback() && !d.isBroken(transportOf, l.Name) {
+			names = append(names, l.Name)
+		}
+	}
+	if len(names) > 1 {
+		d.errorf(dst.URIRange, "Destination by name without its listener", "Where %s leads is known when it is resolved, so nothing tells which of the listeners over %s talks to it. Write listener = %q, or another of: %s. The addresses it leads to must be within the sources of that listener.", dst.Host, dst.Transport, names[0], someNames(names[1:]))
+	}
+}
+
+// someNames is as many names as a sentence bears.
+func someNames(names []string) string {
+	const most = 6
+	if n := len(names); n > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), n-most)
+	}
+	return strings.Join(names, ", ")
 }
 
 // isOwn reports a destination that is the appliance itself: its calls would come

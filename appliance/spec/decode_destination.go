@@ -40,9 +40,6 @@ func (d *decoder) destination(sec *section) *Destination {
 	if slices.Contains(laterTransports, dst.Transport) && !sec.unbuilt {
 		d.notBuilt(fmt.Sprintf("%s with transport %q", sec.of("uri"), dst.Transport), dst.URIRange)
 	}
-	if dst.Host != "" && !sec.unbuilt {
-		d.notBuilt(sec.of("uri")+" with a host name", dst.URIRange)
-	}
 	return dst
 }
 
@@ -115,7 +112,7 @@ func (d *decoder) destinationURI(dst *Destination) bool {
 	switch strings.ToLower(scheme) {
 	case "sip":
 	case "sips": // RFC 3261 section 26.2.2: TLS, whatever carries it
-		secure, dst.Transport = true, TransportTLS
+		secure, dst.Transport, dst.says = true, TransportTLS, true
 	default:
 		if _, err := netip.ParseAddrPort(dst.URI); err == nil || !hasScheme {
 			d.errorf(place, "Invalid uri", "%q has no scheme. Did you mean %q?", dst.URI, "sip:"+dst.URI)
@@ -151,7 +148,7 @@ func (d *decoder) uriParams(dst *Destination, params string, secure bool) bool {
 			return false
 		case secure && value == TransportTCP: // TLS over TCP, which it is anyway
 		case slices.Contains([]string{TransportUDP, TransportTCP, TransportTLS}, value):
-			dst.Transport = value
+			dst.Transport, dst.says = value, true
 		case value == TransportWS || value == TransportWSS:
 			d.errorf(place, "Invalid uri", "Over WebSocket clients come to a listener (RFC 7118 section 5); nobody can be called that way first. Write transport=tcp or transport=tls.")
 			return false

@@ -236,7 +236,8 @@ type Destination struct {
 	Address   netip.AddrPort    // invalid: Host is a name
 	Host      string            // a name to resolve (RFC 3263); empty: Address
 	Port      int               // of a name; 0: from the records
-	Transport string            // "udp" (default), "tcp", "tls"
+	Transport string            // "udp" (default), "tcp", "tls"; of a name without one that of its listener
+	says      bool              // the URI says the transport
 	Weight    int               // part of the calls for the algorithms that weigh, default 1
 	Priority  int               // lower is tried first for "priority", default 0
 	State     string            // at the start: "active" (default), "inactive", "disabled", "probing"

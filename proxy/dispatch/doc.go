@@ -26,6 +26,16 @@
 // destination into any state but trying by hand. Changes are counted, and told to the
 // log up to a rate.
 //
+// # Targets
+//
+// A destination with an address has one target; one with a name has those its name
+// leads to now (package resolve), which Next gives in the order of DNS. Each target has
+// a state and is probed for itself; the destination has the state of its best one, so
+// that it is inactive when all of them are, or when its name leads nowhere. What is
+// known of a target outlives a new answer of DNS. A new target of a destination that
+// takes calls takes them at once; else it waits for its first probe, which is sent at
+// once. In a set without probing every target stays active, and Next goes by DNS alone.
+//
 // # Algorithms
 //
 // hash-callid, hash-from, hash-to, hash-ruri and hash-user are rendezvous hashing over

@@ -28,20 +28,22 @@ type slotData struct {
 	sets   [maxSets]uint16
 	tried  dispatch.Tried
 	dest   uint16 // index of the destination being tried
+	slot   uint8  // of its target being tried
+	slots  uint32 // of its targets that were tried; 0: it is no destination's turn yet
 	sent   uint32 // when an INVITE went there, microseconds of the engine's clock; 0: not measured
 }
 
 // destination is one destination of a set with what the engine counts at it.
 type destination struct {
 	*dispatch.Destination
-	endpoint transaction.Endpoint
+	listener int           // that reaches it
 	pinned   bool          // its transport is written down, whatever the length of a request
 	attempts atomic.Uint64 // requests sent there, without retransmissions
 	failed   atomic.Uint64 // attempts that moved on to another
 }
 
 // newDestinations prepares the destinations of all sets, each at its index.
-func newDestinations(cfg *runtime.Appliance, dir *directory, sets *dispatch.Sets) ([]*destination, error) {
+func newDestinations(cfg *runtime.Appliance, sets *dispatch.Sets) ([]*destination, error) {
 	listeners := map[string]int{}
 	for i, l := range cfg.Listeners {
 		listeners[l.Name] = i
@@ -53,7 +55,7 @@ func newDestinations(cfg *runtime.Appliance, dir *directory, sets *dispatch.Sets
 		if !ok {
 			return nil, fmt.Errorf("dispatcher %q: destination %q: there is no listener %q", d.Set().Name(), d.Name(), d.Listener())
 		}
-		out = append(out, &destination{Destination: d, endpoint: dir.endpoint(d.Address(), l), pinned: pinned[[2]string{d.Set().Name(), d.Name()}]})
+		out = append(out, &destination{Destination: d, listener: l, pinned: pinned[[2]string{d.Set().Name(), d.Name()}]})
 	}
 	index := map[string]int{}
 	for i := range sets.Len() {
@@ -149,7 +151,7 @@ func (e *Engine) took(d *slotData) time.Duration {
 func (e *Engine) destinationAlive(d *slotData) {
 	if d.routed {
 		e.measured(d)
-		e.sets.Report(e.dests[d.dest].Destination, true)
+		e.sets.Report(e.dests[d.dest].Destination, int(d.slot), true)
 	}
 }
 
@@ -167,7 +169,7 @@ func (e *Engine) destinationSilent(d *slotData) {
 	if d.routed {
 		e.dests[d.dest].failed.Add(1)
 		e.measured(d)
-		e.sets.Report(e.dests[d.dest].Destination, false)
+		e.sets.Report(e.dests[d.dest].Destination, int(d.slot), false)
 	}
 }
 

@@ -124,7 +124,7 @@ func New(cfg *runtime.Appliance, router *route.Router, sets *dispatch.Sets, log 
 	if e.long, err = newLong(cfg, e.dir); err != nil {
 		return nil, err
 	}
-	if e.dests, err = newDestinations(cfg, e.dir, sets); err != nil {
+	if e.dests, err = newDestinations(cfg, sets); err != nil {
 		return nil, err
 	}
 	e.prober, err = dispatch.NewProber(sets, cfg.Listeners, e.sendFrom, log)

@@ -9,6 +9,7 @@ import (
 
 	"trunkline/proxy/limit"
 	"trunkline/proxy/message"
+	"trunkline/proxy/transaction"
 )
 
 // What becomes of a request at its destinations is told to the log off the path: a
@@ -35,11 +36,19 @@ const (
 	reasonTooLong                  // the request is too long for UDP, and TCP is not to be had
 )
 
-// failure is the attempt that ended: at which destination and why.
+// failure is the attempt that ended: at which destination and target, and why.
 type failure struct {
 	dest   uint16
 	code   uint16 // of reasonCode
 	reason reason
+	to     transaction.Endpoint // zero where nothing was sent
+}
+
+// at notes the target of the attempt that failed.
+func (f *failure) at(tx transaction.Tx) {
+	if f.reason != reasonNone && tx.Tried() > 0 {
+		f.to = tx.Attempts[tx.Current()].To
+	}
 }
 
 // noDest is no destination.
@@ -49,8 +58,9 @@ const noDest = ^uint16(0)
 // pointer, so that leaving it costs a copy.
 type event struct {
 	failed failure
-	next   uint16 // destination tried now, or noDest: none was left
-	tried  uint8  // attempts so far
+	next   uint16               // destination tried now, or noDest: none was left
+	to     transaction.Endpoint // of its target
+	tried  uint8                // attempts so far
 	method message.Method
 	idLen  uint8
 	callID [callIDMax]byte
@@ -87,13 +97,16 @@ func (r *ring) drain(tell func(*event)) {
 
 // note leaves an event for the log. It never waits: with the ring full the event
 // is counted as lost.
-func (w *worker) note(failed failure, next uint16, tried int, req *message.View) {
+func (w *worker) note(failed failure, next hop, tried int, req *message.View) {
 	ev := w.events.next()
 	if ev == nil {
 		w.c.add(cEventsLost)
 		return
 	}
-	ev.failed, ev.next, ev.tried, ev.method = failed, next, uint8(tried), req.Method
+	ev.failed, ev.next, ev.to, ev.tried, ev.method = failed, noDest, next.to, uint8(tried), req.Method
+	if next.dest != nil {
+		ev.next = uint16(next.dest.Index)
+	}
 	ev.idLen = uint8(copy(ev.callID[:], req.Get(req.CallID)))
 	w.events.publish()
 }
@@ -150,16 +163,24 @@ func (t *teller) tell(ev *event) {
 	if ev.failed.reason != reasonNone {
 		d := t.e.dests[ev.failed.dest]
 		attrs = append(attrs, slog.String("failed", d.Name()), slog.String("failed_set", d.Set().Name()),
-			slog.String("failed_address", d.Address().String()), slog.String("cause", t.cause(ev.failed)))
+			slog.String("failed_address", where(d, ev.failed.to)), slog.String("cause", t.cause(ev.failed)))
 	} else if ev.next == noDest {
 		attrs = append(attrs, slog.String("cause", "no destination takes calls"))
 	}
 	if ev.next != noDest {
 		d := t.e.dests[ev.next]
-		attrs = append(attrs, slog.String("next", d.Name()), slog.String("next_set", d.Set().Name()), slog.String("next_address", d.Address().String()))
+		attrs = append(attrs, slog.String("next", d.Name()), slog.String("next_set", d.Set().Name()), slog.String("next_address", where(d, ev.to)))
 	}
 	attrs = append(attrs, slog.Int("attempts", int(ev.tried)))
 	t.e.log.LogAttrs(context.Background(), level, text, attrs...)
+}
+
+// where is the address something was sent to; what is configured where nothing was.
+func where(d *destination, to transaction.Endpoint) string {
+	if to == (transaction.Endpoint{}) {
+		return d.Where()
+	}
+	return to.AddrPort().String()
 }
 
 // cause is a failure's cause in words.

@@ -136,7 +136,7 @@ func TestLogIsBounded(t *testing.T) {
 	const rounds = 10
 	for range rounds {
 		for range ringSize + 5 {
-			p.w.note(failed, noDest, 1, &v)
+			p.w.note(failed, hop{}, 1, &v)
 		}
 		p.e.teller.look()
 	}
@@ -160,7 +160,7 @@ func TestLogIsBounded(t *testing.T) {
 	if total := fmt.Sprint(float64(said) + unsaid); total != fmt.Sprint(rounds*ringSize) {
 		t.Errorf("%d lines and %v left out are not %d events", said, unsaid, rounds*ringSize)
 	}
-	if n := testing.AllocsPerRun(100, func() { p.w.note(failed, noDest, 1, &v) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { p.w.note(failed, hop{}, 1, &v) }); n != 0 {
 		t.Errorf("leaving an event allocates %v times", n)
 	}
 }

@@ -6,35 +6,38 @@ import (
 	"trunkline/proxy/transaction"
 )
 
-// nextAttempt sends a routed request to the next destination after one failed, or
-// to its first. It goes on past destinations that are full or cannot be sent to; when
+// nextAttempt sends a routed request to the next target or destination after one failed,
+// or to its first. It goes on past destinations that are full or cannot be sent to; when
 // none is left, the transaction ends here.
 func (w *worker) nextAttempt(tx transaction.Tx, req *message.View, failed failure, now int64) {
 	e := w.e
 	d := e.slot(tx)
+	failed.at(tx)
 	for {
-		dest, full := e.pick(d, req, tx.Call != 0)
+		next, full, ok := e.onward(d, failed, req, tx.Call != 0)
 		if full != nil {
 			w.c.add(cDestinationFull)
 		}
-		if dest == nil {
+		if !ok {
 			if full != nil && failed.reason == reasonNone {
 				failed = failure{dest: uint16(full.Index), reason: reasonFull}
 			}
 			break
 		}
-		to, fits := w.overTCP(tx, req, dest.endpoint, dest.pinned)
+		to, fits := w.overTCP(tx, req, next.to, next.dest.pinned)
 		n, ok := tx.Start(now, to, e.table.Timers().Reply, e.table.Timers())
 		if !ok {
-			if tx.Call != 0 {
-				dest.Leave()
+			if tx.Call != 0 && !next.again {
+				next.dest.Leave()
 			}
 			break
 		}
-		e.moveCall(call.ID(tx.Call), dest.Index)
-		dest.attempts.Add(1)
+		if !next.again {
+			e.moveCall(call.ID(tx.Call), next.dest.Index)
+		}
+		next.dest.attempts.Add(1)
 		if failed.reason != reasonNone || e.tellChoices {
-			w.note(failed, d.dest, tx.Tried(), req)
+			w.note(failed, next, tx.Tried(), req)
 		}
 		d.sent = 0
 		if tx.Invite && !e.dir.stoodIn(to) { // making a connection is no latency of the destination
@@ -53,12 +56,13 @@ func (w *worker) nextAttempt(tx transaction.Tx, req *message.View, failed failur
 			e.destinationRefused(d)
 		}
 		tx.Abandon()
+		failed.at(tx)
 		if !e.failover(d).OnTimeout {
 			break
 		}
 		w.c.add(cFailovers)
 	}
-	w.note(failed, noDest, tx.Tried(), req)
+	w.note(failed, hop{}, tx.Tried(), req)
 	w.c.add(cExhausted)
 	code := 503
 	if failed.reason == reasonTooLong {

@@ -57,31 +57,40 @@ func (e *Engine) open(i int, secrets credential) (group, error) {
 		g, err := listen.Open(l, o)
 		return datagrams{g}, err
 	}
-	names := peerNames(e.cfg, l.Name)
 	g, err := stream.Open(l, stream.Options{
 		Admit:      e.dir.faces[i].allowed.Lookup,
 		Failed:     func(to netip.AddrPort, err error) { e.connectionEnded(i, to, errors.Is(err, stream.ErrUnreached)) },
 		Credential: secrets,
-		ServerName: func(to netip.AddrPort) string { return names[to] },
+		ServerName: peerNames(e.dests, i),
 
 		DialTimeout: e.dialTime(i),
 	})
 	return connections{g}, err
 }
 
-// peerNames are the names by which destinations of a listener are configured, which they
-// must prove to have (RFC 5922 7.1).
-func peerNames(cfg *runtime.Appliance, listener string) map[netip.AddrPort]string {
-	names := map[netip.AddrPort]string{}
-	for _, d := range cfg.Dispatchers {
-		for _, x := range d.Destinations {
-			u, err := message.ParseURI([]byte(x.URI))
-			if _, isAddress := literal(u.Host); x.Listener == listener && err == nil && !isAddress {
-				names[x.Address] = string(u.Host)
-			}
+// peerNames tell the name that who is connected to must prove to have: the host in the
+// URI of a destination that is reached there now (RFC 5922 7.1). It is asked for a
+// connection, not for a message.
+func peerNames(dests []*destination, listener int) func(netip.AddrPort) string {
+	type named struct {
+		*destination
+		name string
+	}
+	var names []named
+	for _, d := range dests {
+		u, err := message.ParseURI([]byte(d.URI()))
+		if _, isAddress := literal(u.Host); d.listener == listener && err == nil && !isAddress {
+			names = append(names, named{d, string(u.Host)})
 		}
 	}
-	return names
+	return func(to netip.AddrPort) string {
+		for _, x := range names {
+			if x.ReachedAt(to) {
+				return x.name
+			}
+		}
+		return ""
+	}
 }
 
 // endpoint is an address by way of a listener.

@@ -24,7 +24,6 @@ func Unsupported(a *runtime.Appliance) []string {
 	for _, d := range a.Dispatchers {
 		missing(!dispatch.Known(d.Algorithm), "dispatcher %s: algorithm %s", d.Name, d.Algorithm)
 		for _, x := range d.Destinations {
-			missing(x.Host != "", "destination %s of %s: host name %s", x.Name, d.Name, x.Host)
 			missing(x.Transport != "" && x.Transport != "tcp" && x.Transport != "tls", "destination %s of %s: transport %s", x.Name, d.Name, x.Transport)
 		}
 	}

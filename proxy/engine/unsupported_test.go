@@ -10,7 +10,7 @@ import (
 // Whatever of a configuration may be absent is either run or named: a new pointer,
 // list or block that is neither fails here.
 func TestUnsupportedNamesEveryOptionalPart(t *testing.T) {
-	run := map[string]bool{"Site": true, "Caches": true, "Name": true, "SpecDigest": true}
+	run := map[string]bool{"Site": true, "Caches": true, "Name": true, "SpecDigest": true, "Resolvers": true}
 	typ := reflect.TypeFor[runtime.Appliance]()
 	for i := range typ.NumField() {
 		f := typ.Field(i)
@@ -48,9 +48,6 @@ func TestUnsupported(t *testing.T) {
 	}{
 		{"transport", func(a *runtime.Appliance) { a.Listeners = []runtime.Listener{{Name: "x", Transport: "wss"}} }, "listener x: transport wss"},
 		{"algorithm", func(a *runtime.Appliance) { a.Dispatchers = []runtime.Dispatcher{{Name: "d", Algorithm: "parallel"}} }, "dispatcher d: algorithm parallel"},
-		{"host", func(a *runtime.Appliance) {
-			a.Dispatchers = []runtime.Dispatcher{{Name: "d", Algorithm: "round-robin", Destinations: []runtime.Destination{{Name: "x", Host: "gw.example.net"}}}}
-		}, "destination x of d: host name gw.example.net"},
 		{"cache", func(a *runtime.Appliance) {
 			a.Caches = []runtime.Cache{{Name: "c", Source: "postgres", OnFail: runtime.OnFailRefuse}}
 		}, "cache c: source postgres"},

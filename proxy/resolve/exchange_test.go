@@ -212,34 +212,10 @@ func TestFirstServer(t *testing.T) {
 	}
 }
 
-func TestReadServers(t *testing.T) {
-	tests := []struct {
-		name, text string
-		want       []string
-		err        string
-	}{
-		{"as baked", "nameserver 10.0.0.53\nnameserver 2001:db8::53\noptions edns0\n", []string{"10.0.0.53:53", "[2001:db8::53]:53"}, ""},
-		{"comments and search", "# x\n; y\nsearch a.example\nnameserver 127.0.0.53\n", []string{"127.0.0.53:53"}, ""},
-		{"more than three", "nameserver 10.0.0.1\nnameserver 10.0.0.2\nnameserver 10.0.0.3\nnameserver 10.0.0.4\n", []string{"10.0.0.1:53", "10.0.0.2:53", "10.0.0.3:53"}, ""},
-		{"none", "search a.example\n", nil, "give hardware a dns attribute"},
-		{"empty", "", nil, "give hardware a dns attribute"},
-		{"a name", "nameserver ns.example\n", nil, `"ns.example" is not an IP address`},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			got, err := readServers(strings.NewReader(tt.text))
-			if (tt.err == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), tt.err) {
-				t.Fatalf("error %v, want %q", err, tt.err)
-			}
-			if fmt.Sprint(got) != fmt.Sprint(tt.want) {
-				t.Errorf("got %v, want %v", got, tt.want)
-			}
-		})
-	}
-	if _, err := LoadServers(t.TempDir() + "/none"); err == nil || !strings.Contains(err.Error(), "dns attribute") {
-		t.Errorf("no file: %v", err)
-	}
-	if _, err := New(Options{}); err == nil {
-		t.Error("names without servers")
+func TestNewNeedsServers(t *testing.T) {
+	for _, servers := range [][]netip.AddrPort{nil, {{}}, {netip.MustParseAddrPort("10.0.0.53:0")}} {
+		if _, err := New(Options{Servers: servers}); err == nil {
+			t.Errorf("names of the servers %v were made", servers)
+		}
 	}
 }

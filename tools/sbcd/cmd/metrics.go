@@ -1,12 +1,15 @@
 package cmd
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"trunkline/proxy/dispatch"
 	"trunkline/proxy/engine"
 	"trunkline/proxy/listen"
+	"trunkline/proxy/resolve"
 	"trunkline/proxy/warm"
 )
 
@@ -31,6 +34,9 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 	g.gauge("trunkline_uptime_seconds", "Seconds since the proxy started.", s.UptimeSeconds)
 	for _, c := range s.Caches {
 		g.cache(c)
+	}
+	if s.Names != nil {
+		g.names(*s.Names)
 	}
 	if s.Engine != nil {
 		g.engine(s.Engine)
@@ -71,6 +77,31 @@ func (g sink) cache(c warm.Status) {
 	g.gauge("trunkline_cache_load_seconds", "Duration of the last load.", c.Seconds, l...)
 }
 
+func (g sink) names(s resolve.Stats) {
+	g.gauge("trunkline_names", "Destinations by name.", float64(s.Names))
+	g.gauge("trunkline_names_unresolved", "Names that lead nowhere now.", float64(s.Unresolved))
+	g.gauge("trunkline_names_stale", "Names in use beyond their TTL, for no server says anything of use.", float64(s.Stale))
+	g.counter("trunkline_name_changes_total", "Times a name led elsewhere than before.", s.Changes)
+	g.counter("trunkline_name_questions_total", "Questions sent to name servers.", s.Questions)
+	g.counter("trunkline_name_failures_total", "Questions a name server gave nothing of use to.", s.Failures)
+	g.counter("trunkline_name_truncated_total", "Answers asked for again over TCP.", s.Truncated)
+	g.counter("trunkline_name_served_old_total", "Times records were used beyond their TTL.", s.ServedOld)
+	g.counter("trunkline_name_refused_total", "Addresses of names that must not be sent to.", s.Refused)
+	g.counter("trunkline_name_cut_total", "Records and targets beyond what is taken.", s.Cut)
+}
+
+// targets are those of a destination by name, by state.
+func (g sink) targets(n *dispatch.NameStats, l []string) {
+	count := map[string]int{dispatch.Active.String(): 0, dispatch.Inactive.String(): 0}
+	for _, t := range n.Targets {
+		count[t.State]++
+	}
+	for state, k := range count {
+		g.gauge("trunkline_destination_targets", "Targets of a destination by name, by state.", float64(k), append(l, "state", state)...)
+	}
+	g.gauge("trunkline_destination_stale", "1 when the last known targets are in use, for no name server says anything of use.", truth(n.Stale), l...)
+}
+
 func (g sink) engine(e *engine.Stats) {
 	for name, n := range e.Counters {
 		g.counter("trunkline_events_total", "What happened to messages and calls, by event.", n, "event", name)
@@ -95,6 +126,9 @@ func (g sink) engine(e *engine.Stats) {
 	for _, d := range e.Destinations {
 		l := []string{"set", d.Set, "destination", d.Name}
 		g.gauge("trunkline_destination_state", "1 for the state the destination is in.", 1, append(l, "state", d.State)...)
+		if d.Resolved != nil {
+			g.targets(d.Resolved, slices.Clip(l))
+		}
 		g.gauge("trunkline_destination_calls", "Live calls at the destination.", float64(d.Calls), l...)
 		g.counter("trunkline_destination_attempts_total", "Requests sent to the destination, without retransmissions.", d.Attempts, l...)
 		g.counter("trunkline_destination_failed_total", "Requests that moved on to another destination.", d.Failed, l...)

@@ -31,9 +31,11 @@ func (p *program) runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Run the proxy until it is told to stop",
-		Long: `Run the proxy. Sync caches are loaded first, then all listeners are bound, then
-readiness is reported (sd_notify(3) and one line on standard output). SIGTERM or
-SIGINT stops it. SIGHUP makes it read its certificates again.`,
+		Long: `Run the proxy. Sync caches are loaded and the names of destinations resolved first,
+then all listeners are bound, then readiness is reported (sd_notify(3) and one line on
+standard output). A name that does not resolve within 5 seconds does not hold up the
+start: its destination takes no calls until it does. SIGTERM or SIGINT stops it.
+SIGHUP makes it read its certificates again.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := p.load()
@@ -68,6 +70,10 @@ func (p *program) run(ctx context.Context, cfg *runtime.Appliance) error {
 	if err != nil {
 		return refuse(err)
 	}
+	names, err := newNames(cfg, sets, log)
+	if err != nil {
+		return refuse(err)
+	}
 	eng, err := engine.New(cfg, router, sets, log)
 	if err != nil {
 		return refuse(err)
@@ -76,7 +82,7 @@ func (p *program) run(ctx context.Context, cfg *runtime.Appliance) error {
 	if err != nil {
 		return refuse(err)
 	}
-	v := &view{cfg: cfg, start: time.Now(), warmer: warmer}
+	v := &view{cfg: cfg, start: time.Now(), warmer: warmer, names: names}
 	note := control.NewNotifier(log)
 	certs := certificates{v, note, log}
 	// From here on, or a hangup while caches load would end the process.
@@ -99,6 +105,10 @@ func (p *program) run(ctx context.Context, cfg *runtime.Appliance) error {
 			return nil // told to stop before there was anything to stop
 		}
 		return refuse(err)
+	}
+	if names != nil {
+		note.Status(fmt.Sprintf("resolving the names of %d destinations", sets.ByName()))
+		_ = names.Warm(ctx, resolveWithin) // the log and the status say what does not resolve; Run asks on
 	}
 	if ctx.Err() != nil {
 		return nil
@@ -131,6 +141,9 @@ func (p *program) serve(ctx context.Context, v *view, eng *engine.Engine, certs 
 	beside.Go(func() { v.warmer.Background(ctx) })
 	beside.Go(func() { eng.Probe(ctx) })
 	beside.Go(func() { certs.serve(ctx, hup) })
+	if v.names != nil {
+		beside.Go(func() { v.names.Run(ctx) })
+	}
 	beside.Go(func() {
 		note.Watchdog(ctx, func(context.Context) error { eng.Stats(); return nil })
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"trunkline/proxy/control"
+	"trunkline/proxy/dispatch"
 	"trunkline/proxy/engine"
 	"trunkline/proxy/stream"
 	"trunkline/proxy/warm"
@@ -170,11 +171,32 @@ func places(d engine.DestinationStats) string {
 
 func destinationNote(d engine.DestinationStats) string {
 	s := fmt.Sprintf("%s, %d attempts, %d failed over", d.Address, d.Attempts, d.Failed)
+	if n := d.Resolved; n != nil {
+		s += ", " + targetsNote(n)
+	}
 	if d.Full > 0 {
 		s += fmt.Sprintf(", %d times full", d.Full)
 	}
 	if d.Estimate > 0 {
 		s += ", replies in " + d.Estimate.Round(100*time.Microsecond).String()
+	}
+	return s
+}
+
+// targetsNote is where a name leads, and what is the matter with it.
+func targetsNote(n *dispatch.NameStats) string {
+	up := 0
+	for _, t := range n.Targets {
+		if s, err := dispatch.ParseState(t.State); err == nil && s.TakesCalls() {
+			up++
+		}
+	}
+	s := fmt.Sprintf("%d of %d targets up", up, len(n.Targets))
+	if n.Stale {
+		s += ", last known ones"
+	}
+	if n.Trouble != "" {
+		s += " (" + n.Trouble + ")"
 	}
 	return s
 }

@@ -12,6 +12,7 @@ import (
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/engine"
 	"trunkline/proxy/listen"
+	"trunkline/proxy/resolve"
 	"trunkline/proxy/stream"
 	"trunkline/proxy/transaction"
 	"trunkline/proxy/warm"
@@ -24,6 +25,7 @@ func example() Status {
 			{Name: "carriers", State: warm.Loaded, Rows: 6, Seconds: 0.4},
 			{Name: "late", State: warm.Failed, Error: "open /x: no such file or directory"},
 		},
+		Names: &resolve.Stats{Names: 2, Unresolved: 1, Stale: 1},
 		Engine: &engine.Stats{
 			Listeners: []engine.ListenerStats{{Name: "core", Address: "10.0.0.1:5060", Workers: 2, Overload: engine.OverloadStats{Refused: 0.25, Wait: 310e6}, Transport: "udp", Sockets: []listen.SocketStats{{Packets: 5, Drops: 1, Queue: 700}, {Packets: 7}}},
 				{Name: "trunk", Address: "10.0.0.1:5061", Transport: "tls", Connections: &stream.Stats{
@@ -47,6 +49,14 @@ func example() Status {
 			}, {
 				DestinationStats: dispatch.DestinationStats{Set: "core", Name: "fs2", Address: "10.0.0.12:5060", State: "disabled", MaxCalls: 50, Full: 7, Estimate: 12345678},
 				Calls:            3, Attempts: 5,
+			}, {
+				DestinationStats: dispatch.DestinationStats{Set: "core", Name: "gw", Address: "gw.example.net", State: "active", Resolved: &dispatch.NameStats{
+					Host: "gw.example.net", Stale: true, Trouble: "gw.example.net. A: server 10.0.0.53: no answer in time",
+					Targets: []dispatch.TargetStats{{Address: "192.0.2.1:5060", State: "trying"}, {Address: "192.0.2.2:5060", State: "inactive"}},
+				}},
+			}, {
+				DestinationStats: dispatch.DestinationStats{Set: "core", Name: "no", Address: "no.example.net", State: "inactive",
+					Resolved: &dispatch.NameStats{Host: "no.example.net", Trouble: "there is no name no.example.net"}},
 			}},
 		},
 	}
@@ -66,6 +76,8 @@ listener old          10.0.0.2:443/wss   0 connections  0 messages, 0 B waiting,
 overload core         refuses            25 % of calls  messages wait 310ms
 destination core/fs1  active             4 calls        10.0.0.11:5060, 9 attempts, 1 failed over
 destination core/fs2  disabled           3 of 50 calls  10.0.0.12:5060, 5 attempts, 0 failed over, 7 times full, replies in 12.3ms
+destination core/gw   active             0 calls        gw.example.net, 0 attempts, 0 failed over, 1 of 2 targets up, last known ones (gw.example.net. A: server 10.0.0.53: no answer in time)
+destination core/no   inactive           0 calls        no.example.net, 0 attempts, 0 failed over, 0 of 0 targets up (there is no name no.example.net)
 calls                 4 live             9 at most      room for 100
 transactions          1 live             8 at most      room for 200
 refused, dropped: dropped_source=2 refused_rate=3 send_errors=1

@@ -6,6 +6,7 @@ import (
 
 	"trunkline/appliance/runtime"
 	"trunkline/proxy/engine"
+	"trunkline/proxy/resolve"
 	"trunkline/proxy/warm"
 )
 
@@ -18,6 +19,8 @@ type Status struct {
 	UptimeSeconds float64       `json:"uptime_seconds"` // of this process
 	Ready         bool          `json:"ready"`          // READY=1 was sent and nothing has begun to stop
 	Caches        []warm.Status `json:"caches"`
+	// Names are the figures of the resolver; absent without destinations by name.
+	Names *resolve.Stats `json:"names,omitempty"`
 	// Engine is absent until the listeners are bound.
 	Engine *engine.Stats `json:"engine,omitempty"`
 }
@@ -28,6 +31,7 @@ type view struct {
 	start  time.Time
 	ready  atomic.Bool
 	warmer *warm.Warmer
+	names  *resolve.Names // nil: no destination is by name
 	engine atomic.Pointer[engine.Engine]
 }
 
@@ -35,6 +39,10 @@ func (v *view) status() Status {
 	s := Status{
 		Name: v.cfg.Name, Site: v.cfg.Site, Version: version, SpecDigest: v.cfg.SpecDigest,
 		UptimeSeconds: time.Since(v.start).Seconds(), Ready: v.ready.Load(), Caches: v.warmer.Status(),
+	}
+	if v.names != nil {
+		st := v.names.Stats()
+		s.Names = &st
 	}
 	if e := v.engine.Load(); e != nil {
 		st := e.Stats()

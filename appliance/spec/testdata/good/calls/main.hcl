@@ -135,10 +135,16 @@ dispatcher "far" {
   algorithm = "priority"
   destination "named" {
     uri      = "sip:Gateway.example.net."
+    listener = "carrier"
     priority = 1
   }
   destination "named-tls" {
     uri = "sips:gateway.example.net:5071"
+  }
+  # DNS says what of TCP this name offers.
+  destination "named-tcp" {
+    uri      = "sip:trunk.example.net"
+    listener = "carrier-tcp"
   }
   destination "address-tls" {
     uri      = "sip:198.51.100.20;transport=tls"
