@@ -57,7 +57,7 @@ var Rules = []Rule{
 	{Path: "listeners[].connections.max", Group: Sizing, Impact: Restart, Host: Restart, How: "slots are laid out at start", Unit: "connections"},
 	{Path: "listeners[].max_message", Group: Listeners, Impact: Restart, Host: Restart, How: "workers take their buffers at start", Unit: "B"},
 
-	{Path: "resolvers[]", Group: Calls, Impact: Live, Host: Restart, How: "asked from the next question on"},
+	{Path: "resolvers", Group: Calls, Impact: Live, Host: Restart, How: "asked from the next question on"},
 	{Path: "dispatchers[]", Group: Calls, Impact: Live, Host: Restart, How: "a table swapped; calls in progress keep their destination"},
 	{Path: "dispatchers[].probe", Group: Calls, Impact: Live, Host: Restart, How: "from the next probe on", Guard: true},
 	{Path: "dispatchers[].failover", Group: Calls, Impact: Live, Host: Restart, How: "from the next attempt on"},
