@@ -57,6 +57,8 @@ const (
 	cRefusedTooLarge
 	cRefusedLoop
 	cRefusedTarget
+	cRefusedToken
+	cRefusedFlow
 	cRefusedNoRoute
 	cRefusedNoDialog
 	cRefusedRate
@@ -117,6 +119,8 @@ var counterNames = [numCounters]string{
 	cRefusedTooLarge:         "refused_too_large",
 	cRefusedLoop:             "refused_loop",
 	cRefusedTarget:           "refused_target",
+	cRefusedToken:            "refused_flow_token",
+	cRefusedFlow:             "refused_flow_failed",
 	cRefusedNoRoute:          "refused_no_route",
 	cRefusedNoDialog:         "refused_no_dialog",
 	cRefusedRate:             "refused_rate",

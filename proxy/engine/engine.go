@@ -34,11 +34,12 @@
 // the replies of what is in progress; requests within dialogs that find no slot or
 // no room below that are forwarded without state.
 //
-// Over TCP and TLS a reply leaves by the connection its request came by, nothing is sent
+// Over connections a reply leaves by the one its request came by, nothing is sent
 // twice, and a destination whose connection cannot be made or ends before it replied is left
 // at once (package stream has the rules of connections). The first line of a Record-Route
 // pair names the transport a request left by, the second the one it came by, and a request
-// within the dialog leaves by the listener they name.
+// within the dialog leaves by the listener they name, and by the connection where its side
+// of the dialog can be reached in no other way (RFC 5626 5.3; flow.go says where).
 //
 // A request too long for UDP leaves over TCP (RFC 3261 section 18.1.1, long.go), with the
 // Via of that listener. When no connection can be made it goes to the same destination
@@ -93,6 +94,7 @@ type Engine struct {
 	retryAfter []byte
 	policy     *policy.Policy // nil: messages are forwarded as they are
 	long       *long
+	flows      flowTokens
 
 	timerWorker *worker
 	watcher     *watcher // nil: load is not looked at
@@ -116,6 +118,9 @@ func New(cfg *runtime.Appliance, router *route.Router, sets *dispatch.Sets, log 
 	e := &Engine{cfg: cfg, log: log, router: router, sets: sets, start: time.Now(), lost: newLostConnections()}
 	var err error
 	if e.dir, err = newDirectory(cfg.Listeners); err != nil {
+		return nil, err
+	}
+	if e.flows, err = newFlowTokens(); err != nil {
 		return nil, err
 	}
 	if e.policy, err = policy.Compile(cfg.Messages); err != nil {
@@ -226,7 +231,10 @@ func (e *Engine) Run(ctx context.Context) error {
 			w := e.newWorker()
 			own = append(own, w)
 			wg.Go(func() {
-				if err := g.serve(k, func(pkt []byte, src netip.AddrPort) { w.handle(f, pkt, src) }); err != nil {
+				if err := g.serve(k, func(pkt []byte, src netip.AddrPort, flow uint32) {
+					w.flow = flow
+					w.handle(f, pkt, src)
+				}); err != nil {
 					select {
 					case failed <- err:
 					default: // the first says enough
@@ -278,13 +286,4 @@ func (e *Engine) Close() error {
 		errs = append(errs, g.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// recordRoutes are the Record-Route lines of a request that comes in by one
-// listener and leaves by another: outgoing on top, and one line when both are one.
-func (e *Engine) recordRoutes(in, out int) [2][]byte {
-	if in == out {
-		return [2][]byte{e.dir.faces[out].recordRoute}
-	}
-	return [2][]byte{e.dir.faces[out].recordRoute, e.dir.faces[in].recordRoute}
 }

@@ -91,12 +91,11 @@ func (w *worker) appendForwardTo(dst []byte, tx transaction.Tx, req *message.Vie
 	e := w.e
 	d := e.slot(tx)
 	w.via = append(w.via[:0], e.dir.faces[e.dir.exit(to)].viaHead...)
-	w.via = e.table.AppendBranch(w.via, tx.ID(attempt))
-	w.via = append(w.via, "\r\n"...)
+	w.via = w.appendViaEnd(e.table.AppendBranch(w.via, tx.ID(attempt)), tx.Upstream)
 	ed := edits(req, tx.Upstream, d.strip)
 	ed.Via = w.via
 	if d.record {
-		ed.RecordRoute = e.recordRoutes(int(tx.Upstream.Listener), int(to.Listener))
+		ed.RecordRoute = w.recordRoutes(req, tx.Upstream, to)
 	}
 	return w.applyPolicy(message.AppendRequest(dst, req, &ed))
 }
@@ -135,8 +134,7 @@ func (w *worker) forwardStateless(f *face, upstream transaction.Endpoint, ro rou
 
 func (w *worker) appendStateless(dst []byte, f *face, upstream transaction.Endpoint, ro routing, hop transaction.Endpoint, sum uint64) []byte {
 	w.via = append(w.via[:0], w.e.dir.faces[w.e.dir.exit(hop)].viaHead...)
-	w.via = w.e.table.AppendStatelessBranch(w.via, sum, f.index)
-	w.via = append(w.via, "\r\n"...)
+	w.via = w.appendViaEnd(w.e.table.AppendStatelessBranch(w.via, sum, f.index), upstream)
 	ed := edits(&w.v, upstream, ro.strip)
 	ed.Via = w.via
 	return w.applyPolicy(message.AppendRequest(dst, &w.v, &ed))

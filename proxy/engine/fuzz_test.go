@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -32,9 +33,22 @@ var errWire = errors.New("the wire is cut")
 func (g wire) Name() string                                          { return g.name }
 func (g wire) Workers() int                                          { return 0 }
 func (g wire) Close() error                                          { return nil }
-func (g wire) serve(int, func(pkt []byte, src netip.AddrPort)) error { return nil }
-func (g wire) stats(*ListenerStats)                                  {}
-func (g wire) backlogs(dst []listen.Backlog) []listen.Backlog        { return dst }
+func (g wire) serve(int, func([]byte, netip.AddrPort, uint32)) error { return nil }
+
+// One connection stands, the caller's, as long as sending works.
+func (g wire) sendFlow(pkt []byte, flow uint32) error {
+	if flow != benchFlow {
+		return errWire
+	}
+	return g.Send(pkt, benchCaller)
+}
+
+func (g wire) peer(flow uint32) (netip.AddrPort, bool) {
+	return benchCaller, flow == benchFlow && !*g.fail
+}
+
+func (g wire) stats(*ListenerStats)                           {}
+func (g wire) backlogs(dst []listen.Backlog) []listen.Backlog { return dst }
 func (g wire) Send(pkt []byte, to netip.AddrPort) error {
 	if *g.fail {
 		return errWire
@@ -57,6 +71,9 @@ type bench struct {
 	fail bool
 }
 
+// benchFlow is the connection of the caller over a WebSocket.
+const benchFlow = 7
+
 // Parties of the bench: the listeners admit them and nobody else.
 var (
 	benchCaller  = netip.MustParseAddrPort("192.0.2.10:5060")
@@ -74,7 +91,7 @@ func newBench(t testing.TB) *bench {
 	cfg := &runtime.Appliance{
 		Listeners: []runtime.Listener{
 			listener("out", "udp", "192.0.2.1:5060", "192.0.2.0/24"), listener("in", "udp", "198.51.100.254:5060", "198.51.100.0/24"),
-			listener("tcp", "tcp", "198.51.100.254:5060", "198.51.100.0/24"),
+			listener("tcp", "tcp", "198.51.100.254:5060", "198.51.100.0/24"), listener("web", "ws", "192.0.2.1:80", "192.0.2.0/24"),
 		},
 		Transaction: runtime.Transaction{T1: duration(500 * time.Millisecond), T2: duration(4 * time.Second), ReplyTimeout: duration(5 * time.Second),
 			InviteTimeout: duration(30 * time.Second), Wait: duration(5 * time.Second), CallLifetime: duration(5 * time.Minute)},
@@ -110,6 +127,10 @@ func (b *bench) pass(d time.Duration) {
 
 // receive hands a message to the engine as one from a party's side.
 func (b *bench) receive(listener int, pkt []byte, src netip.AddrPort) {
+	b.w.flow = 0
+	if b.e.dir.faces[listener].transport == "ws" {
+		b.w.flow = benchFlow
+	}
 	b.w.handle(b.e.dir.faces[listener], bytes.Clone(pkt), src)
 }
 
@@ -144,13 +165,16 @@ func benchRoutes(pkt []byte) []string {
 	return out
 }
 
+// callerSide is the listener that the caller uses: over UDP or a WebSocket.
+func callerSide(op int) int { return []int{0, 3}[op/10%2] }
+
 // step does one thing the input asks for.
 func (b *bench) step(p *program) {
 	op := p.next()
 	switch op % 10 {
 	case 0: // a request that begins something
 		methods := []string{"INVITE", "INVITE", "INVITE", "OPTIONS", "MESSAGE", "SUBSCRIBE", "CANCEL", "ACK", "BYE", "\x01"}
-		b.receive(0, benchRequest(methods[p.next()%len(methods)], p.next(), p.next(), 1, "", nil), benchCaller)
+		b.receive(callerSide(op), benchRequest(methods[p.next()%len(methods)], p.next(), p.next(), 1, "", nil), benchCaller)
 	case 1: // a reply to something the engine sent, or again
 		codes := []int{100, 180, 183, 200, 200, 302, 404, 407, 486, 487, 500, 503, 603, 699, 199}
 		if len(b.sent) == 0 {
@@ -169,9 +193,14 @@ func (b *bench) step(p *program) {
 		if n := p.next(); len(b.sent) > 0 && n%4 != 0 {
 			routes = benchRoutes(b.sent[len(b.sent)-1-n%len(b.sent)].pkt)
 		}
-		b.receive(0, benchRequest(methods[p.next()%len(methods)], p.next(), p.next(), 2, "to", routes), benchCaller)
+		b.receive(callerSide(op), benchRequest(methods[p.next()%len(methods)], p.next(), p.next(), 2, "to", routes), benchCaller)
 	case 3: // the callee hangs up
-		m := benchRequest("BYE", p.next(), p.next(), 3, "from", nil)
+		var routes []string
+		if len(b.sent) > 0 && op >= 10 {
+			routes = benchRoutes(b.sent[len(b.sent)-1-p.next()%len(b.sent)].pkt)
+			slices.Reverse(routes)
+		}
+		m := benchRequest("BYE", p.next(), p.next(), 3, "from", routes)
 		m = bytes.Replace(m, []byte(";tag=from\r\nTo:"), []byte(";tag=to\r\nTo:"), 1)
 		b.receive(1, m, benchCallees[0])
 	case 4: // time
@@ -185,7 +214,7 @@ func (b *bench) step(p *program) {
 			pkt[(p.next()<<8|p.next())%len(pkt)] = byte(p.next())
 		}
 		if from := p.next(); from%2 == 0 {
-			b.receive(0, pkt, benchCaller)
+			b.receive(callerSide(op), pkt, benchCaller)
 		} else {
 			b.receive(1+from/2%2, pkt, benchCallees[from%3])
 		}
@@ -195,6 +224,9 @@ func (b *bench) step(p *program) {
 		p.b = p.b[n:]
 	case 7: // a connection ends
 		b.e.lost.add(b.e.dir.endpoint(benchCallees[1], 2))
+		if op >= 10 {
+			b.e.connectionEnded(3, benchCaller, benchFlow, false)
+		}
 		b.pass(tick)
 	case 8: // sending fails from now on, or works again
 		b.fail = !b.fail
@@ -222,6 +254,8 @@ func FuzzEngine(f *testing.F) {
 	f.Add([]byte{0, 0, 1, 1, 1, 0, 10, 1, 0, 11, 1, 0, 8, 4, 9})                                  // failover, refused
 	f.Add([]byte{8, 0, 0, 1, 1, 8, 0, 0, 2, 2, 7, 0, 0, 3, 3, 7, 4, 100})                         // transport fails
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 5, 4, 255}) // one call's key many times
+	f.Add([]byte{10, 0, 1, 1, 1, 0, 1, 1, 0, 3, 12, 1, 0, 1, 2, 13, 2, 1, 1, 1, 0, 3})            // over a WebSocket, hung up by the callee
+	f.Add([]byte{10, 0, 1, 1, 1, 0, 3, 13, 1, 1, 1, 17, 8, 13, 1, 1, 2, 8})                       // whose connection ends
 	f.Add(append([]byte{6, 150, 1}, benchRequest("INVITE", 0, 0, 1, "", nil)...))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if len(in) > 4096 {

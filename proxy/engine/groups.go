@@ -17,7 +17,11 @@ type group interface {
 	Workers() int
 	Send(pkt []byte, to netip.AddrPort) error
 	Close() error
-	serve(i int, h func(pkt []byte, src netip.AddrPort)) error
+	// sendFlow sends by one connection, peer is the address it leads to.
+	sendFlow(pkt []byte, flow uint32) error
+	peer(flow uint32) (netip.AddrPort, bool)
+	// serve hands on packets with the connection they came by; datagrams have flow 0.
+	serve(i int, h func(pkt []byte, src netip.AddrPort, flow uint32)) error
 	stats(*ListenerStats)
 	// backlogs appends how each socket's worker keeps up, where there are receive queues.
 	backlogs(dst []listen.Backlog) []listen.Backlog
@@ -25,7 +29,12 @@ type group interface {
 
 type datagrams struct{ *listen.Group }
 
-func (g datagrams) serve(i int, h func([]byte, netip.AddrPort)) error { return g.Serve(i, h) }
+func (g datagrams) serve(i int, h func([]byte, netip.AddrPort, uint32)) error {
+	return g.Serve(i, func(pkt []byte, src netip.AddrPort) { h(pkt, src, 0) })
+}
+
+func (datagrams) sendFlow([]byte, uint32) error          { return stream.ErrNoFlow }
+func (datagrams) peer(uint32) (_ netip.AddrPort, _ bool) { return }
 
 func (g datagrams) stats(s *ListenerStats) {
 	s.Sockets, _ = g.Stats() // without /proc the kernel's figures are zero
@@ -35,7 +44,15 @@ func (g datagrams) backlogs(dst []listen.Backlog) []listen.Backlog { return g.Ba
 
 type connections struct{ *stream.Group }
 
-func (g connections) serve(i int, h func([]byte, netip.AddrPort)) error { return g.Serve(i, h) }
+func (g connections) serve(i int, h func([]byte, netip.AddrPort, uint32)) error {
+	return g.Serve(i, func(pkt []byte, src netip.AddrPort, flow stream.Flow) { h(pkt, src, uint32(flow)) })
+}
+
+func (g connections) sendFlow(pkt []byte, flow uint32) error {
+	return g.SendFlow(pkt, stream.Flow(flow))
+}
+
+func (g connections) peer(flow uint32) (netip.AddrPort, bool) { return g.Peer(stream.Flow(flow)) }
 
 func (g connections) stats(s *ListenerStats) {
 	st := g.Stats()
@@ -58,8 +75,10 @@ func (e *Engine) open(i int, secrets credential) (group, error) {
 		return datagrams{g}, err
 	}
 	g, err := stream.Open(l, stream.Options{
-		Admit:      e.dir.faces[i].allowed.Lookup,
-		Failed:     func(to netip.AddrPort, err error) { e.connectionEnded(i, to, errors.Is(err, stream.ErrUnreached)) },
+		Admit: e.dir.faces[i].allowed.Lookup,
+		Failed: func(to netip.AddrPort, flow stream.Flow, err error) {
+			e.connectionEnded(i, to, uint32(flow), errors.Is(err, stream.ErrUnreached))
+		},
 		Credential: secrets,
 		ServerName: peerNames(e.dests, i),
 

@@ -37,6 +37,19 @@ type face struct {
 	allowed *bart.Lite // Sources and Peers
 }
 
+const recordRouteHead = "Record-Route: <sip:"
+
+// dials reports whether the listener reaches an address that did not connect to it first.
+func (f *face) dials() bool { return f.transport != "ws" }
+
+// defaultPort is the port of a URI or Via that says none.
+func (f *face) defaultPort() uint16 {
+	if f.transport == "tls" {
+		return 5061 // RFC 3261 19.1.2
+	}
+	return defaultPort
+}
+
 // viaTransport is the transport of a Via (RFC 3261 18.1.1, RFC 7118 5.2.1).
 func viaTransport(l runtime.Listener) string {
 	if l.Datagram() {
@@ -62,7 +75,7 @@ func newFace(i int, l runtime.Listener) (*face, error) {
 		parameter = ";transport=" + f.transport
 	}
 	f.viaHead = "Via: SIP/2.0/" + viaTransport(l) + " " + sentBy + ";branch="
-	f.recordRoute = []byte("Record-Route: <sip:" + sentBy + parameter + ";lr>\r\n")
+	f.recordRoute = []byte(recordRouteHead + sentBy + parameter + ";lr>\r\n")
 	for _, set := range [][]netip.Prefix{l.Sources, l.Peers} {
 		for _, p := range set {
 			if !p.IsValid() {
@@ -170,6 +183,9 @@ func (d *directory) findURI(scratch *[]byte, u message.URI) int {
 // by is the listener to leave by toward a URI: the one preferred, unless the URI names
 // another transport and a listener that may talk to addr speaks it.
 func (d *directory) by(prefer int, addr netip.Addr, u message.URI) int {
+	if bytes.EqualFold(u.Transport, []byte("ws")) {
+		return -1 // only over a flow
+	}
 	if len(u.Transport) > 0 && !bytes.EqualFold(u.Transport, []byte(d.faces[prefer].transport)) {
 		for i, f := range d.faces {
 			if bytes.EqualFold(u.Transport, []byte(f.transport)) && f.addr.Addr().Is4() == addr.Is4() && f.allowed.Lookup(addr) {
@@ -184,11 +200,11 @@ func (d *directory) by(prefer int, addr netip.Addr, u message.URI) int {
 // first that does, else -1. What no listener may talk to is not a target: its
 // replies would not be let in either.
 func (d *directory) toward(prefer int, addr netip.Addr) int {
-	if d.faces[prefer].allowed.Lookup(addr) {
+	if f := d.faces[prefer]; f.dials() && f.allowed.Lookup(addr) {
 		return prefer
 	}
 	for i, f := range d.faces {
-		if f.addr.Addr().Is4() == addr.Is4() && f.allowed.Lookup(addr) {
+		if f.dials() && f.addr.Addr().Is4() == addr.Is4() && f.allowed.Lookup(addr) {
 			return i
 		}
 	}

@@ -50,7 +50,8 @@ func newLong(cfg *runtime.Appliance, dir *directory) (*long, error) {
 		via, record = max(via, len(f.viaHead)), max(record, len(f.recordRoute))
 	}
 	const source = len(";received=;rport=65535") + 45 // an IPv6 address
-	l.room = via + transaction.BranchLen + 2*record + source + len("Max-Forwards: 70\r\n\r\n")
+	const flows = len(flowViaParam) + 3*flowTokenLen + 2*len("@")
+	l.room = via + transaction.BranchLen + 2*record + flows + source + len("Max-Forwards: 70\r\n\r\n")
 	return l, nil
 }
 
@@ -185,11 +186,7 @@ func (w *worker) unreachable(tx transaction.Tx, d *slotData) {
 // pinned reports whether the next hop of the request being handled, which is within a
 // dialog, has its transport written down (RFC 3263 section 4.1).
 func (w *worker) pinned(ro routing) bool {
-	u, ok := routeURI(&w.v, int(ro.strip))
-	if !ok {
-		u, _ = message.ParseURI(w.v.Get(w.v.URI))
-	}
-	return len(u.Transport) > 0
+	return len(w.nextURI(ro).Transport) > 0
 }
 
 // pinnedDestinations are those whose URI names a transport, by set and name: a request goes
@@ -207,12 +204,13 @@ func pinnedDestinations(cfg *runtime.Appliance) map[[2]string]bool {
 
 // connectionEnded notes that a connection of a listener could not be made or ended. Any
 // goroutine may call it.
-func (e *Engine) connectionEnded(listener int, to netip.AddrPort, unreached bool) {
+func (e *Engine) connectionEnded(listener int, to netip.AddrPort, flow uint32, unreached bool) {
 	ep := e.dir.endpoint(to, listener)
 	if unreached && e.dir.standsIn(listener) {
 		e.long.refused.add(ep, e.now())
 	}
 	e.lost.add(ep)
+	e.lost.add(ep.WithFlow(flow))
 }
 
 // standsIn reports whether a listener is the one over TCP of another.

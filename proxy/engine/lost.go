@@ -77,7 +77,7 @@ func (w *worker) connectionLost(tx transaction.Tx, now int64) {
 		w.c.add(cFailovers)
 		w.nextAttempt(tx, w.storedRequest(tx), failure{dest: d.dest, reason: reasonTransport}, now)
 	default:
-		w.localFinal(tx, w.storedRequest(tx), 503, now)
+		w.localFinal(tx, w.storedRequest(tx), unreachedCode(tx.Attempts[tx.Current()].To), now)
 		cause := call.Exhausted
 		if !tx.Invite {
 			cause = call.ByeLost

@@ -151,18 +151,24 @@ func (w *worker) relay(tx transaction.Tx, keep bool) {
 	w.out = w.applyPolicy(message.AppendResponse(w.out[:0], &w.v, &message.ResponseEdits{RemoveTopVia: true}))
 	w.c.add(cForwardedReplies)
 	w.countChanges()
-	w.sendTo(tx.Upstream, w.out)
+	w.sendBack(tx.Upstream, w.out)
 	if keep && !tx.SetResponse(w.out) {
 		w.c.add(cNotStored)
 	}
 }
 
 // statelessReply forwards a reply by what the request left in its Via headers
-// (16.11, 18.2.2), through the listener the branch names.
+// (16.11, 18.2.2): by the connection it came by, or through the listener the branch names.
 func (w *worker) statelessReply(id transaction.ID) {
 	w.out = w.applyPolicy(message.AppendResponse(w.out[:0], &w.v, &message.ResponseEdits{RemoveTopVia: true}))
 	if err := w.built.Parse(w.out); err != nil {
 		w.c.add(cDroppedNoVia)
+		return
+	}
+	if up, ok := w.viaFlow(&w.v); ok {
+		w.c.add(cStatelessReplies)
+		w.countChanges()
+		w.sendBack(up, w.out)
 		return
 	}
 	to, ok := viaTarget(&w.built)

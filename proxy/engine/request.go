@@ -38,6 +38,10 @@ func (w *worker) request(f *face, src netip.AddrPort) {
 		w.reject(upstream, 200, optionsHeaders)
 		return
 	}
+	if ro.forged {
+		w.refuse(upstream, 403, cRefusedToken)
+		return
+	}
 	if ro.inDialog {
 		w.inDialog(&tx, f, upstream, ro)
 		return
@@ -58,7 +62,7 @@ func (w *worker) upstream(f *face, src netip.AddrPort) transaction.Endpoint {
 		}
 		to = netip.AddrPortFrom(src.Addr(), port)
 	}
-	return w.e.dir.endpoint(to, f.index)
+	return w.e.dir.endpoint(to, f.index).WithFlow(w.flow)
 }
 
 // repeated absorbs a retransmitted request: it gets the last reply again.
@@ -66,7 +70,7 @@ func (w *worker) repeated(tx transaction.Tx) {
 	w.c.add(cRetransmissionsAbsorbed)
 	if r := tx.Response(); r != nil {
 		w.c.add(cRetransmissionsSent)
-		w.sendTo(tx.Upstream, r)
+		w.sendBack(tx.Upstream, r)
 		return
 	}
 	if tx.Invite && tx.Pending() {
@@ -127,7 +131,7 @@ func (w *worker) refuse(to transaction.Endpoint, code int, k counter) {
 func (w *worker) reject(to transaction.Endpoint, code int, extra []byte) {
 	w.c.add(cLocalReplies)
 	w.out = w.appendLocal(w.out[:0], &w.v, to, code, extra)
-	w.sendTo(to, w.out)
+	w.sendBack(to, w.out)
 }
 
 // localFinal answers a transaction's stored request with a final reply of ours,
@@ -139,7 +143,7 @@ func (w *worker) localFinal(tx transaction.Tx, req *message.View, code int, now 
 	}
 	w.c.add(cLocalReplies)
 	w.out = w.appendLocal(w.out[:0], req, tx.Upstream, code, extra)
-	w.sendTo(tx.Upstream, w.out)
+	w.sendBack(tx.Upstream, w.out)
 	if !tx.SetResponse(w.out) {
 		w.c.add(cNotStored)
 	}

@@ -12,9 +12,11 @@ import (
 // where a request belongs.
 type routing struct {
 	inDialog bool
-	ours     bool  // the Request-URI names us and no user
-	strip    uint8 // own Route values on top, to be removed (16.4)
-	egress   int   // listener of the last own Route value, or the one it came in by
+	ours     bool   // the Request-URI names us and no user
+	strip    uint8  // own Route values on top, to be removed (16.4)
+	egress   int    // listener of the last own Route value, or the one it came in by
+	flow     uint32 // connection of that listener that the same value names
+	forged   bool   // it names one that we did not write
 }
 
 // routing reads the routing of the request being handled. Two own Route values
@@ -33,28 +35,38 @@ func (w *worker) routing(f *face) routing {
 		}
 		ro.strip++
 		ro.egress = i
+		ro.flowOf(w.e, u.User)
+	}
+	if ro.strip == 1 && ro.egress == f.index && ro.flow == w.flow {
+		ro.flow = 0 // the sender's own: it leads away from here (RFC 5626 5.3.1)
 	}
 	u, _ := message.ParseURI(v.Get(v.URI))
 	ro.ours = len(u.User) == 0 && w.e.dir.find(&w.tmp, u.Host, u.Port) >= 0
 	return ro
 }
 
-// nextHop is where a request within a dialog goes: the first Route left, else the
-// Request-URI (16.6 step 6). Names are not resolved on the path of a message. A
-// code other than 0 is the refusal.
-func (w *worker) nextHop(f *face, ro routing) (transaction.Endpoint, int, counter) {
+// nextURI is the first Route left, else the Request-URI.
+func (w *worker) nextURI(ro routing) message.URI {
 	u, ok := routeURI(&w.v, int(ro.strip))
 	if !ok {
 		u, _ = message.ParseURI(w.v.Get(w.v.URI))
 	}
+	return u
+}
+
+// nextHop is where a request within a dialog goes: the first Route left, else the
+// Request-URI (16.6 step 6). Names are not resolved on the path of a message. A
+// code other than 0 is the refusal.
+func (w *worker) nextHop(f *face, ro routing) (transaction.Endpoint, int, counter) {
+	if ro.forged || ro.flow != 0 {
+		return w.overFlow(f, ro)
+	}
+	u := w.nextURI(ro)
 	addr, ok := literal(u.Host)
 	if !ok {
 		return transaction.Endpoint{}, 502, cRefusedTarget
 	}
 	port := u.Port
-	if port == 0 {
-		port = defaultPort
-	}
 	if w.e.dir.find(&w.tmp, u.Host, u.Port) >= 0 {
 		// It would come straight back: a loop, or a dialog that is not one.
 		return transaction.Endpoint{}, 482, cRefusedLoop
@@ -63,8 +75,8 @@ func (w *worker) nextHop(f *face, ro routing) (transaction.Endpoint, int, counte
 	if egress < 0 {
 		return transaction.Endpoint{}, 403, cRefusedTarget
 	}
-	if u.Port == 0 && w.e.dir.faces[egress].transport == "tls" {
-		port = 5061 // 19.1.2
+	if u.Port == 0 {
+		port = w.e.dir.faces[egress].defaultPort()
 	}
 	return w.e.dir.endpoint(netip.AddrPortFrom(addr, port), egress), 0, 0
 }
@@ -78,6 +90,9 @@ func (w *worker) inDialog(tx *transaction.Tx, f *face, upstream transaction.Endp
 	if code != 0 {
 		if ro.ours && code == 482 {
 			code, k = 481, cRefusedNoDialog
+		}
+		if code == 430 && v.Method == message.BYE {
+			e.calls.Release(w.findCall(v), call.ByeLost) // whoever was called is gone
 		}
 		w.refuse(upstream, code, k)
 		return
@@ -114,7 +129,7 @@ func (w *worker) inDialog(tx *transaction.Tx, f *face, upstream transaction.Endp
 	if !w.forward(*tx, v, n) && !w.overUDP(*tx, v, now) {
 		w.c.add(cTransportFailures)
 		tx.Abandon()
-		w.localFinal(*tx, v, 503, now)
+		w.localFinal(*tx, v, unreachedCode(hop), now)
 		w.endCall(*tx, call.ByeLost)
 	}
 }

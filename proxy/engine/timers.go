@@ -55,7 +55,7 @@ func (w *worker) fire(tx transaction.Tx, ev transaction.Event) {
 	if ev&transaction.ResendResponse != 0 {
 		if r := tx.Response(); r != nil {
 			w.c.add(cRetransmissionsSent)
-			w.sendTo(tx.Upstream, r)
+			w.sendBack(tx.Upstream, r)
 		}
 	}
 	if ev&transaction.NoReply != 0 {

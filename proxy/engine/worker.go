@@ -23,6 +23,7 @@ type worker struct {
 	events ring // for the log
 
 	v      message.View // the received message
+	flow   uint32       // the connection it came by, 0: a datagram
 	stored message.View // a stored request
 	built  message.View // a request as it was forwarded, or a reply as it will be
 
@@ -32,18 +33,20 @@ type worker struct {
 	repaired []byte
 	key      []byte
 	via      []byte
+	routes   []byte // Record-Route lines with flow tokens
 	tmp      []byte
 	changed  policy.Result // by the policy, in the message written last
 }
 
 func newWorker(e *Engine) *worker {
 	return &worker{
-		e:    e,
-		out:  make([]byte, 0, 8192),
-		out2: make([]byte, 0, 8192),
-		key:  make([]byte, 0, 512),
-		via:  make([]byte, 0, 512),
-		tmp:  make([]byte, 0, 512),
+		e:      e,
+		out:    make([]byte, 0, 8192),
+		out2:   make([]byte, 0, 8192),
+		key:    make([]byte, 0, 512),
+		via:    make([]byte, 0, 512),
+		routes: make([]byte, 0, 512),
+		tmp:    make([]byte, 0, 512),
 	}
 }
 
@@ -58,7 +61,7 @@ func (w *worker) handle(f *face, pkt []byte, src netip.AddrPort) {
 	if keepAlive(pkt) {
 		w.c.add(cKeepAlives)
 		if string(pkt) == "\r\n\r\n" { // a ping; CRLF is its pong (RFC 5626 4.4.1)
-			w.send(f.index, pkt[:2], src)
+			w.pong(f, pkt[:2], src)
 		}
 		return
 	}
@@ -100,6 +103,15 @@ func keepAlive(pkt []byte) bool {
 	return true
 }
 
+// pong answers a keep-alive the way it came.
+func (w *worker) pong(f *face, pkt []byte, src netip.AddrPort) {
+	if w.flow == 0 {
+		w.send(f.index, pkt, src)
+	} else if w.e.groups[f.index].sendFlow(pkt, w.flow) != nil {
+		w.c.add(cSendErrors)
+	}
+}
+
 // send sends from a listener's socket. It reports whether the packet left. One that met
 // a full send buffer is as good as lost on the way: its socket counts it, the timers
 // repeat it, and the destination is not to blame.
@@ -112,7 +124,14 @@ func (w *worker) send(listener int, pkt []byte, to netip.AddrPort) bool {
 	return true
 }
 
-// sendTo is send to an endpoint of a transaction.
+// sendTo is send to an endpoint of a transaction: by its connection, if it names one.
 func (w *worker) sendTo(ep transaction.Endpoint, pkt []byte) bool {
+	if flow := ep.Flow(); flow != 0 {
+		err := w.e.groups[ep.Listener].sendFlow(pkt, flow)
+		if err != nil {
+			w.c.add(cSendErrors)
+		}
+		return err == nil
+	}
 	return w.send(w.e.dir.exit(ep), pkt, ep.AddrPort())
 }

@@ -25,6 +25,7 @@ type URI struct {
 	Transport []byte // value of the transport parameter
 	MAddr     []byte // value of the maddr parameter
 	LR        bool   // loose routing
+	OB        bool   // requests are to come over the flow there is (RFC 5626 section 4.3)
 }
 
 // URIError is why a URI cannot be read; it costs no allocation.
@@ -142,6 +143,8 @@ func (u *URI) params() {
 		switch {
 		case equalFold(name, "lr"):
 			u.LR = true
+		case equalFold(name, "ob"):
+			u.OB = true
 		case u.Transport == nil && equalFold(name, "transport"):
 			u.Transport = value
 		case u.MAddr == nil && equalFold(name, "maddr"):

@@ -12,6 +12,7 @@ type Via struct {
 	RPort     Span // value; empty when the parameter has none
 	HasRPort  bool
 	MAddr     Span // value
+	Alias     bool // the connection may be used for requests to the sender (RFC 5923 section 5)
 
 	remove    Span   // what to cut to take the value away
 	rportName uint16 // end of the parameter's name
@@ -101,6 +102,9 @@ func (a *Via) set(b []byte, p param) bool {
 			return false
 		}
 		a.HasRPort, a.RPort, a.rportName = true, p.value, p.name.End
+		return true
+	case equalFold(name, "alias"):
+		a.Alias = true
 		return true
 	default:
 		return true

@@ -17,11 +17,20 @@ import (
 // Receiving and sending a message allocate nothing once a connection stands, except what
 // crypto/tls does: once for each record read, at either end.
 func TestSteadyStateAllocatesNothing(t *testing.T) {
+	byFlow := func(r *rig, _ int, p []byte, _ netip.AddrPort) {
+		if err := r.SendFlow(p, Flow(r.last.Load())); err != nil {
+			t.Errorf("SendFlow: %v", err)
+		}
+	}
 	for transport, ceiling := range map[string]float64{"tcp": 0, "tls": 2} {
 		t.Run(transport, func(t *testing.T) {
 			l := config(transport)
 			l.TLS = secureConfig("tls").TLS
-			r := start(t, l, Options{}, echo)
+			send := echo
+			if transport == "tls" {
+				send = byFlow
+			}
+			r := start(t, l, Options{}, send)
 			var c net.Conn = r.peer("127.0.50.2")
 			if transport == "tls" {
 				c = tls.Client(c, &tls.Config{RootCAs: ca().pool(), ServerName: "sbc.example"})

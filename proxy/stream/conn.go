@@ -18,6 +18,7 @@ import (
 type conn struct {
 	g      *Group
 	peer   netip.AddrPort
+	flow   Flow
 	w      *worker
 	dialed bool
 
@@ -36,6 +37,7 @@ type conn struct {
 	listed atomic.Bool           // the table offers it for sending, or did
 
 	active  atomic.Int64 // Group.clock when something last came or went
+	asked   atomic.Int64 // Group.clock when a WebSocket client was asked whether it is there
 	partial atomic.Int64 // Group.clock when the message that is under way began, 0: none is
 }
 
@@ -50,7 +52,7 @@ type framer interface {
 }
 
 func (g *Group) newConn(peer netip.AddrPort, dialed bool) *conn {
-	c := &conn{g: g, peer: peer, dialed: dialed, w: g.workers[spread(peer)>>8%uint32(len(g.workers))]}
+	c := &conn{g: g, peer: peer, flow: g.newFlow(), dialed: dialed, w: g.workers[spread(peer)>>8%uint32(len(g.workers))]}
 	c.active.Store(g.tick())
 	return c
 }
@@ -242,7 +244,7 @@ func (c *conn) frames(f framer) (whole bool, err error) {
 			return whole, nil
 		case Message:
 			whole = true
-			c.w.deliver(p, c.peer)
+			c.w.deliver(p, c.peer, c.flow)
 		case Ping:
 			c.w.pings.Add(1)
 			c.pong(p)
@@ -251,7 +253,7 @@ func (c *conn) frames(f framer) (whole bool, err error) {
 		case Broken:
 			c.g.stats.faults[f.Fault()].Add(1)
 			if p != nil {
-				c.w.deliver(p, c.peer)
+				c.w.deliver(p, c.peer, c.flow)
 			}
 			c.endWith(f)
 			return whole, errMessage
@@ -274,6 +276,16 @@ func (c *conn) pong(p []byte) {
 		_ = c.writeFrame(ws.OpPong, p)
 	} else {
 		_, _ = c.rw.Write(crlf)
+	}
+}
+
+// ping asks a WebSocket client whether it is there (RFC 6455 5.5.2): a page cannot say so
+// by itself.
+func (c *conn) ping() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open && !c.ended && !c.gone() {
+		_ = c.writeFrame(ws.OpPing, nil) // an error closes the connection by itself
 	}
 }
 
@@ -405,7 +417,7 @@ func (c *conn) finished() {
 		fallthrough
 	default:
 		if c.listed.Load() && g.o.Failed != nil {
-			g.o.Failed(c.peer, cause)
+			g.o.Failed(c.peer, c.flow, cause)
 		}
 	}
 }

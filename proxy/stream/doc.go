@@ -30,7 +30,9 @@
 // alone, which gets it a 400 of the engine; then the connection is closed. A message must be
 // complete within Options.MessageTimeout of its first byte. CRLF CRLF between messages is
 // answered with CRLF (RFC 5626 4.4.1). On WS and WSS a message is one WebSocket message,
-// text or binary (RFC 7118 5).
+// text or binary (RFC 7118 5). A ping is answered with a pong (RFC 6455 5.5.2), and a client
+// that was silent for half of what it may be is pinged: scripts in a browser cannot ping, but
+// every browser answers.
 //
 // # Connections
 //
@@ -38,10 +40,12 @@
 // request came in by, and a request to the same address and port uses the connection there
 // is, whoever opened it (RFC 5923). To an address without one Send dials, from the
 // listener's address and a port of the kernel's choice; messages wait, bounded, until the
-// connection stands. Groups over WS and WSS do not dial: a WebSocket client takes no
+// connection stands. Each connection has a number of its own besides (Flow), by which
+// SendFlow sends over it or not at all. Groups over WS and WSS do not dial: a WebSocket client takes no
 // connections (RFC 7118 4), so Send to one that left fails at once.
 //
 // A source that Options.Admit refuses is turned away before anything is allocated for it.
+//
 // The Origin of a WebSocket handshake is not looked at: a browser adds no credentials of its
 // user to SIP, so another site's page gains nothing here that it could not do without one.
 package stream

@@ -33,6 +33,7 @@ type Group struct {
 	workers []*worker
 	table   table
 	sources sources
+	made    atomic.Uint32            // connections ever, for their flows
 	keys    atomic.Pointer[identity] // TLS alone
 
 	start time.Time
@@ -228,11 +229,11 @@ func (g *Group) spawn(f func()) bool {
 }
 
 // deliver hands a message to the worker.
-func (w *worker) deliver(p []byte, src netip.AddrPort) {
+func (w *worker) deliver(p []byte, src netip.AddrPort, flow Flow) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.messages.Add(1)
-	w.h(p, src)
+	w.h(p, src, flow)
 }
 
 // Close closes the listening socket and all connections; Serve returns. Closing twice is

@@ -8,8 +8,17 @@ import (
 )
 
 // Handler takes one received message. pkt belongs to the connection and is overwritten
-// after the call; src is the peer's address and port, never an IPv4-mapped address.
-type Handler func(pkt []byte, src netip.AddrPort)
+// after the call; src is the peer's address and port, never an IPv4-mapped address, and
+// flow the connection it came by.
+type Handler func(pkt []byte, src netip.AddrPort, flow Flow)
+
+// Flow is one connection of a group (RFC 5626 section 3.1), counted from 1 as they are
+// made: a later connection from the same address and port is another. 0 is none. Numbers
+// are used again after MaxFlow connections, but none while its connection stands.
+type Flow uint32
+
+// MaxFlow is the highest number of a connection.
+const MaxFlow = 1<<24 - 1
 
 // Options are what a group needs beside its listener. The zero value serves TCP for
 // everybody.
@@ -20,7 +29,7 @@ type Options struct {
 	// Failed is told, on a goroutine that may take its time, of an address whose
 	// connection could not be made or ended without our doing: what was sent there and not
 	// answered is lost. nil: nobody asks.
-	Failed func(to netip.AddrPort, err error)
+	Failed func(to netip.AddrPort, flow Flow, err error)
 	// Credential returns the content of a credential by the name of its secret:
 	// certificates and keys as PEM. TLS and WSS need it.
 	Credential func(name string) ([]byte, error)
@@ -80,6 +89,8 @@ var (
 	ErrNoConnection = errors.New("there is no connection to the address, and none is made to WebSocket clients")
 	// ErrUnreached is told to Options.Failed of a peer to which no connection could be made.
 	ErrUnreached = errors.New("the connection could not be made")
+	// ErrNoFlow says that the connection asked for is no more.
+	ErrNoFlow = errors.New("the connection is no more")
 	// ErrDials says that too many connections are being made at this moment.
 	ErrDials = errors.New("too many connections are being made")
 	// ErrMax says that the listener has as many connections as it may.

@@ -20,6 +20,7 @@ import (
 	goruntime "runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -41,6 +42,7 @@ type rig struct {
 	testing.TB
 	*Group
 	got    chan string         // messages, unless the test has a handler
+	last   atomic.Uint32       // flow of the message that came last
 	failed chan netip.AddrPort // what Options.Failed was told
 	causes chan error          //
 	files  map[string][]byte   // credentials
@@ -55,7 +57,7 @@ func start(t testing.TB, l runtime.Listener, o Options, h func(r *rig, worker in
 	if h == nil {
 		h = func(r *rig, _ int, p []byte, _ netip.AddrPort) { r.got <- string(p) }
 	}
-	o.Failed = func(to netip.AddrPort, err error) {
+	o.Failed = func(to netip.AddrPort, _ Flow, err error) {
 		r.failed <- to
 		r.causes <- err
 	}
@@ -71,7 +73,10 @@ func start(t testing.TB, l runtime.Listener, o Options, h func(r *rig, worker in
 	var wg sync.WaitGroup
 	for i := range g.Workers() {
 		wg.Go(func() {
-			if err := g.Serve(i, func(p []byte, src netip.AddrPort) { h(r, i, p, src) }); err != nil {
+			if err := g.Serve(i, func(p []byte, src netip.AddrPort, f Flow) {
+				r.last.Store(uint32(f))
+				h(r, i, p, src)
+			}); err != nil {
 				t.Error(err)
 			}
 		})

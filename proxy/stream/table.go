@@ -11,10 +11,11 @@ import (
 // tableShards keeps workers that send to different peers off one lock.
 const tableShards = 64
 
-// table holds the connections: all of them, and by the peer's address and port the one
-// that is used to send there.
+// table holds the connections: all of them, those that may be sent to by their flow, and
+// by the peer's address and port the one that is used to send there.
 type table struct {
 	shards [tableShards]tableShard
+	flows  [tableShards]flowShard // locked last
 }
 
 type tableShard struct {
@@ -27,6 +28,7 @@ type tableShard struct {
 func (t *table) init() {
 	for i := range t.shards {
 		t.shards[i].byPeer = map[netip.AddrPort]*conn{}
+		t.flows[i].conns = map[Flow]*conn{}
 		t.shards[i].conns = map[*conn]struct{}{}
 	}
 }
@@ -56,6 +58,7 @@ func (t *table) find(peer netip.AddrPort) *conn {
 // add enters a connection, which from now on is the one to its peer: of two the newer
 // is the one that surely works.
 func (t *table) add(c *conn) {
+	t.addFlow(c)
 	sh := t.shard(c.peer)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -71,6 +74,7 @@ func (t *table) addFirst(c *conn) *conn {
 	if other := sh.byPeer[c.peer]; other != nil {
 		return other
 	}
+	t.addFlow(c)
 	sh.byPeer[c.peer] = c
 	sh.conns[c] = struct{}{}
 	return c
@@ -86,6 +90,7 @@ func (t *table) hold(c *conn) {
 
 // unlist ends the use of a connection for sending; it still counts.
 func (t *table) unlist(c *conn) {
+	t.removeFlow(c)
 	sh := t.shard(c.peer)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -95,6 +100,7 @@ func (t *table) unlist(c *conn) {
 }
 
 func (t *table) remove(c *conn) {
+	t.removeFlow(c)
 	sh := t.shard(c.peer)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()

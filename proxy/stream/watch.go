@@ -7,6 +7,7 @@ import "time"
 func (g *Group) tick() int64 { return max(g.clock.Load(), 1) }
 
 // watch ends connections that were idle, or under way with one message, for too long.
+// WebSocket clients are asked for a sign of life when half of that time has gone by.
 func (g *Group) watch() {
 	idle, message := g.l.Connections.Idle.D(), g.o.MessageTimeout
 	every := min(max(min(idle, message)/8, 5*time.Millisecond), time.Second)
@@ -33,6 +34,9 @@ func (g *Group) watch() {
 				// One that is being made has a deadline of its own, and was active just now.
 				g.stats.idle.Add(1)
 				c.leave(errIdle)
+			case g.ws && c.listed.Load() && now-time.Duration(c.active.Load()) > idle/2 && c.asked.Load() <= c.active.Load():
+				c.asked.Store(int64(now))
+				c.ping()
 			}
 		}
 	}

@@ -13,6 +13,8 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
+
+	"trunkline/appliance/runtime"
 )
 
 // browser connects as a SIP WebSocket client does.
@@ -136,4 +138,29 @@ func TestWebSocketRefusals(t *testing.T) {
 		})
 	}
 	r.eventually("the failed handshakes", func() bool { st := r.Stats(); return st.Handshakes == 9 && st.Handshaking == 0 })
+}
+
+// A client that answers pings stays; one that is silent is pinged, told and gone.
+func TestWebSocketIsPinged(t *testing.T) {
+	l := config("ws")
+	l.Connections.Idle = runtime.Duration(4 * time.Second) // two to answer in
+	r := start(t, l, Options{}, nil)
+	silent, alive := r.browser("ws"), r.browser("ws")
+	read := func(c net.Conn, op ws.OpCode) {
+		t.Helper()
+		f, err := ws.ReadFrame(c)
+		if err != nil || f.Header.OpCode != op {
+			t.Fatalf("got %+v, %v; want %v", f.Header, err, op)
+		}
+	}
+	read(alive, ws.OpPing)
+	if err := ws.WriteFrame(alive, ws.MaskFrame(ws.NewPongFrame(nil))); err != nil {
+		t.Fatal(err)
+	}
+	read(silent, ws.OpPing)
+	read(silent, ws.OpClose)
+	read(alive, ws.OpPing)
+	if st := r.Stats(); st.Idle != 1 || st.Pings != 1 {
+		t.Errorf("%+v", st)
+	}
 }

@@ -102,8 +102,8 @@ func (t *Table) ParseBranch(b []byte) (ID, BranchKind) {
 		return 0, Foreign
 	}
 	mark := b[len(branchPrefix)]
-	a, ok1 := parseHex(b[len(branchPrefix)+1:][:16])
-	mac, ok2 := parseHex(b[len(branchPrefix)+17:])
+	a, ok1 := ParseHex(b[len(branchPrefix)+1:][:16])
+	mac, ok2 := ParseHex(b[len(branchPrefix)+17:])
 	if !ok1 || !ok2 {
 		return 0, Foreign
 	}
@@ -128,7 +128,8 @@ func AppendHex(dst []byte, v uint64) []byte {
 	return dst
 }
 
-func parseHex(b []byte) (uint64, bool) {
+// ParseHex reads what AppendHex wrote; other digits, capitals among them, are refused.
+func ParseHex(b []byte) (uint64, bool) {
 	var v uint64
 	for _, c := range b {
 		switch {
