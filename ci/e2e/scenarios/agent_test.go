@@ -22,6 +22,8 @@ type side struct {
 	routes    []string
 	remote    string // URI of the other side
 
+	request string // the last sent
+
 	sent map[string]string  // the last of each label
 	got  map[string]arrival // the same
 	came map[string]arrival // the last of each label that reached the party's side, lost or not
@@ -151,6 +153,7 @@ func (c *call) sends(p *party, msg string) {
 	s.sent[label(msg)] = msg
 	code, m := status(msg), method(msg)
 	if code == 0 {
+		s.request = msg
 		return
 	}
 	req := s.got[m].msg

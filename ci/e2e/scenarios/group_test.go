@@ -444,6 +444,25 @@ func moved(before, after figures, want string) error {
 	return fmt.Errorf("%s", strings.Join(wrong, "\n"))
 }
 
+// state is a line of a script.
+func (s *script) state(name, want string) {
+	s.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(pause) {
+		is := ""
+		for _, d := range s.g.proxy.figures(s.t).Destinations {
+			if d.Name == name {
+				is = d.State
+			}
+		}
+		if is == want {
+			return
+		}
+		if time.Now().After(end) {
+			s.fail("%s is %s", name, is)
+		}
+	}
+}
+
 // counted is a line of a script.
 func (s *script) counted(w []string) {
 	s.t.Helper()

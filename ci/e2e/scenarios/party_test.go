@@ -4,10 +4,10 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,6 +30,7 @@ type party struct {
 	transport string         // "udp", "tcp", "tls"
 	tls       *tls.Config    // with tls
 	up        bool
+	deaf      bool // to probes; guarded by mu
 
 	udp      *net.UDPConn
 	listener net.Listener
@@ -132,8 +133,18 @@ func (p *party) halfClose(t testing.TB) {
 	}
 }
 
+// put keeps what came. Probes are answered at once: they come when they like.
 func (p *party) put(msg string, from *link) {
 	p.mu.Lock()
+	if strings.HasPrefix(msg, "OPTIONS ") && strings.Contains(all(msg, "via"), "branch=z9hG4bKtlprobe") {
+		deaf := p.deaf
+		p.mu.Unlock()
+		if !deaf {
+			ok := "SIP/2.0 200 OK\r\n" + all(msg, "via", "from") + strings.TrimSuffix(all(msg, "to"), "\r\n") + ";tag=p\r\n" + all(msg, "call-id", "cseq") + "Content-Length: 0\r\n\r\n"
+			_ = p.write(from, ok) // what is lost comes again
+		}
+		return
+	}
 	p.inbox = append(p.inbox, arrival{msg, from})
 	p.mu.Unlock()
 	p.wake()
@@ -215,11 +226,15 @@ func (p *party) readStream(l *link) {
 	}
 }
 
+func (p *party) connect() (net.Conn, error) {
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(p.addr.Addr(), 0)), Timeout: patience}
+	return d.DialContext(context.Background(), "tcp", p.proxy.String())
+}
+
 // dial makes the connection that the party's own requests leave by.
 func (p *party) dial(t testing.TB) {
 	t.Helper()
-	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(p.addr.Addr(), 0)), Timeout: patience}
-	c, err := d.DialContext(context.Background(), "tcp", p.proxy.String())
+	c, err := p.connect()
 	if err != nil {
 		t.Fatalf("%s cannot reach the proxy: %v", p.name, err)
 	}
@@ -250,24 +265,25 @@ func (p *party) route(t testing.TB) *link {
 // send sends a message, in one piece.
 func (p *party) send(t testing.TB, l *link, msg string) {
 	t.Helper()
-	var err error
-	if l.conn != nil {
-		_, err = l.conn.Write([]byte(msg))
-	} else {
-		_, err = p.udp.WriteToUDPAddrPort([]byte(msg), l.to)
-		if os.IsPermission(err) || isRefused(err) { // an ICMP error of what was sent before
-			_, err = p.udp.WriteToUDPAddrPort([]byte(msg), l.to)
-		}
+	err := p.write(l, msg)
+	if isRefused(err) { // an ICMP error of what was sent before
+		err = p.write(l, msg)
 	}
 	if err != nil {
 		t.Fatalf("%s cannot send: %v", p.name, err)
 	}
 }
 
-func isRefused(err error) bool {
-	e, ok := err.(*net.OpError)
-	return ok && strings.Contains(e.Error(), syscall.ECONNREFUSED.Error())
+func (p *party) write(l *link, msg string) error {
+	if l.conn != nil {
+		_, err := l.conn.Write([]byte(msg))
+		return err
+	}
+	_, err := p.udp.WriteToUDPAddrPort([]byte(msg), l.to)
+	return err
 }
+
+func isRefused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
 
 // next is what came next, waited for; ok is false when nothing came.
 func (p *party) next() (a arrival, ok bool) {

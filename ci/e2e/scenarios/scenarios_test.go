@@ -8,9 +8,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
-
-	"trunkline/appliance/runtime"
 )
 
 // TestMain lets all groups run at once: they wait for timers, mostly.
@@ -28,32 +25,16 @@ type scenario struct {
 	// over names the groups it runs in; each is counted.
 	over  string
 	steps string
+	// check is what a script cannot say; it runs after the steps.
+	check func(*script)
 	// moved names the counters that go up, as "calls answered failovers=2". Those of
 	// mere volume may be left out.
 	moved string
 }
 
-// plain are groups that differ in the transports of the two sides alone.
-const plain = "udp tcp tls udp-tcp tcp-udp tls-udp"
-
-// groups are the specs scenarios run with.
-var groups = []*group{
-	{name: "udp", net: 1, a: "udp", b: "udp"},
-	{name: "tcp", net: 2, a: "tcp", b: "tcp"},
-	{name: "tls", net: 3, a: "tls", b: "tls"},
-	{name: "udp-tcp", net: 4, a: "udp", b: "tcp"},
-	{name: "tcp-udp", net: 5, a: "tcp", b: "udp"},
-	{name: "tls-udp", net: 6, a: "tls", b: "udp"},
-	{name: "ipv6", net: 0, a: "udp", b: "udp"},
-	// What is over is remembered for long: repetitions are absorbed, not taken for new.
-	{name: "patient", net: 7, a: "udp", b: "udp", spec: []string{`"500ms"`, `"2s"`}},
-	// Timers of RFC 3261 table 4 from a T1 of 50 ms, so that 64*T1 is awaited.
-	{name: "short", net: 8, a: "udp", b: "udp", tune: func(a *runtime.Appliance) { a.Transaction.T1 = runtime.Duration(50 * time.Millisecond) }},
-	{name: "timeouts", net: 9, a: "udp", b: "udp", spec: []string{`"20s"`, `"1500ms"`, `"40s"`, `"4s"`}},
-}
-
 // scenarios are all of them.
-var scenarios = slices.Concat(callScenarios, replyScenarios, cancelScenarios, lossScenarios, failoverScenarios)
+var scenarios = slices.Concat(callScenarios, replyScenarios, cancelScenarios, lossScenarios, failoverScenarios,
+	refusalScenarios, formScenarios, dispatchScenarios, policyScenarios, streamScenarios)
 
 func TestScenarios(t *testing.T) {
 	binary(t, "sbcd")
@@ -99,6 +80,9 @@ func (g *group) run(t *testing.T, sc scenario) {
 	}
 	s := &script{t: t, g: g, calls: map[int]*call{}, before: before}
 	s.run(sc.steps)
+	if sc.check != nil {
+		sc.check(s)
+	}
 	s.at = "at the end"
 	after := g.settle(t)
 	g.quiet(t)

@@ -24,12 +24,16 @@ import (
 //	P gone                                 the proxy closes all connections of P's
 //	P ping, P pong                         CRLF CRLF is sent, CRLF comes
 //	P raw "text"                           sends just that
+//	P bounces MSG                          sends what it got to the proxy as it is
+//	P turned-away                          tries a connection, and has none
+//	P deaf, P hears                        probes are left alone or answered
+//	state P STATE                          of the destination, waited for
 //	counted NAME [N]                       a counter goes up by N in all, waited for
 //	forgotten                              the proxy holds nothing any more, waited for
 //	noticed                                the proxy knows which connections have ended
 //
 // MSG is a method, or a status code with the method of the request, INVITE unless it is
-// written. A line may begin with #N: it is of the call N then. Changes are:
+// written. {P}, {carrier} and {core} are addresses. A line may begin with #N: it is of the call N then. Changes are:
 //
 //	sdp, body=N             a session description, or N bytes, as the body
 //	uri=U                   the Request-URI
@@ -53,6 +57,11 @@ var words = regexp.MustCompile(`[^\s"]*"(?:[^"\\]|\\.)*"(?:=>"(?:[^"\\]|\\.)*")?
 // run runs a script; it stops the test at the first thing that is not as written.
 func (s *script) run(text string) {
 	s.t.Helper()
+	names := []string{"{carrier}", s.g.carrier().addr.String(), "{core}", s.g.core().addr.String()}
+	for name, p := range s.g.parties {
+		names = append(names, "{"+name+"}", p.addr.String())
+	}
+	text = strings.NewReplacer(names...).Replace(text)
 	for i, line := range strings.Split(text, "\n") {
 		line, _, _ = strings.Cut(strings.TrimSpace(line), " // ")
 		if line == "" || strings.HasPrefix(line, "//") {
@@ -103,6 +112,9 @@ func (s *script) line(w []string) {
 	case "forgotten":
 		s.g.settle(s.t)
 		return
+	case "state":
+		s.state(w[1], w[2])
+		return
 	case "noticed":
 		s.g.noticed(s.t)
 		return
@@ -126,6 +138,21 @@ func (s *script) line(w []string) {
 		if !p.gone() {
 			s.fail("a connection was not closed")
 		}
+	case "turned-away":
+		if c, err := p.connect(); err == nil {
+			p.take(c)
+			if !p.gone() {
+				s.fail("%s has a connection", p.name)
+			}
+		}
+	case "deaf", "hears":
+		p.mu.Lock()
+		p.deaf = w[0] == "deaf"
+		p.mu.Unlock()
+	case "bounces":
+		msg := c.side(p).got[w[1]].msg
+		c.sends(p, msg)
+		p.send(s.t, p.route(s.t), msg)
 	case "ping":
 		p.send(s.t, p.route(s.t), "\r\n\r\n")
 	case "pong":
@@ -232,6 +259,9 @@ func (s *script) gets(c *call, p *party, w []string) {
 	switch {
 	case isReply:
 		req := d.sent[m]
+		if req == "" {
+			req = d.request // whose CSeq names another method
+		}
 		var err error
 		if got, err = unlocal(got, req, number(code)); err != nil {
 			s.fail("%v", err)
