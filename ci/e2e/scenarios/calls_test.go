@@ -169,7 +169,7 @@ var callScenarios = []scenario{
 			a 481 NOTIFY -> b`,
 	},
 	{
-		name: "NOTIFY comes before the reply to SUBSCRIBE", over: "udp tcp",
+		name: "NOTIFY comes before the reply to SUBSCRIBE", over: "udp",
 		steps: `
 			a SUBSCRIBE +"Event: presence" -> b
 			b 202 SUBSCRIBE
