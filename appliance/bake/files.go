@@ -34,6 +34,9 @@ func Files(p *plan.Plan, s *spec.Spec) ([]File, error) {
 		text("etc/sysctl.d/90-trunkline.conf", head+sysctls(p)),
 		text("etc/systemd/system/sbcd.service.d/10-sized.conf", head+service(p)),
 	}
+	if body := secrets(p); body != "" {
+		files = append(files, text("etc/systemd/system/sbcd.service.d/20-secrets.conf", head+body))
+	}
 	files = append(files, networkFiles(&s.Hardware, head)...)
 	files = append(files, clientFiles(&s.Hardware, head)...)
 	if p.Ruleset != "" {

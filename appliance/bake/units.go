@@ -37,3 +37,18 @@ LimitNOFILE=%.0f
 MemoryMax=%.0f
 `, max(p.Appliance.Hardware.Threads, 1), b.ProcessLimit.Value, b.OpenFiles.Value, room)
 }
+
+// secrets renders the drop-in that hands sbcd its credentials, by name and nothing else
+// (systemd.exec(5), ImportCredential=): the service manager takes them, plain or encrypted,
+// from where the machine was given them. It lets the service start without one, so that
+// sbcd can say which is missing. Empty: there are no secrets.
+func secrets(p *plan.Plan) string {
+	var b strings.Builder
+	for _, s := range p.Appliance.Secrets {
+		fmt.Fprintf(&b, "ImportCredential=%s\n", s.Credential)
+	}
+	if b.Len() == 0 {
+		return ""
+	}
+	return "# Values are not here: they reach the machine as systemd credentials of these names.\n\n[Service]\n" + b.String()
+}

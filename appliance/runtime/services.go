@@ -5,7 +5,7 @@ import "net/netip"
 // Secret is a reference to a systemd credential.
 type Secret struct {
 	Name       string `json:"name"`
-	Credential string `json:"credential"` // as LoadCredential= names it
+	Credential string `json:"credential"` // its name, as ImportCredential= of systemd.exec(5) takes it
 }
 
 // Database is a server or file beside the path of a message.

@@ -8,7 +8,7 @@ import (
 )
 
 // credentialRule is what systemd takes as the name of a credential and what needs
-// no quoting in LoadCredential= (systemd.exec(5)): a file name without a colon.
+// no quoting in ImportCredential= (systemd.exec(5)): a file name without a colon or glob.
 var credentialRule = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,255}$`)
 
 func (d *decoder) secrets(root *section, s *Spec) {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-var laterTransports = []string{TransportTLS, TransportWS, TransportWSS}
+var laterTransports = []string{TransportWS, TransportWSS}
 
 // defaultPorts: RFC 3261 section 19.1.2 for SIP, RFC 6455 section 3 for WebSocket.
 var defaultPorts = map[string]int{

@@ -89,7 +89,7 @@ var updateSchema = blockSchema{
 }
 
 var secretSchema = blockSchema{
-	typ: "secret", labelled: true, many: true, later: true,
+	typ: "secret", labelled: true, many: true,
 	attrs: []attrSchema{
 		must("from", `"credential"`),
 		may("credential", `"edge-fra1.trunk"`),

@@ -16,7 +16,7 @@ type NotBuilt struct {
 }
 
 // Secret is a reference to a value that reaches the appliance as a systemd
-// credential (systemd.exec(5), LoadCredential=). The value never enters the spec.
+// credential (systemd.exec(5), ImportCredential=). The value never enters the spec.
 type Secret struct {
 	Name       string
 	From       string // "credential"
