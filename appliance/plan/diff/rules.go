@@ -124,7 +124,7 @@ var fileRules = []Rule{
 	{Path: "etc/trunkline/caches/*", Impact: Live, Host: Restart, How: "loaded beside the old table, then swapped"},
 	{Path: "etc/nftables/*", Impact: Live, Host: Live, How: "the whole ruleset is replaced in one transaction"},
 	{Path: "etc/sysctl.d/*", Impact: Restart, Host: Restart, How: "sockets take their limits when they are bound"},
-	{Path: "etc/systemd/system/sbcd.service.d/*", Impact: Restart, Host: Restart, How: "limits and environment of the service"},
+	{Path: "etc/systemd/system/sbcd.service.d/*", Impact: Restart, Host: Restart, How: "limits, environment and credentials of the service"},
 	{Path: "etc/systemd/network/*.network", Impact: Restart, OnAdd: Reboot, Host: Restart, How: "networkd reads it anew; an address taken away closes the sockets bound to it"},
 	{Path: "etc/systemd/network/*.link", Impact: Reboot, Host: Reboot, How: "interfaces get their names at boot"},
 	{Path: "etc/systemd/network/*.netdev", Impact: Reboot, Host: Reboot, How: "bonds and VLANs are made at boot"},
