@@ -35,7 +35,7 @@ type proxy struct {
 func start(t *testing.T) *proxy { return startAs(t, "sbcd", "testdata/spec", nil) }
 
 // startAs runs one of the builds of sbcd; change may alter what the spec is baked to.
-func startAs(t *testing.T, program, spec string, change func(*runtime.Appliance), prefix ...string) *proxy {
+func startAs(t *testing.T, program, spec string, change func(*runtime.Appliance)) *proxy {
 	t.Helper()
 	bin := os.Getenv("TRUNKLINE_BIN")
 	if bin == "" {
@@ -52,8 +52,7 @@ func startAs(t *testing.T, program, spec string, change func(*runtime.Appliance)
 	}
 	p := &proxy{t: t, bin: bin, control: filepath.Join(dir, "control")}
 	var errs bytes.Buffer
-	args := append(prefix, filepath.Join(bin, program), "run", "--config", file, "--control", p.control)
-	cmd := exec.Command(args[0], args[1:]...)
+	cmd := exec.Command(filepath.Join(bin, program), "run", "--config", file, "--control", p.control)
 	cmd.Stderr = &errs
 	ready, err := cmd.StdoutPipe()
 	if err != nil {

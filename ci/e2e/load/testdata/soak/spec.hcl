@@ -17,7 +17,7 @@ hardware {
 }
 
 workload {
-  cps              = 4000
+  cps              = 6000
   concurrent_calls = 40000
   call_duration    = "5s"
   ring_time        = "1s"
