@@ -21,8 +21,14 @@ func (f face) recordRoute() string {
 	return "Record-Route: <sip:" + f.addr.String() + parameter + ";lr>\r\n"
 }
 
-func (f face) via() *regexp.Regexp {
-	return regexp.MustCompile(`^Via: SIP/2\.0/` + strings.ToUpper(f.transport) + " " + regexp.QuoteMeta(f.addr.String()) + `;branch=z9hG4bKtl[0-9a-z]+\r\n$`)
+// via is the Via of what leaves by the listener. Where the message came over a connection,
+// a token says by which.
+func (f face) via(in face) *regexp.Regexp {
+	token := ""
+	if in.transport != "udp" {
+		token = ";tlflow=tlflow-[0-9a-f]{32}"
+	}
+	return regexp.MustCompile(`^Via: SIP/2\.0/` + strings.ToUpper(f.transport) + " " + regexp.QuoteMeta(f.addr.String()) + `;branch=z9hG4bKtl[0-9a-z]+` + token + `\r\n$`)
 }
 
 // own reports whether a Route value leads to the listener.
@@ -96,7 +102,7 @@ func asForwarded(sent string, src netip.AddrPort, in, out face) string {
 func unforward(got, sent string, in, out face) (string, error) {
 	lines := all(got, "via")
 	first, _, _ := strings.Cut(lines, "\r\n")
-	if !out.via().MatchString(first + "\r\n") {
+	if !out.via(in).MatchString(first + "\r\n") {
 		return "", fmt.Errorf("the top Via is %q, not one of the listener %s over %s", first, out.addr, out.transport)
 	}
 	got = without(got, "via", 1)
