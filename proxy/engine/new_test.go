@@ -1,11 +1,14 @@
 package engine
 
 import (
+	"context"
 	"log/slog"
 	"testing"
+	"time"
 
 	"trunkline/appliance/runtime"
 	"trunkline/proxy/dispatch"
+	"trunkline/proxy/resolve"
 	"trunkline/proxy/route"
 )
 
@@ -32,6 +35,13 @@ func tryEngine(cfg *runtime.Appliance, log *slog.Logger) (*Engine, error) {
 	sets, err := dispatch.New(cfg)
 	if err != nil {
 		return nil, err
+	}
+	names, err := sets.Names(cfg.Listeners, resolve.Options{Servers: cfg.Resolvers, Timeout: time.Minute})
+	if err != nil {
+		return nil, err
+	}
+	if names != nil {
+		_ = names.Warm(context.Background(), time.Minute) // what does not resolve takes no calls
 	}
 	routed := *cfg
 	if len(routed.Listeners) == 0 {
