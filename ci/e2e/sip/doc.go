@@ -1,5 +1,5 @@
-// Package sip runs SIPp callers and callees through sbcd over loopback and
-// compares every message on both sides: which messages came, in what order, and
+// Package sip runs SIPp callers and callees, and over TLS those of sipgo, through sbcd
+// over loopback and compares every message on both sides: which messages came, in what order, and
 // that a forwarded message differs from the sent one only where a proxy must
 // change it.
 //
