@@ -76,7 +76,7 @@ func (g *group) start(t *testing.T) {
 		p := &party{name: name, addr: g.address(host), news: make(chan struct{}, 1), seen: map[string]bool{}}
 		f := g.faceOf(p)
 		p.proxy, p.transport = f.addr, f.transport
-		if p.transport == "tls" {
+		if secure(p.transport) {
 			p.tls = g.secrets.config
 		}
 		p.open(t)
@@ -114,21 +114,28 @@ func (g *group) compile(t *testing.T, dir string) string {
 		slices.Sort(out)
 		return strings.Join(slices.Compact(out), ", ")
 	}
-	// The language does not take TLS yet; it is put in below.
-	written := func(transport string) string { return strings.Replace(transport, "tls", "tcp", 1) }
+	block := func(transport string) string {
+		if secure(transport) {
+			return encrypted
+		}
+		return ""
+	}
 	parameter := ""
 	if g.b != "udp" {
-		parameter = ";transport=" + written(g.b)
+		parameter = ";transport=" + g.b
 	}
 	pairs := []string{
 		"@PROXY_A@", g.carrier().addr.Addr().String(), "@PROXY_B@", g.core().addr.Addr().String(), "@PORT_B@", fmt.Sprint(g.core().addr.Port()),
-		"@TRANSPORT_A@", written(g.a), "@TRANSPORT_B@", written(g.b),
+		"@TRANSPORT_A@", g.a, "@TRANSPORT_B@", g.b, "@TLS_A@\n", block(g.a), "@TLS_B@\n", block(g.b),
 		"@SOURCES_A@", quoted("a", "x"), "@SOURCES_B@", quoted("b", "c", "d"),
 	}
 	for _, n := range []string{"b", "c", "d"} {
 		pairs = append(pairs, "@"+strings.ToUpper(n)+"@", g.address(hosts[n]).String()+parameter)
 	}
 	text = strings.NewReplacer(pairs...).Replace(text)
+	if secure(g.a) || secure(g.b) {
+		text += secretBlocks
+	}
 	source, out := filepath.Join(dir, "spec"), filepath.Join(dir, "config")
 	if err := os.Mkdir(source, 0o755); err != nil {
 		t.Fatal(err)
@@ -144,7 +151,6 @@ func (g *group) compile(t *testing.T, dir string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.encrypt(a)
 	if g.tune != nil {
 		g.tune(a)
 	}
@@ -157,28 +163,33 @@ func (g *group) compile(t *testing.T, dir string) string {
 	return path
 }
 
-// encrypt makes TLS of the sides that are to speak it.
-func (g *group) encrypt(a *runtime.Appliance) {
-	for i := range a.Listeners {
-		l := &a.Listeners[i]
-		if l.Name == "carrier" && g.a == "tls" || l.Name == "core" && g.b == "tls" {
-			l.Transport, l.TLS = "tls", &runtime.TLS{Certificate: "cert", Key: "key", ClientCA: "ca", MinVersion: "1.2"}
-		}
-	}
-	if g.a == "tls" || g.b == "tls" {
-		for _, name := range []string{"cert", "key", "ca"} {
-			a.Secrets = append(a.Secrets, runtime.Secret{Name: name, Credential: name})
-		}
-	}
-	for i := range a.Dispatchers {
-		for j := range a.Dispatchers[i].Destinations {
-			if d := &a.Dispatchers[i].Destinations[j]; g.b == "tls" && d.Listener == "core" {
-				d.Transport = "tls"
-				d.URI = strings.Replace(d.URI, "transport=tcp", "transport=tls", 1)
-			}
-		}
-	}
+// encrypted is the block of a listener over TLS.
+const encrypted = `
+  tls {
+    certificate = "cert"
+    key         = "key"
+    client_ca   = "ca"
+  }
+`
+
+// secretBlocks name the credentials of secrets.make.
+const secretBlocks = `
+secret "cert" {
+  from = "credential"
 }
+secret "key" {
+  from = "credential"
+}
+secret "ca" {
+  from = "credential"
+}
+`
+
+// secure reports whether a transport is over TLS.
+func secure(transport string) bool { return transport == "tls" || transport == "wss" }
+
+// spoken is a transport as URIs name it (RFC 7118 5.2.1).
+func spoken(transport string) string { return strings.Replace(transport, "wss", "ws", 1) }
 
 // binary is the path of one of our programs.
 func binary(t testing.TB, name string) string {

@@ -31,7 +31,7 @@ func (s *secrets) make(t testing.TB, g *group, dir string) {
 		}
 	}
 	check(os.Mkdir(dir, 0o700))
-	if g.a != "tls" && g.b != "tls" {
+	if !secure(g.a) && !secure(g.b) {
 		return
 	}
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

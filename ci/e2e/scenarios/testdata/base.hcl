@@ -31,6 +31,7 @@ listener "carrier" {
   transport = "@TRANSPORT_A@"
   sources   = [@SOURCES_A@]
   workers   = 1
+@TLS_A@
 }
 
 listener "core" {
@@ -39,6 +40,7 @@ listener "core" {
   transport = "@TRANSPORT_B@"
   sources   = [@SOURCES_B@]
   workers   = 1
+@TLS_B@
 }
 
 dispatcher "core" {
