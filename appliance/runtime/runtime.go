@@ -239,9 +239,25 @@ type Limits struct {
 	ConcurrentCalls int `json:"concurrent_calls"` // calls between admission and release
 	RetryAfter      int `json:"retry_after"`      // seconds, in the 503 a refused call gets
 
+	// Emergency says which calls no limit refuses; nil: none.
+	Emergency *Emergency `json:"emergency,omitempty"`
+
 	Listeners []ScopedLimits `json:"listeners,omitempty"` // by the listener's name
 	Sources   []ScopedLimits `json:"sources,omitempty"`
 	Carriers  []ScopedLimits `json:"carriers,omitempty"`
+}
+
+// Emergency says which new requests are emergency calls: those to urn:service:sos
+// (RFC 5031), to Numbers, and those with a Resource-Priority (RFC 4412) that is listed.
+// Limits, overload, draining and the high-water mark do not refuse them; beyond that mark
+// there is room for what Calls, Transactions and MessageBytes say, which are part of the
+// State's figures.
+type Emergency struct {
+	Numbers          []string `json:"numbers,omitempty"`           // user parts, as dialled: "112"
+	ResourcePriority []string `json:"resource_priority,omitempty"` // "esnet.0", or a whole namespace: "esnet"
+	Calls            int      `json:"calls"`                       // slots
+	Transactions     int      `json:"transactions"`                // slots
+	MessageBytes     uint64   `json:"message_bytes"`
 }
 
 // Transaction holds the timers of the proxy. T1 and T2 are RFC 3261 Table 4.

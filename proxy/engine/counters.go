@@ -65,6 +65,8 @@ const (
 	cRefusedConcurrent
 	cRefusedHighWater
 	cRefusedOverload
+	cEmergency
+	cEmergencyPassed
 	cRefusedState
 	cWithoutState
 	cNotStored
@@ -127,6 +129,8 @@ var counterNames = [numCounters]string{
 	cRefusedConcurrent:       "refused_concurrent_calls",
 	cRefusedHighWater:        "refused_high_water",
 	cRefusedOverload:         "refused_overload",
+	cEmergency:               "emergency_requests",
+	cEmergencyPassed:         "emergency_requests_past_limits",
 	cRefusedState:            "refused_state_full",
 	cWithoutState:            "dialog_requests_without_state",
 	cNotStored:               "replies_not_stored",

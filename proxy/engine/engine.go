@@ -91,6 +91,7 @@ type Engine struct {
 	rate       *limit.Rate
 	concurrent *limit.Concurrent
 	dests      []*destination
+	emergency  *emergency // nil: no request goes first
 	retryAfter []byte
 	policy     *policy.Policy // nil: messages are forwarded as they are
 	long       *long
@@ -152,7 +153,8 @@ func New(cfg *runtime.Appliance, router *route.Router, sets *dispatch.Sets, log 
 	e.rate = limit.NewRate(cfg.Limits.CPS, cfg.Limits.Burst)
 	e.concurrent = limit.NewConcurrent(cfg.Limits.ConcurrentCalls)
 	e.calls = call.New(call.Config{Calls: cfg.State.Calls, Lifetime: tr.CallLifetime.D(), Release: e.releaseCall})
-	e.marks = newMarks(cfg.State.HighWater, e.table, e.calls.Capacity())
+	e.marks = newMarks(cfg.State.HighWater, e.table, e.calls.Capacity(), cfg.Limits.Emergency)
+	e.emergency = newEmergency(cfg.Limits.Emergency)
 	seconds := cfg.Limits.RetryAfter
 	if seconds <= 0 {
 		seconds = defaultRetryAfter

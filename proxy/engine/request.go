@@ -84,7 +84,7 @@ const maxRequest = 65507 - 2048
 
 // invalid applies the checks of 16.3. It returns the code of the refusal, or 0.
 func (w *worker) invalid(v *message.View) (int, counter) {
-	if u, err := message.ParseURI(v.Get(v.URI)); err != nil || u.Scheme != message.SchemeSIP {
+	if u, err := message.ParseURI(v.Get(v.URI)); err != nil || u.Scheme != message.SchemeSIP && u.Scheme != message.SchemeService {
 		return 416, cRefusedScheme
 	}
 	if v.MaxForwards == 0 {

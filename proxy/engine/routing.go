@@ -152,7 +152,9 @@ func (w *worker) open(tx *transaction.Tx, method message.Method, upstream transa
 // through a dispatcher set. Refusals come cheapest first.
 func (w *worker) initial(tx *transaction.Tx, f *face, upstream transaction.Endpoint, ro routing) {
 	e, v := w.e, &w.v
-	if k := w.closed(tx); k != 0 {
+	u, _ := message.ParseURI(v.Get(v.URI))
+	first := w.emergency(v, u)
+	if k := w.closed(tx, first); k != 0 {
 		w.refuse(upstream, 503, k)
 		return
 	}
@@ -160,14 +162,13 @@ func (w *worker) initial(tx *transaction.Tx, f *face, upstream transaction.Endpo
 	var id call.ID
 	if method == message.INVITE {
 		var k counter
-		if id, k = w.admit(v); id == 0 {
+		if id, k = w.admit(v, first); id == 0 {
 			w.refuse(upstream, 503, k)
 			return
 		}
 	}
 	d := slotData{routed: true, strip: ro.strip, record: recorded(method)}
-	u, _ := message.ParseURI(v.Get(v.URI))
-	if !e.choose(&d, f, u.User) {
+	if !e.choose(&d, f, w.called(u)) {
 		e.calls.Release(id, call.Refused)
 		w.refuse(upstream, 404, cRefusedNoRoute)
 		return
@@ -187,15 +188,24 @@ func (w *worker) initial(tx *transaction.Tx, f *face, upstream transaction.Endpo
 
 // admit takes a new call under the limits and registers it; from then on the
 // call's release gives everything back. The counter says why not.
-func (w *worker) admit(v *message.View) (call.ID, counter) {
+//
+// No limit refuses an emergency call; what it takes, others do not get.
+func (w *worker) admit(v *message.View, first bool) (call.ID, counter) {
 	e := w.e
-	if !e.concurrent.Acquire() {
-		return 0, cRefusedConcurrent
-	}
 	clock := int64(e.clock())
-	if !e.rate.Allow(clock) {
-		e.concurrent.Release()
-		return 0, cRefusedRate
+	if first {
+		room, rate := e.concurrent.AcquireAny(), e.rate.Allow(clock)
+		if !room || !rate {
+			w.c.add(cEmergencyPassed)
+		}
+	} else {
+		if !e.concurrent.Acquire() {
+			return 0, cRefusedConcurrent
+		}
+		if !e.rate.Allow(clock) {
+			e.concurrent.Release()
+			return 0, cRefusedRate
+		}
 	}
 	id, ok := e.calls.Register(w.callKey(v, v.Get(v.From.Tag)), clock)
 	if !ok {

@@ -60,7 +60,7 @@ func (e *Engine) Stats() Stats {
 		Counters:     sum(e.allWorkers()),
 		Transactions: e.table.Stats(),
 		Probes:       e.prober.Stats(),
-		HighWater:    e.marks.slots, CallsHighWater: e.marks.calls,
+		HighWater:    e.marks.open.slots, CallsHighWater: e.marks.open.calls,
 		Calls:      e.calls.Stats(),
 		TCPRefused: e.long.refused.len(),
 		Concurrent: ConcurrentStats{Live: e.concurrent.Live(), Peak: e.concurrent.Peak(), Refused: e.concurrent.Refused()},

@@ -80,10 +80,23 @@ func (c *Concurrent) Acquire() bool {
 		c.refused.Add(1)
 		return false
 	}
+	c.rise(live)
+	return true
+}
+
+// AcquireAny takes one place whether there is one or not, for what no limit may refuse.
+// It reports whether there was one. Release gives it back.
+func (c *Concurrent) AcquireAny() bool {
+	live := c.live.Add(1)
+	c.rise(live)
+	return c.max == 0 || live <= c.max
+}
+
+func (c *Concurrent) rise(live int64) {
 	for {
 		peak := c.peak.Load()
 		if live <= peak || c.peak.CompareAndSwap(peak, live) {
-			return true
+			return
 		}
 	}
 }

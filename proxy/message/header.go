@@ -18,6 +18,7 @@ const (
 	fieldRequire
 	fieldProxyRequire
 	fieldTimestamp
+	fieldResourcePriority
 )
 
 // fieldOf tells the field from its name in any case or its compact form.
@@ -73,6 +74,8 @@ func fieldOf(name []byte) field {
 		f, lower = fieldProxyRequire, "proxy-require"
 	case 14:
 		f, lower = fieldContentLength, "content-length"
+	case 17:
+		f, lower = fieldResourcePriority, "resource-priority"
 	}
 	if lower != "" && equalFold(name, lower) {
 		return f
@@ -168,6 +171,8 @@ func (v *View) header(start, end int) {
 		}
 	case fieldTimestamp:
 		v.Timestamp = line
+	case fieldResourcePriority:
+		v.ResourcePriority = true
 	}
 }
 

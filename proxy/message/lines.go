@@ -71,6 +71,20 @@ func (l *Lines) Next() (line Line, ok bool) {
 	return line, true
 }
 
+// Find gives the value of the next line of a name, written in lower case and in full. ok
+// is false when there is none any more.
+func (l *Lines) Find(lower string) (value []byte, ok bool) {
+	for {
+		line, ok := l.Next()
+		if !ok {
+			return nil, false
+		}
+		if equalFold(l.buf[line.Start:line.NameEnd], lower) {
+			return l.buf[line.Value:line.Stop], true
+		}
+	}
+}
+
 // Body is the offset of the body once Next has come to the end of the header, -1
 // when the header does not end.
 func (l *Lines) Body() int { return l.body }

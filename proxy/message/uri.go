@@ -11,10 +11,12 @@ const (
 	SchemeSIP
 	SchemeSIPS
 	SchemeTEL
+	SchemeService // urn:service (RFC 5031)
 )
 
-// URI is a SIP, SIPS or tel URI as parts of its bytes. Of a tel URI User is the
-// number; of another scheme only Scheme is set.
+// URI is a SIP, SIPS or tel URI or a service URN as parts of its bytes. Of a tel URI User
+// is the number, of a service URN all of it ("urn:service:sos.fire"); of another scheme
+// only Scheme is set.
 type URI struct {
 	Scheme    Scheme
 	User      []byte // escaped as written, without password
@@ -55,7 +57,7 @@ func (e URIError) Error() string {
 }
 
 // ParseURI reads the URI in b, which the result refers to. A scheme other than
-// sip, sips or tel is no error (RFC 3261 16.3 asks for 416, which is for the
+// sip, sips, tel or urn:service is no error (RFC 3261 16.3 asks for 416, which is for the
 // caller).
 func ParseURI(b []byte) (URI, error) {
 	var u URI
@@ -74,6 +76,12 @@ func ParseURI(b []byte) (URI, error) {
 		u.User, u.Params = cut(rest, ';')
 		if len(u.User) == 0 {
 			return u, URIUser
+		}
+		return u, nil
+	case equalFold(scheme, "urn"):
+		const service = "service:"
+		if len(rest) > len(service) && equalFold(rest[:len(service)], service) {
+			u.Scheme, u.User = SchemeService, b
 		}
 		return u, nil
 	default:

@@ -34,6 +34,8 @@ type View struct {
 	Timestamp     Span  // whole header line
 	Body          Span
 
+	ResourcePriority bool // there is such a header line (RFC 4412); see Lines.Find
+
 	// RouteCount is the number of Route values, counted up to RemovableRoutes+1.
 	RouteCount int
 

@@ -2,6 +2,10 @@ package route
 
 import "bytes"
 
+// Unescape gives a user part without its escapes, as far as it fits into dst; one without
+// escapes comes back as it is. Routes and whoever else compares numbers read them so.
+func Unescape(dst, user []byte) []byte { return unescape(dst, user) }
+
 // unescape returns user without its escapes, for "%2B49" is "+49" (RFC 3261 section
 // 19.1.4), or as much of it as fits into dst: no prefix is longer. A user without
 // escapes comes back as it is; what is not a valid escape stays.
