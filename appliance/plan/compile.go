@@ -72,6 +72,7 @@ func compile(s *spec.Spec, b *sizing.Budget) (*runtime.Appliance, error) {
 			MaxSources: meteredSources, ICMPRate: echoRate,
 		},
 	}
+	emergency(a, s, b)
 	if a.Firewall.SourceBurst == 0 {
 		a.Firewall.SourceBurst = 2 * a.Firewall.SourceRate // two seconds' worth: a trunk that comes back
 	}
@@ -112,6 +113,22 @@ func nic(n *spec.NIC, queues []runtime.Queue) runtime.NIC {
 		out.Kind = "" // what all of most appliances are
 	}
 	return out
+}
+
+// emergency adds the room for emergency calls to that for all.
+func emergency(a *runtime.Appliance, s *spec.Spec, b *sizing.Budget) {
+	e := s.Limits.Emergency
+	if e == nil || b.Emergency == nil {
+		return
+	}
+	r := &runtime.Emergency{
+		Numbers: e.Numbers, ResourcePriority: e.ResourcePriorities,
+		Calls: int(b.Emergency.Calls.Value), Transactions: int(b.Emergency.Transactions.Value), MessageBytes: uint64(b.Emergency.MessageBytes.Value),
+	}
+	a.Limits.Emergency = r
+	a.State.Calls += r.Calls
+	a.State.Transactions += r.Transactions
+	a.State.MessageBytes += r.MessageBytes
 }
 
 func burst(l spec.Limits) int {

@@ -54,9 +54,16 @@ type SocketsBudget struct {
 	SendBuffer Figure `json:"send_buffer"` // bytes per socket
 }
 
+// EmergencyBudget is the room kept for emergency calls, beside the slots for all.
+type EmergencyBudget struct {
+	Calls        Figure `json:"calls"`         // slots
+	Transactions Figure `json:"transactions"`  // slots
+	MessageBytes Figure `json:"message_bytes"` // of their stored messages
+}
+
 // Table is one table of the shared-memory budget.
 type Table struct {
-	Name        string `json:"name"` // "transactions", "messages", "calls", "caches", "listeners"
+	Name        string `json:"name"` // "transactions", "messages", "calls", "emergency", "caches", "listeners"
 	Rows        Figure `json:"rows"`
 	BytesPerRow Figure `json:"bytes_per_row"`
 	Bytes       Figure `json:"bytes"`
@@ -179,6 +186,7 @@ type Budget struct {
 	Transactions Figure           `json:"transactions"`
 	MessageBytes Figure           `json:"message_bytes"`
 	Calls        Figure           `json:"calls"`
+	Emergency    *EmergencyBudget `json:"emergency,omitempty"` // nil: no call goes first
 	SHM          []Table          `json:"shm"`
 	SHMTotal     Figure           `json:"shm_total"`
 	Memory       []MemoryItem     `json:"memory"`

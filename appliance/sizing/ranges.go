@@ -68,6 +68,9 @@ func (b *Budget) Each(fn func(*Figure)) {
 		some(&l.Workers, &l.RecvBuffer, &l.SendBuffer, l.Connections, l.Reconnect)
 	}
 	some(&b.Transactions, &b.MessageBytes, &b.Calls)
+	if e := b.Emergency; e != nil {
+		some(&e.Calls, &e.Transactions, &e.MessageBytes)
+	}
 	for i := range b.SHM {
 		some(&b.SHM[i].Rows, &b.SHM[i].BytesPerRow, &b.SHM[i].Bytes)
 	}

@@ -59,7 +59,11 @@ func (z *sizer) state() {
 	}
 
 	z.b.Calls = z.calls(high)
-	rest := []Table{z.callTable(), z.cacheTable(), z.workerTable()}
+	rest := []Table{z.callTable()}
+	if z.s.Limits.Emergency != nil {
+		rest = append(rest, z.emergency())
+	}
+	rest = append(rest, z.cacheTable(), z.workerTable())
 	perSlot := c.at("transaction_slot_bytes") + c.at("message_bytes_stored")
 
 	slots := st.wanted

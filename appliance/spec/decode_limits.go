@@ -35,6 +35,7 @@ func (d *decoder) limits(root *section, s *Spec) {
 	if sec.stated("concurrent_calls") && !sec.stated("cps") && !sec.typos["cps"] {
 		d.warnf(sec.rng("concurrent_calls"), "New calls are not limited", "concurrent_calls limits how many calls stay, not how fast they arrive: a flood of short calls takes the CPU all the same. Add cps.")
 	}
+	l.Emergency = d.emergency(sec)
 	d.scopedLimits(sec, &l)
 	s.Limits = l
 }

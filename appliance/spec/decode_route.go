@@ -1,6 +1,13 @@
 package spec
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
+
+// service is a service URN in the form it is compared in (RFC 5031 section 3), or what it
+// begins with.
+var service = regexp.MustCompile(`^urn:service:[a-z0-9][a-z0-9.-]*$`)
 
 func (d *decoder) routes(root *section, s *Spec) {
 	for _, sec := range root.all("route") {
@@ -14,7 +21,11 @@ func (d *decoder) routes(root *section, s *Spec) {
 		}
 		r.From, r.FromRanges = sec.texts("from")
 		r.To, r.ToRanges = sec.texts("to")
-		if strings.Trim(r.Prefix, userChars) != "" {
+		if strings.HasPrefix(strings.ToLower(r.Prefix), "urn:") {
+			if !service.MatchString(r.Prefix) {
+				d.errorf(r.PrefixRange, "Invalid service", "%q is no service of RFC 5031 in small letters, in which calls are compared with it. For example: prefix = \"urn:service:sos\"", r.Prefix)
+			}
+		} else if strings.Trim(r.Prefix, userChars) != "" {
 			d.errorf(r.PrefixRange, "Invalid prefix", "%q holds characters that no user part of a SIP URI has (RFC 3261 section 25.1). For example: prefix = \"+49\"", r.Prefix)
 		}
 		switch {

@@ -61,7 +61,7 @@ var trafficTexts = map[string]description{
 
 	"route":        {text: "Where new calls go. Routes are tried in source order (files by name); the first that matches decides. With one dispatcher set and no route, all calls go there."},
 	"route.from":   {text: "Listeners a call must come in by.", kind: KindTexts, without: "any listener"},
-	"route.prefix": {text: "What the number called must begin with.", kind: KindText, without: "any number"},
+	"route.prefix": {text: "What the number called must begin with; or the service that is called (RFC 5031), in small letters: urn:service:sos.", kind: KindText, without: "any number"},
 	"route.to":     {text: "Dispatcher sets to try, in this order.", kind: KindTexts, rule: "either this or cache", without: "cache decides"},
 	"route.cache":  {text: "A cache that gives the dispatcher set for the longest prefix of the number called. A number it does not know goes on to the next route.", kind: KindText, rule: "either this or to", without: "to decides"},
 
@@ -82,6 +82,11 @@ var trafficTexts = map[string]description{
 	"limits.concurrent_calls": {text: "Calls in progress, ringing ones included.", kind: KindWhole, without: "not limited", low: "1"},
 	"limits.retry_after":      {text: "What Retry-After says.", kind: KindDuration, def: `"5s"`, low: `"1s"`, high: `"1h"`, rule: "whole seconds (RFC 3261 section 20.33)"},
 	"limits.message_size":     {text: "Largest SIP message taken.", kind: KindSize, def: `"64KiB"`, low: `"1500B"`, high: `"64KiB"`},
+
+	"limits.emergency":                   {text: "Emergency calls, from the sources of a listener: those to urn:service:sos (RFC 5031) and what is listed here. No limit above, no overload, no draining and no high-water mark refuses them; max_calls and max_cps of a destination hold for them too. Without this block no call goes first."},
+	"limits.emergency.numbers":           {text: "Numbers called, whole and as they arrive in the Request-URI: in each form that arrives.", kind: KindTexts, without: "none"},
+	"limits.emergency.resource_priority": {text: "Values of the Resource-Priority header (RFC 4412), such as \"esnet.0\" (RFC 7135), or namespaces with all their values, such as \"esnet\".", kind: KindTexts, without: "none"},
+	"limits.emergency.reserve":           {text: "Emergency calls in progress for which room is kept beyond the high-water mark, in memory of their own.", kind: KindWhole, def: "10", low: "1", high: "1000000"},
 
 	"limits.listener":                  {text: "Limits of one listener, beside those of all. Its name is that of the listener. A call must pass the limits of all it belongs to."},
 	"limits.listener.cps":              {text: "New calls per second that arrive at it.", kind: KindWhole, without: "not limited", low: "1"},

@@ -88,6 +88,11 @@ var limitsSchema = blockSchema{
 		may("message_size", `"64KiB"`),
 	},
 	blocks: []blockSchema{
+		{typ: "emergency", attrs: []attrSchema{
+			may("numbers", `["112", "+49112"]`),
+			may("resource_priority", `["esnet"]`),
+			may("reserve", "10"),
+		}},
 		{typ: "listener", labelled: true, many: true, later: true, attrs: append([]attrSchema{
 			may("message_size", `"16KiB"`),
 		}, scopedAttrs...)},

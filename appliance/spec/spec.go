@@ -289,11 +289,23 @@ type Limits struct {
 	MessageSize                 int           // bytes; default 65535, the most UDP carries
 	Range                       hcl.Range
 
+	Emergency *Emergency // nil: no call goes first
+
 	Listeners []*ScopedLimits // by the listener's name
 	Sources   []*ScopedLimits
 	Carriers  []*ScopedLimits // groups of sources
 
 	CPSRange, ConcurrentRange hcl.Range
+}
+
+// Emergency is which calls no limit refuses, beside those to urn:service:sos.
+type Emergency struct {
+	Numbers            []string // user parts, as dialled
+	ResourcePriorities []string // RFC 4412: "namespace" or "namespace.priority"
+	Reserve            int      // calls room is kept for; default 10
+	Range              hcl.Range
+
+	ReserveRange hcl.Range
 }
 
 // Transaction holds timers; zero values have been replaced by defaults.

@@ -44,6 +44,7 @@ func document(s *spec.Spec) cty.Value {
 		"limits": obj{
 			"cps": num(l.CPS), "burst": num(l.Burst), "concurrent_calls": num(l.ConcurrentCalls),
 			"retry_after": seconds(l.RetryAfter), "message_size": num(l.MessageSize), "stated": cty.BoolVal(l.Range.Filename != ""),
+			"emergency": emergency(l.Emergency),
 			"listeners": list(l.Listeners, scoped), "sources": list(l.Sources, scoped), "carriers": list(l.Carriers, scoped),
 			"at": places(or(l.Range, w.Range), at{"cps": l.CPSRange, "concurrent_calls": l.ConcurrentRange}),
 		}.val(),

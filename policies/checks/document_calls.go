@@ -58,6 +58,17 @@ func connections(c *spec.Connections) cty.Value {
 	}.val()
 }
 
+// emergency is null where no call goes first.
+func emergency(e *spec.Emergency) cty.Value {
+	if e == nil {
+		return null
+	}
+	return obj{
+		"numbers": texts(e.Numbers), "resource_priority": texts(e.ResourcePriorities), "reserve": num(e.Reserve),
+		"at": places(e.Range, at{"reserve": e.ReserveRange}),
+	}.val()
+}
+
 func persistence(p *spec.Persistence) cty.Value {
 	if p == nil {
 		return null

@@ -34,6 +34,9 @@
 // the replies of what is in progress; requests within dialogs that find no slot or
 // no room below that are forwarded without state.
 //
+// Emergency calls are known once their source is let in; no limit refuses them, nor overload
+// nor the mark, beyond which there is room for a number of them (emergency.go).
+//
 // Over connections a reply leaves by the one its request came by, nothing is sent
 // twice, and a destination whose connection cannot be made or ends before it replied is left
 // at once (package stream has the rules of connections). The first line of a Record-Route

@@ -231,7 +231,9 @@ func TestHighWater(t *testing.T) {
 	for range 2 {
 		held := r.alice.newCall(r.out)
 		held.invite("")
-		uas.respond(uas.request("INVITE"), 180, "Ringing")
+		uas.respond(uas.expect("the INVITE, and no repetition of another", func(m *sipMsg) bool {
+			return m.method() == "INVITE" && m.get("Call-ID") == held.callID
+		}), 180, "Ringing")
 		held.reply(180, "INVITE")
 	}
 	refused := r.alice.newCall(r.out)

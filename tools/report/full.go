@@ -112,6 +112,9 @@ func Figures(b *sizing.Budget) []sizing.Figure {
 		list = append(list, l.Workers, l.RecvBuffer, l.SendBuffer)
 	}
 	list = append(list, b.Transactions, b.MessageBytes, b.Calls)
+	if e := b.Emergency; e != nil {
+		list = append(list, e.Calls, e.Transactions, e.MessageBytes)
+	}
 	for _, t := range b.SHM {
 		list = append(list, t.Bytes)
 	}

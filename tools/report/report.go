@@ -111,10 +111,15 @@ func (v *view) sizing() {
 		{"Workers", sizing.Count(b.TotalWorkers.Value)},
 		{"Transactions", sizing.Count(b.Transactions.Value) + " slots, messages " + b.MessageBytes.Format()},
 		{"Calls", sizing.Count(b.Calls.Value) + " slots"},
+	}
+	if e := b.Emergency; e != nil {
+		rows = append(rows, []string{"Emergency calls", fmt.Sprintf("room for %s beyond the high-water mark", canvas.Plural(int(e.Calls.Value), "call"))})
+	}
+	rows = append(rows, [][]string{
 		{"State", b.SHMTotal.Format()},
 		{"Process", b.ProcessLimit.Format() + " soft limit"},
 		{"Memory", fmt.Sprintf("%s of %s", sizing.Bytes(used), sizing.Bytes(float64(a.Hardware.MemoryBytes)))},
-	}
+	}...)
 	for _, n := range b.NICs {
 		rows = append(rows, []string{"NIC " + n.NIC, fmt.Sprintf("%s, %s received, %s", Amount(n.Bandwidth), Amount(n.Packets), canvas.Plural(int(n.Queues.Value), "receive queue"))})
 	}

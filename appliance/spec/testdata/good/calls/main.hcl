@@ -224,6 +224,11 @@ route "rest" {
 }
 
 limits {
+  emergency {
+    numbers           = ["112", "+49112"]
+    resource_priority = ["esnet", "ets.0"]
+    reserve           = 20
+  }
   cps              = 250
   concurrent_calls = 15000
   message_size     = "32KiB"
