@@ -156,6 +156,21 @@ func TestCompile(t *testing.T) {
 	}
 }
 
+// The room for emergency calls is part of the tables, which say how much of it is theirs.
+func TestCompileEmergency(t *testing.T) {
+	s := example(t)
+	before := mustMake(t, s).Appliance
+	s.Limits.Emergency = &spec.Emergency{Numbers: []string{"112"}, ResourcePriorities: []string{"esnet"}, Reserve: 7}
+	a := mustMake(t, s).Appliance
+	e := a.Limits.Emergency
+	if e == nil || e.Numbers[0] != "112" || e.ResourcePriority[0] != "esnet" || e.Calls != 7 || e.Transactions != 14 || e.MessageBytes == 0 {
+		t.Fatalf("emergency calls: %+v", e)
+	}
+	if a.State.Calls != before.State.Calls+e.Calls || a.State.Transactions != before.State.Transactions+e.Transactions || a.State.MessageBytes != before.State.MessageBytes+e.MessageBytes {
+		t.Errorf("tables %+v, without emergency calls %+v", a.State, before.State)
+	}
+}
+
 // A listener over TCP beside one over UDP takes what is too long, whether there is a
 // messages block or not: it must let the destinations in, and the limit must be known.
 func TestOverTCP(t *testing.T) {

@@ -277,3 +277,23 @@ func TestWorkerMemory(t *testing.T) {
 		t.Errorf("without UDP %v", got)
 	}
 }
+
+// Room for emergency calls is beside what all calls get, and changes none of that.
+func TestEmergency(t *testing.T) {
+	s := edge()
+	before := Size(s, nil)
+	s.Limits.Emergency = &spec.Emergency{Reserve: 20, Range: line(50)}
+	b := Size(s, nil)
+	e := b.Emergency
+	if before.Emergency != nil || e == nil || e.Calls.Value != 20 || e.Transactions.Value != 40 {
+		t.Fatalf("room for emergency calls: %+v, without any: %+v", e, before.Emergency)
+	}
+	if b.Transactions.Value != before.Transactions.Value || b.Calls.Value != before.Calls.Value || b.MessageBytes.Value != before.MessageBytes.Value {
+		t.Error("the slots for all calls changed")
+	}
+	c := DefaultCoefficients()
+	want := pages(20 * (c.at("call_slot_bytes") + 2*(c.at("transaction_slot_bytes")+c.at("message_bytes_stored"))))
+	if got := b.SHMTotal.Value - before.SHMTotal.Value; got != want {
+		t.Errorf("they take %v bytes, want %v", got, want)
+	}
+}

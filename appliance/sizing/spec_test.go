@@ -96,6 +96,7 @@ func randomServices(r *rand.Rand, s *spec.Spec) {
 	}
 	maybe(func() { s.Session = spec.Session{Enabled: true, Expires: time.Duration(90+r.IntN(3600)) * time.Second} })
 	maybe(func() { s.Media = randomMedia(r) })
+	maybe(func() { s.Limits.Emergency = &spec.Emergency{Reserve: 1 + r.IntN(10000), Range: line(49)} })
 	maybe(func() {
 		s.Databases = []*spec.Database{
 			{Name: "routing", Engine: spec.EnginePostgres, Pools: []string{"cache carriers", "calls"}[:1+r.IntN(2)], Pool: 1 + r.IntN(20), MaxConnections: r.IntN(200), Appliances: 1 + r.IntN(8), Range: line(100)},

@@ -118,3 +118,25 @@ func TestNoAllocation(t *testing.T) {
 		t.Errorf("%v allocations per call", n)
 	}
 }
+
+// What no limit may refuse takes a place whether there is one or not, and gives it back.
+func TestAcquireAny(t *testing.T) {
+	c := NewConcurrent(1)
+	for i, want := range []bool{true, false, false} {
+		if got := c.AcquireAny(); got != want {
+			t.Errorf("place %d was free: %v, want %v", i, got, want)
+		}
+	}
+	if c.Acquire() {
+		t.Error("a place was free for others")
+	}
+	for range 3 {
+		c.Release()
+	}
+	if c.Live() != 0 || c.Peak() != 3 || c.Refused() != 1 || !c.Acquire() {
+		t.Errorf("live %d, peak %d, refused %d", c.Live(), c.Peak(), c.Refused())
+	}
+	if c := NewConcurrent(0); !c.AcquireAny() {
+		t.Error("without a limit there was no place")
+	}
+}

@@ -3,6 +3,7 @@ package message
 import (
 	"bytes"
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -74,4 +75,19 @@ func FuzzLines(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestFind(t *testing.T) {
+	l := LinesOf([]byte("INVITE x SIP/2.0\r\nResource-Priority: a\r\nVia: x\r\nRESOURCE-priority :\r\n b,\r\n\tc \r\nX-Resource-Priority: d\r\n\r\nResource-Priority: e\r\n"))
+	var got []string
+	for {
+		v, ok := l.Find("resource-priority")
+		if !ok {
+			break
+		}
+		got = append(got, string(v))
+	}
+	if want := []string{"a", "b,\r\n\tc"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
 }

@@ -20,7 +20,11 @@ func TestParseURI(t *testing.T) {
 		{in: "sip:[::1];lr=on", host: "::1", scheme: SchemeSIP, lr: true},
 		{in: "sip:h;lrx;xlr", host: "h", scheme: SchemeSIP},
 		{in: "tel:+4930123;phone-context=x", user: "+4930123", scheme: SchemeTEL},
-		{in: "urn:service:sos", scheme: SchemeOther},
+		{in: "urn:service:sos", user: "urn:service:sos", scheme: SchemeService},
+		{in: "URN:Service:sos.Fire", user: "URN:Service:sos.Fire", scheme: SchemeService},
+		{in: "urn:service:", scheme: SchemeOther},
+		{in: "urn:isbn:0451450523", scheme: SchemeOther},
+		{in: "http://example.com", scheme: SchemeOther},
 	} {
 		u, err := ParseURI([]byte(tt.in))
 		if err != nil {
