@@ -188,9 +188,6 @@ secret "ca" {
 // secure reports whether a transport is over TLS.
 func secure(transport string) bool { return transport == "tls" || transport == "wss" }
 
-// spoken is a transport as URIs name it (RFC 7118 5.2.1).
-func spoken(transport string) string { return strings.Replace(transport, "wss", "ws", 1) }
-
 // binary is the path of one of our programs.
 func binary(t testing.TB, name string) string {
 	t.Helper()
