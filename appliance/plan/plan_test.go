@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bytes"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -168,6 +169,38 @@ func TestCompileEmergency(t *testing.T) {
 	}
 	if a.State.Calls != before.State.Calls+e.Calls || a.State.Transactions != before.State.Transactions+e.Transactions || a.State.MessageBytes != before.State.MessageBytes+e.MessageBytes {
 		t.Errorf("tables %+v, without emergency calls %+v", a.State, before.State)
+	}
+}
+
+// A destination by name has a listener whether the spec names one or not, no peer, and
+// as many resolvers as are asked; without one nobody is asked.
+func TestDestinationByName(t *testing.T) {
+	s := example(t)
+	for i := range 4 {
+		s.Hardware.DNS = append(s.Hardware.DNS, netip.AddrFrom4([4]byte{10, 0, 0, byte(53 + i)}))
+	}
+	if a := mustMake(t, s).Appliance; a.Resolvers != nil {
+		t.Errorf("without names %v are asked", a.Resolvers)
+	}
+	x := s.Dispatchers[0].Destinations[0]
+	x.URI, x.Host, x.Port, x.Address, x.Listener = "sip:gw.example.net:5070", "gw.example.net", 5070, netip.AddrPort{}, ""
+	for _, tt := range []struct{ stated, want string }{{"", s.Listeners[0].Name}, {s.Listeners[1].Name, s.Listeners[1].Name}} {
+		x.Listener = tt.stated
+		a := mustMake(t, s).Appliance
+		d := a.Dispatchers[0].Destinations[0]
+		if d.Listener != tt.want || d.Host != "gw.example.net" || d.Port != 5070 || d.Address.IsValid() {
+			t.Errorf("with listener %q in the spec: %+v", tt.stated, d)
+		}
+		if got := fmt.Sprint(a.Resolvers); got != "[10.0.0.53:53 10.0.0.54:53 10.0.0.55:53]" {
+			t.Errorf("%s are asked", got)
+		}
+		for _, l := range a.Listeners {
+			for _, p := range l.Peers {
+				if !p.IsValid() || p.Addr().IsUnspecified() {
+					t.Errorf("listener %s lets in %v", l.Name, p)
+				}
+			}
+		}
 	}
 }
 

@@ -23,8 +23,11 @@
 // destination is told to the log off the path, with both destinations named, up to
 // a rate (events.go); with debug lines on, so is every first choice. Messages of one transaction leave in
 // the order they were handled, for they are sent with the shard of the transaction
-// locked. Nothing waits on the path: names are not resolved, so a target within a
-// dialog must be a literal address, and one that a listener admits.
+// locked. Nothing waits on the path: names are not resolved there, so a target within
+// a dialog must be a literal address, and one that a listener admits. Destinations by
+// name are resolved beside it; a request whose target fails as a server does (silence,
+// no connection, 5xx) goes to the next target of its destination first, with the leave
+// of the set's failover, and else to the next destination.
 //
 // A packet from a source its listener does not admit leaves no state and gets no
 // answer. A call ends exactly once (package call). Past the high-water mark of the
