@@ -34,12 +34,7 @@ func (d *decoder) destination(sec *section) *Destination {
 	if dst.URI == "" {
 		return dst
 	}
-	if !d.destinationURI(dst) {
-		return dst
-	}
-	if slices.Contains(laterTransports, dst.Transport) && !sec.unbuilt {
-		d.notBuilt(fmt.Sprintf("%s with transport %q", sec.of("uri"), dst.Transport), dst.URIRange)
-	}
+	d.destinationURI(dst)
 	return dst
 }
 
@@ -105,7 +100,7 @@ func printable(v cty.Value) bool {
 
 // destinationURI reads sip:HOST[:PORT][;transport=T] or sips:HOST[:PORT]. A
 // destination is where packets go; the Request-URI's user part stays the caller's.
-func (d *decoder) destinationURI(dst *Destination) bool {
+func (d *decoder) destinationURI(dst *Destination) {
 	place := dst.URIRange
 	scheme, rest, hasScheme := strings.Cut(dst.URI, ":")
 	secure := false
@@ -119,17 +114,17 @@ func (d *decoder) destinationURI(dst *Destination) bool {
 		} else {
 			d.errorf(place, "Invalid uri", "%q is not a SIP URI. For example: uri = \"sip:10.0.0.11:5060\"", dst.URI)
 		}
-		return false
+		return
 	}
 	hostport, params, _ := strings.Cut(rest, ";")
 	if !d.uriParams(dst, params, secure) {
-		return false
+		return
 	}
 	if user, host, hasUser := strings.Cut(hostport, "@"); hasUser {
 		d.errorf(place, "User part in a destination", "A destination is an address; the number called stays in the Request-URI. Write %q instead of naming the user %q.", scheme+":"+host, user)
-		return false
+		return
 	}
-	return d.hostPort(dst, scheme, hostport)
+	d.hostPort(dst, scheme, hostport)
 }
 
 func (d *decoder) uriParams(dst *Destination, params string, secure bool) bool {
@@ -161,14 +156,14 @@ func (d *decoder) uriParams(dst *Destination, params string, secure bool) bool {
 }
 
 // hostPort fills Address of a literal address, Host and Port of a name.
-func (d *decoder) hostPort(dst *Destination, scheme, hostport string) bool {
+func (d *decoder) hostPort(dst *Destination, scheme, hostport string) {
 	place := dst.URIRange
 	host, port, hasPort := hostport, "", false
 	if strings.HasPrefix(hostport, "[") {
 		inner, after, closed := strings.Cut(hostport[1:], "]")
 		if !closed || after != "" && !strings.HasPrefix(after, ":") {
 			d.errorf(place, "Invalid uri", "%q is not a SIP URI: an IPv6 address stands in brackets, as in \"sip:[2001:db8::11]:5060\".", dst.URI)
-			return false
+			return
 		}
 		host = inner
 		if after != "" {
@@ -177,20 +172,19 @@ func (d *decoder) hostPort(dst *Destination, scheme, hostport string) bool {
 	} else if h, p, cut := strings.Cut(hostport, ":"); cut {
 		if _, err := netip.ParseAddr(hostport); err == nil {
 			d.errorf(place, "Invalid uri", "An IPv6 address stands in brackets: write %q.", scheme+":["+hostport+"]")
-			return false
+			return
 		}
 		host, port, hasPort = h, p, true
 	}
 	if hasPort && !validPort(port) {
 		d.errorf(place, "Invalid uri", "%q is not a port. Write a number from 1 to 65535.", port)
-		return false
+		return
 	}
 	n, _ := strconv.ParseUint(port, 10, 16) // 0 without one
 	a, err := netip.ParseAddr(host)
 	switch {
 	case err != nil && validHostName(host) && !strings.HasPrefix(hostport, "["):
 		dst.Host, dst.Port = strings.TrimSuffix(strings.ToLower(host), "."), int(n)
-		return true
 	case err != nil || a.Zone() != "" || a.Is4In6():
 		d.errorf(place, "Invalid uri", "%q is not an address. For example: uri = \"sip:10.0.0.11:5060\"", host)
 	case a.IsUnspecified() || a.IsMulticast():
@@ -200,7 +194,5 @@ func (d *decoder) hostPort(dst *Destination, scheme, hostport string) bool {
 			n = uint64(defaultPorts[dst.Transport])
 		}
 		dst.Address = netip.AddrPortFrom(a, uint16(n))
-		return true
 	}
-	return false
 }

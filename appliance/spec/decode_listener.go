@@ -11,7 +11,7 @@ import (
 
 func (d *decoder) listeners(root *section, s *Spec) {
 	for _, sec := range root.all("listener") {
-		transport, sure := sec.choice("transport", TransportUDP, []string{TransportUDP, TransportTCP, TransportTLS}, laterTransports)
+		transport, sure := sec.choice("transport", TransportUDP, transports, nil)
 		if !sure {
 			d.broken(transportOf, sec.name)
 		}

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-var laterTransports = []string{TransportWS, TransportWSS}
+// transports are what a listener may speak.
+var transports = []string{TransportUDP, TransportTCP, TransportTLS, TransportWS, TransportWSS}
 
 // defaultPorts: RFC 3261 section 19.1.2 for SIP, RFC 6455 section 3 for WebSocket.
 var defaultPorts = map[string]int{

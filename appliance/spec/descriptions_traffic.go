@@ -14,7 +14,7 @@ var trafficTexts = map[string]description{
 	"listener.nic":       {text: "The NIC that has the address.", kind: KindText, without: "found by the address"},
 	"listener.address":   {text: "Address to listen on, of a NIC or of the loopback.", kind: KindText, rule: "one listener per address and port, of UDP and of TCP, which all other transports share; never 0.0.0.0 or ::"},
 	"listener.port":      {text: "Port to listen on. Over TLS the default is 5061, over WS 80, over WSS 443.", kind: KindWhole, def: "5060", low: "1", high: "65535"},
-	"listener.transport": {text: "Transport. tls and wss need a tls block.", kind: KindText, def: `"udp"`, choices: []string{TransportUDP, TransportTCP, TransportTLS, TransportWS, TransportWSS}, later: laterTransports},
+	"listener.transport": {text: "Transport. tls and wss need a tls block. Clients over ws and wss are reached by the connection they made, whatever their Contact says.", kind: KindText, def: `"udp"`, choices: transports},
 	"listener.advertise": {text: "Host, with or without a port, that Via and Record-Route name instead of address and port: for an appliance behind address translation.", kind: KindText, without: "address and port"},
 	"listener.sources":   {text: "Who may send to this listener: addresses and prefixes. Firewall and proxy both enforce it.", kind: KindTexts, rule: "no host bits, no overlaps, at least one of the address's family"},
 	"listener.workers":   {text: "Workers of this socket.", kind: KindWholeAuto, def: `"auto"`, low: "1", high: "1024"},

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 
 	"trunkline/appliance/runtime"
 	"trunkline/proxy/dispatch"
@@ -18,7 +19,7 @@ func Unsupported(a *runtime.Appliance) []string {
 		}
 	}
 	for _, l := range a.Listeners {
-		missing(!l.Datagram() && l.Transport != "tcp" && l.Transport != "tls", "listener %s: transport %s", l.Name, l.Transport)
+		missing(!l.Datagram() && !slices.Contains([]string{"tcp", "tls", "ws", "wss"}, l.Transport), "listener %s: transport %s", l.Name, l.Transport)
 		missing(l.Steering != "" && l.Steering != runtime.SteeringCallID, "listener %s: steering %s", l.Name, l.Steering)
 	}
 	for _, d := range a.Dispatchers {

@@ -46,7 +46,7 @@ func TestUnsupported(t *testing.T) {
 		edit func(a *runtime.Appliance)
 		want string
 	}{
-		{"transport", func(a *runtime.Appliance) { a.Listeners = []runtime.Listener{{Name: "x", Transport: "wss"}} }, "listener x: transport wss"},
+		{"transport", func(a *runtime.Appliance) { a.Listeners = []runtime.Listener{{Name: "x", Transport: "sctp"}} }, "listener x: transport sctp"},
 		{"algorithm", func(a *runtime.Appliance) { a.Dispatchers = []runtime.Dispatcher{{Name: "d", Algorithm: "parallel"}} }, "dispatcher d: algorithm parallel"},
 		{"cache", func(a *runtime.Appliance) {
 			a.Caches = []runtime.Cache{{Name: "c", Source: "postgres", OnFail: runtime.OnFailRefuse}}
