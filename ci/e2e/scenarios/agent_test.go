@@ -45,15 +45,24 @@ func (c *call) side(p *party) *side {
 
 // contact is where a party says it is reached.
 func (p *party) contact() string {
-	uri := "sip:" + p.name + "@" + p.addr.String()
+	uri := "sip:" + p.name + "@" + p.host()
 	if p.transport != "udp" {
-		uri += ";transport=" + p.transport
+		uri += ";transport=" + spoken(p.transport)
 	}
 	return uri
 }
 
+// host is how a party calls its machine. A browser knows no address of its own and makes
+// up a name (RFC 7118 5).
+func (p *party) host() string {
+	if p.browser() {
+		return "df7jal23ls0d.invalid"
+	}
+	return p.addr.String()
+}
+
 func (p *party) via(branch string) string {
-	return fmt.Sprintf("Via: SIP/2.0/%s %s;branch=z9hG4bK%s\r\n", strings.ToUpper(p.transport), p.addr, branch)
+	return fmt.Sprintf("Via: SIP/2.0/%s %s;branch=z9hG4bK%s\r\n", strings.ToUpper(p.transport), p.host(), branch)
 }
 
 const called = "sip:+4930123456@sbc.example"

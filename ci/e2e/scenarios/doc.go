@@ -8,7 +8,8 @@
 //	b again 200 -> a
 //	a ACK -> b
 //
-// Callers are a and x, callees b, c and d; s is a stranger. What they receive is compared
+// Callers are a and x, callees b, c and d; s is a stranger. Over WS and WSS callers are
+// browsers: they have no address, and nobody connects to them. What they receive is compared
 // as a whole: a forwarded request after the changes of RFC 3261 section 16.6 are undone,
 // a forwarded reply after section 16.7, and what the proxy makes itself with what
 // sections 8.2.6, 9.1 and 17.1.1.3 say it is. The agents do nothing by themselves, so

@@ -13,27 +13,35 @@ type face struct {
 	transport string
 }
 
+// recordRoute is the line that brings later requests to the listener; for browsers it says
+// over which connection they are reached (RFC 7118 5, RFC 5626 5.3).
 func (f face) recordRoute() string {
-	parameter := ""
+	user, parameter := "", ""
 	if f.transport != "udp" {
-		parameter = ";transport=" + f.transport
+		parameter = ";transport=" + spoken(f.transport)
 	}
-	return "Record-Route: <sip:" + f.addr.String() + parameter + ";lr>\r\n"
+	if strings.HasPrefix(f.transport, "ws") {
+		user = token + "@"
+	}
+	return "Record-Route: <sip:" + user + regexp.QuoteMeta(f.addr.String()) + parameter + ";lr>\r\n"
 }
+
+// token is a regular expression for a name that the proxy gives to a connection.
+const token = "tlflow-[0-9a-f]{32}"
 
 // via is the Via of what leaves by the listener. Where the message came over a connection,
 // a token says by which.
 func (f face) via(in face) *regexp.Regexp {
-	token := ""
+	flow := ""
 	if in.transport != "udp" {
-		token = ";tlflow=tlflow-[0-9a-f]{32}"
+		flow = ";tlflow=" + token
 	}
-	return regexp.MustCompile(`^Via: SIP/2\.0/` + strings.ToUpper(f.transport) + " " + regexp.QuoteMeta(f.addr.String()) + `;branch=z9hG4bKtl[0-9a-z]+` + token + `\r\n$`)
+	return regexp.MustCompile(`^Via: SIP/2\.0/` + strings.ToUpper(f.transport) + " " + regexp.QuoteMeta(f.addr.String()) + `;branch=z9hG4bKtl[0-9a-z]+` + flow + `\r\n$`)
 }
 
 // own reports whether a Route value leads to the listener.
 func (f face) own(route string) bool {
-	return strings.HasPrefix(uriOf(route), "sip:"+f.addr.String())
+	return regexp.MustCompile("^sip:(" + token + "@)?" + regexp.QuoteMeta(f.addr.String())).MatchString(uriOf(route))
 }
 
 // marked is a message with what its receiver notes in the top Via: received where the
@@ -109,7 +117,7 @@ func unforward(got, sent string, in, out face) (string, error) {
 	m := method(sent)
 	if formsDialog(m) && tagOf(header(sent, "to")) == "" {
 		want := out.recordRoute() + in.recordRoute()
-		if rr := all(got, "record-route"); !strings.HasPrefix(rr, want) {
+		if rr := all(got, "record-route"); !regexp.MustCompile("^" + want).MatchString(rr) {
 			return "", fmt.Errorf("the Record-Route is\n%swant on top\n%s", rr, want)
 		}
 		got = without(got, "record-route", 2)

@@ -76,7 +76,10 @@ func (g *group) start(t *testing.T) {
 		p := &party{name: name, addr: g.address(host), news: make(chan struct{}, 1), seen: map[string]bool{}}
 		f := g.faceOf(p)
 		p.proxy, p.transport = f.addr, f.transport
-		if secure(p.transport) {
+		switch {
+		case p.browser() && secure(p.transport):
+			p.tls = g.secrets.visitor
+		case secure(p.transport):
 			p.tls = g.secrets.config
 		}
 		p.open(t)
@@ -115,8 +118,11 @@ func (g *group) compile(t *testing.T, dir string) string {
 		return strings.Join(slices.Compact(out), ", ")
 	}
 	block := func(transport string) string {
-		if secure(transport) {
+		switch transport {
+		case "tls":
 			return encrypted
+		case "wss": // browsers show no certificate
+			return strings.Replace(encrypted, "    client_ca   = \"ca\"\n", "", 1)
 		}
 		return ""
 	}
@@ -187,6 +193,9 @@ secret "ca" {
 
 // secure reports whether a transport is over TLS.
 func secure(transport string) bool { return transport == "tls" || transport == "wss" }
+
+// spoken is a transport as URIs name it (RFC 7118 5.2.1).
+func spoken(transport string) string { return strings.Replace(transport, "wss", "ws", 1) }
 
 // binary is the path of one of our programs.
 func binary(t testing.TB, name string) string {

@@ -7,7 +7,7 @@ import (
 )
 
 // plain are groups that differ in the transports of the two sides alone.
-const plain = "udp tcp tls udp-tcp tcp-udp tls-udp"
+const plain = "udp tcp tls udp-tcp tcp-udp tls-udp ws-udp wss-tcp"
 
 const (
 	beforeRoute = "route \"all\" {"
@@ -22,6 +22,9 @@ var groups = []*group{
 	{name: "udp-tcp", net: 4, a: "udp", b: "tcp"},
 	{name: "tcp-udp", net: 5, a: "tcp", b: "udp"},
 	{name: "tls-udp", net: 6, a: "tls", b: "udp"},
+	{name: "ws-udp", net: 18, a: "ws", b: "udp"},
+	{name: "wss-tcp", net: 19, a: "wss", b: "tcp"},
+	{name: "ws-few", net: 20, a: "ws", b: "udp", spec: []string{"@TLS_A@\n", "  connections {\n    per_source = 1\n  }\n"}},
 	{name: "ipv6", net: 0, a: "udp", b: "udp"},
 	// What is over is remembered for long: repetitions are absorbed, not taken for new.
 	{name: "patient", net: 7, a: "udp", b: "udp", spec: []string{`"500ms"`, `"2s"`}},

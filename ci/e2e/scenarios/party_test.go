@@ -15,20 +15,24 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
+
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
 )
 
 // patience is how long something is waited for that must come. It decides nothing but
 // when a broken proxy is given up.
 const patience = 20 * time.Second
 
-// party is one agent on the network: an address, and over TCP and TLS connections. It
+// party is one agent on the network: an address, and connections unless it is over UDP. It
 // sends what it is told and keeps what it gets.
 type party struct {
 	name      string
 	addr      netip.AddrPort
 	proxy     netip.AddrPort // the listener it talks to
-	transport string         // "udp", "tcp", "tls"
-	tls       *tls.Config    // with tls
+	transport string         // "udp", "tcp", "tls"; callers also "ws", "wss"
+	tls       *tls.Config    // with tls and wss
 	up        bool
 	deaf      bool // to probes; guarded by mu
 
@@ -73,7 +77,7 @@ func (p *party) open(t testing.TB) {
 		_ = p.udp.SetReadBuffer(1 << 20)
 		p.wg.Go(func() { p.readDatagrams(p.udp) })
 		p.out = &link{to: p.proxy}
-	} else {
+	} else if !p.browser() {
 		if p.listener, err = net.Listen("tcp", p.addr.String()); err != nil {
 			t.Fatal(err)
 		}
@@ -191,13 +195,31 @@ func (p *party) take(c net.Conn) *link {
 	p.links = append(p.links, l)
 	p.mu.Unlock()
 	p.wg.Go(func() {
-		p.readStream(l)
+		if p.browser() {
+			p.readFrames(l)
+		} else {
+			p.readStream(l)
+		}
 		p.mu.Lock()
 		l.gone = true
 		p.mu.Unlock()
 		p.wake()
 	})
 	return l
+}
+
+// browser reports whether the party is one that nobody connects to (RFC 7118 4).
+func (p *party) browser() bool { return strings.HasPrefix(p.transport, "ws") }
+
+// readFrames takes a message out of each WebSocket message.
+func (p *party) readFrames(l *link) {
+	for {
+		msg, _, err := wsutil.ReadServerData(l.conn) // answers pings
+		if err != nil {
+			return
+		}
+		p.put(string(msg), l)
+	}
 }
 
 // readStream cuts a stream into messages (RFC 3261 18.3).
@@ -238,7 +260,14 @@ func (p *party) dial(t testing.TB) {
 	if err != nil {
 		t.Fatalf("%s cannot reach the proxy: %v", p.name, err)
 	}
-	if p.tls != nil {
+	if p.browser() {
+		d := ws.Dialer{Protocols: []string{"sip"}, Timeout: patience, TLSConfig: p.tls, NetDial: func(context.Context, string, string) (net.Conn, error) { return c, nil }}
+		w, _, _, err := d.Dial(context.Background(), p.transport+"://"+p.proxy.String()+"/")
+		if err != nil {
+			t.Fatalf("%s: WebSocket with the proxy: %v", p.name, err)
+		}
+		c = w
+	} else if p.tls != nil {
 		s := tls.Client(c, p.tls)
 		_ = c.SetDeadline(time.Now().Add(patience))
 		if err := s.Handshake(); err != nil {
@@ -275,11 +304,25 @@ func (p *party) send(t testing.TB, l *link, msg string) {
 }
 
 func (p *party) write(l *link, msg string) error {
-	if l.conn != nil {
+	switch {
+	case p.browser():
+		return frame(l.conn, msg)
+	case l.conn != nil:
 		_, err := l.conn.Write([]byte(msg))
 		return err
 	}
 	_, err := p.udp.WriteToUDPAddrPort([]byte(msg), l.to)
+	return err
+}
+
+// frame writes a WebSocket message, in one piece: as text, or where it is no UTF-8 as
+// binary (RFC 7118 5).
+func frame(c net.Conn, msg string) error {
+	f := ws.NewTextFrame([]byte(msg))
+	if !utf8.ValidString(msg) {
+		f = ws.NewBinaryFrame([]byte(msg))
+	}
+	_, err := c.Write(ws.MustCompileFrame(ws.MaskFrameInPlace(f)))
 	return err
 }
 

@@ -33,7 +33,7 @@ import (
 //	noticed                                the proxy knows which connections have ended
 //
 // MSG is a method, or a status code with the method of the request, INVITE unless it is
-// written. {P}, {carrier} and {core} are addresses. A line may begin with #N: it is of the call N then. Changes are:
+// written. {P}, {carrier} and {core} are addresses, {P} of a browser its name. A line may begin with #N: it is of the call N then. Changes are:
 //
 //	sdp, body=N             a session description, or N bytes, as the body
 //	uri=U                   the Request-URI
@@ -59,7 +59,7 @@ func (s *script) run(text string) {
 	s.t.Helper()
 	names := []string{"{carrier}", s.g.carrier().addr.String(), "{core}", s.g.core().addr.String()}
 	for name, p := range s.g.parties {
-		names = append(names, "{"+name+"}", p.addr.String())
+		names = append(names, "{"+name+"}", p.host())
 	}
 	text = strings.NewReplacer(names...).Replace(text)
 	for i, line := range strings.Split(text, "\n") {

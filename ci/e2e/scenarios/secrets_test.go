@@ -18,7 +18,8 @@ import (
 
 // secrets are a certificate authority and one certificate for everybody of a group.
 type secrets struct {
-	config *tls.Config // of the parties
+	config  *tls.Config // of the parties
+	visitor *tls.Config // of those without a certificate
 }
 
 // make issues the certificate and puts it where sbcd finds credentials.
@@ -72,4 +73,5 @@ func (s *secrets) make(t testing.TB, g *group, dir string) {
 		Certificates: []tls.Certificate{pair}, RootCAs: pool, ServerName: g.carrier().addr.Addr().String(),
 		ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
 	}
+	s.visitor = &tls.Config{RootCAs: pool, ServerName: s.config.ServerName}
 }
