@@ -45,8 +45,12 @@ func heap() float64 {
 // of a power of two: tables round up to it.
 func perRow(t *testing.T, set func(*runtime.State, int)) float64 {
 	t.Helper()
+	return perRowOf(t, appliance(1, 1, 1), set)
+}
+
+func perRowOf(t *testing.T, a *runtime.Appliance, set func(*runtime.State, int)) float64 {
+	t.Helper()
 	allocated := func(rows int) float64 {
-		a := appliance(1, 1, 1)
 		set(&a.State, rows)
 		before := heap()
 		e, err := start(a)
@@ -68,6 +72,19 @@ func perRow(t *testing.T, set func(*runtime.State, int)) float64 {
 func TestStateCoefficients(t *testing.T) {
 	checkCoefficient(t, "transaction_slot_bytes", perRow(t, func(s *runtime.State, n int) { s.Transactions = n }))
 	checkCoefficient(t, "call_slot_bytes", perRow(t, func(s *runtime.State, n int) { s.Calls = n }))
+}
+
+// What calls that may fork add to a row, whatever the number of destinations.
+func TestForkCoefficients(t *testing.T) {
+	forks := func() *runtime.Appliance {
+		a := appliance(1, 2, 1)
+		a.Dispatchers[0].Algorithm = "parallel"
+		return a
+	}
+	transactions := func(s *runtime.State, n int) { s.Transactions = n }
+	calls := func(s *runtime.State, n int) { s.Calls = n }
+	checkCoefficient(t, "fork_bytes", perRowOf(t, forks(), transactions)-perRow(t, transactions))
+	checkCoefficient(t, "fork_call_bytes", perRowOf(t, forks(), calls)-perRow(t, calls))
 }
 
 // Rows are of fifteen digits, the longest number (ITU-T E.164), and a table that

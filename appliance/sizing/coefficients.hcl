@@ -88,6 +88,29 @@ coefficient "call_slot_bytes" {
   date   = "2026-11"
 }
 
+coefficient "fork_bytes" {
+  value  = 704
+  unit   = "B"
+  range  = [616, 632]
+  source = "measured: what a slot of proxy/transaction and proxy/engine takes more where a dispatcher calls all its destinations at once (parallel): timers, destinations, targets and times of 16 attempts; with room for change"
+  date   = "2026-11"
+}
+
+coefficient "fork_reply_bytes" {
+  value  = 768
+  unit   = "B"
+  source = "assumption: the best refusal of a forked call so far, without a body, in a 768-byte buffer"
+  date   = "2026-11"
+}
+
+coefficient "fork_call_bytes" {
+  value  = 32
+  unit   = "B"
+  range  = [28, 32]
+  source = "measured: seven places at destinations more in a slot of proxy/call where a dispatcher calls all its destinations at once (parallel)"
+  date   = "2026-11"
+}
+
 coefficient "cache_row_bytes" {
   value  = 128
   unit   = "B"

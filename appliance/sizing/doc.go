@@ -28,9 +28,7 @@
 // What the model does not know it takes at its worst: which dispatcher set a call
 // takes, which of the destinations or relays is down, whether a call lasts until
 // its session is refreshed. It leaves out what it has no figure for: packets
-// mirrored to a capture server, the traffic of dynamic sockets, the forks of a
-// parallel set beyond the listener their replies come back through, memory nodes
-// (NUMA).
+// mirrored to a capture server, the traffic of dynamic sockets, memory nodes (NUMA).
 //
 // The rules come from RFC 3261 (timers, section 17), RFC 4028, RFC 3550, Linux
 // socket(7) (the kernel doubles SO_RCVBUF and counts truesize against it), the

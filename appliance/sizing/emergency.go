@@ -10,16 +10,16 @@ func (z *sizer) emergency() Table {
 	e := z.s.Limits.Emergency
 	reserve := stated("limits.emergency.reserve", float64(e.Reserve), "calls", at(e.ReserveRange, e.Range))
 	per := Input{Name: "transactions of a call", Value: slotsOfCall, Unit: "slots", Source: "its INVITE, and one request beside it"}
-	slot, stored, call := z.c.in("transaction_slot_bytes"), z.c.in("message_bytes_stored"), z.c.in("call_slot_bytes")
+	slot, stored, call := z.rows.slot, z.rows.stored, z.rows.call
 	b := &EmergencyBudget{
 		Calls: figure("emergency.calls", "Call slots kept for emergency calls", "slots", reserve.Value, "limits.emergency.reserve", reserve),
 		Transactions: figure("emergency.transactions", "Transaction slots kept for emergency calls", "slots", reserve.Value*per.Value,
 			"limits.emergency.reserve x transactions of a call", reserve, per),
 	}
 	b.MessageBytes = figure("emergency.messages", "Bytes of messages kept for emergency calls", "B", pages(b.Transactions.Value*stored.Value),
-		"emergency.transactions x message_bytes_stored, whole pages", of(b.Transactions), stored)
+		"emergency.transactions x "+stored.Name+", whole pages", of(b.Transactions), stored)
 	z.b.Emergency = b
 	row := figure("emergency.bytes", "Memory of an emergency call", "B", call.Value+per.Value*(slot.Value+stored.Value),
-		"call_slot_bytes + transactions of a call x (transaction_slot_bytes + message_bytes_stored)", call, per, slot, stored)
+		call.Name+" + transactions of a call x ("+slot.Name+" + "+stored.Name+")", call, per, slot, stored)
 	return z.table("emergency", b.Calls, of(z.term(row)))
 }

@@ -157,7 +157,7 @@ func (z *sizer) mediaBytes() Figure {
 // a second take, garbage collector's slack included.
 func (z *sizer) memoryPerCall() float64 {
 	c, high := z.c, z.highWater().Value
-	n := c.at("call_slot_bytes") * c.at("state_headroom") / high * (1 + c.at("gc_slack"))
+	n := z.rows.call.Value * c.at("state_headroom") / high * (1 + c.at("gc_slack"))
 	if z.b.Media != nil && z.b.Media.Sessions.Value > 0 {
 		n += c.at("media_session_bytes") * z.media.local.Value / z.b.Media.Sessions.Value
 	}
@@ -172,7 +172,7 @@ func (z *sizer) memoryPerCall() float64 {
 
 func (z *sizer) memoryPerCPS() float64 {
 	c, high := z.c, z.highWater().Value
-	slot := (c.at("transaction_slot_bytes") + c.at("message_bytes_stored")) * (1 + c.at("gc_slack"))
+	slot := (z.rows.slot.Value + z.rows.stored.Value) * (1 + c.at("gc_slack"))
 	n := z.st.perCPS * c.at("state_headroom") / high * slot
 	n += c.at("persisted_changes_per_call") * z.persistedPerChange()
 	for i, f := range z.t.listeners {

@@ -16,6 +16,7 @@ type sizer struct {
 	b       *Budget
 	t       traffic
 	st      state
+	rows    rows
 	cores   Figure
 	threads Figure
 	shared  Figure // workers that shareOut gives out: one for each thread, more when workers wait

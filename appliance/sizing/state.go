@@ -58,13 +58,15 @@ func (z *sizer) state() {
 		z.term(st.wanted)
 	}
 
+	z.rows = z.rowBytes()
 	z.b.Calls = z.calls(high)
 	rest := []Table{z.callTable()}
 	if z.s.Limits.Emergency != nil {
 		rest = append(rest, z.emergency())
 	}
 	rest = append(rest, z.cacheTable(), z.workerTable())
-	perSlot := c.at("transaction_slot_bytes") + c.at("message_bytes_stored")
+	slot, stored := z.rows.slot, z.rows.stored
+	perSlot := slot.Value + stored.Value
 
 	slots := st.wanted
 	if s.State.Memory > 0 {
@@ -76,22 +78,22 @@ func (z *sizer) state() {
 		// Two tables are rounded up to pages: leave a page for each.
 		n := math.Max(1, math.Floor((fixed.Value-other-2*Page)/perSlot))
 		slots = figure("transactions.slots", "Transaction slots", "slots", math.Min(n, exact),
-			"(state.memory - other tables - 2 pages) / (transaction_slot_bytes + message_bytes_stored)",
-			fixed, Input{Name: "other tables", Value: other, Unit: "B"}, c.in("transaction_slot_bytes"), c.in("message_bytes_stored"))
+			"(state.memory - other tables - 2 pages) / ("+slot.Name+" + "+stored.Name+")",
+			fixed, Input{Name: "other tables", Value: other, Unit: "B"}, slot, stored)
 	} else {
 		slots.ID, slots.Name = "transactions.slots", "Transaction slots"
 	}
 	z.b.Transactions = slots
 
-	msg := figure("messages.bytes", "Bytes of stored messages", "B", pages(slots.Value*c.at("message_bytes_stored")),
-		"transactions.slots x message_bytes_stored, whole pages", of(slots), c.in("message_bytes_stored"))
+	msg := figure("messages.bytes", "Bytes of stored messages", "B", pages(slots.Value*stored.Value),
+		"transactions.slots x "+stored.Name+", whole pages", of(slots), stored)
 	z.b.MessageBytes = msg
 
 	z.b.SHM = append([]Table{
-		z.table("transactions", slots, c.in("transaction_slot_bytes")),
+		z.table("transactions", slots, slot),
 		{
 			Name: "messages", Rows: figure("shm.messages.rows", "Transactions with messages", "slots", slots.Value, "transactions.slots", of(slots)),
-			BytesPerRow: figure("shm.messages.bytes_per_row", "Stored messages of a transaction", "B", c.at("message_bytes_stored"), "message_bytes_stored", c.in("message_bytes_stored")),
+			BytesPerRow: figure("shm.messages.bytes_per_row", "Stored messages of a transaction", "B", stored.Value, stored.Name, stored),
 			Bytes:       figure("shm.messages", "messages", "B", msg.Value, "messages.bytes", of(msg)),
 		},
 	}, rest...)
@@ -113,7 +115,7 @@ func (z *sizer) state() {
 func (z *sizer) terms() Input {
 	in := Input{Name: "terms", Value: 1, Unit: "1", Source: "no failover on timeout to another destination"}
 	for _, d := range z.s.Dispatchers {
-		next := len(d.Destinations) > 1
+		next := d.Next != "" || len(d.Destinations) > 1 && d.Algorithm != spec.AlgorithmParallel
 		for _, r := range z.s.Routes {
 			for i, to := range r.To {
 				next = next || to == d.Name && i+1 < len(r.To)
@@ -148,7 +150,7 @@ func (z *sizer) table(name string, rows Figure, per Input) Table {
 }
 
 func (z *sizer) callTable() Table {
-	return z.table("calls", z.b.Calls, z.c.in("call_slot_bytes"))
+	return z.table("calls", z.b.Calls, z.rows.call)
 }
 
 func (z *sizer) cacheTable() Table {

@@ -14,6 +14,7 @@ type traffic struct {
 	held       Figure // calls held at once, ringing included
 	perCallIn  Figure // datagrams received for a call
 	perCallOut Figure // datagrams sent for a call
+	forks      Figure // calls that one call becomes beside the first; the zero Figure: no set forks
 	refresh    Figure // session refreshes per second of all calls held; 0: no session timers
 	listeners  []flow // order of the spec
 }
@@ -55,6 +56,10 @@ func (z *sizer) traffic() {
 	t.perCallOut = figure("load.datagrams_out", "Datagrams sent per call", "datagrams", req.Value+repOut.Value,
 		"requests_in_per_call + replies_out_per_call", req, repOut)
 
+	t.forks = z.forks()
+	if t.forks.ID != "" {
+		z.term(t.forks)
+	}
 	z.refreshes()
 	for _, x := range []Figure{t.cps, t.peak, t.perCallIn, t.perCallOut, t.refresh} {
 		z.term(x)
@@ -70,10 +75,14 @@ func (z *sizer) traffic() {
 		f.out = figure("listener."+l.Name+".datagrams_out", "Datagrams sent here per call", "datagrams",
 			f.share*repOut.Value+f.egress*req.Value, "share x replies_out_per_call + egress x requests_in_per_call", sh, repOut, eg, req)
 		if t.refresh.Value > 0 {
+			once := "egress"
+			if f.egress > 1 {
+				once = "min(egress, 1)"
+			}
 			f.heldIn = figure("listener."+l.Name+".refreshes_in", "Datagrams of refreshes received here", "packets/s",
-				t.refresh.Value*(f.share*ask.Value+f.egress*answer.Value), "load.refreshes x (share x refresh_requests_in + egress x refresh_replies_in)", of(t.refresh), sh, ask, eg, answer)
+				t.refresh.Value*(f.share*ask.Value+f.inDialog()*answer.Value), "load.refreshes x (share x refresh_requests_in + "+once+" x refresh_replies_in)", of(t.refresh), sh, ask, eg, answer)
 			f.heldOut = figure("listener."+l.Name+".refreshes_out", "Datagrams of refreshes sent here", "packets/s",
-				t.refresh.Value*(f.share*answerOut.Value+f.egress*ask.Value), "load.refreshes x (share x refresh_replies_out + egress x refresh_requests_in)", of(t.refresh), sh, answerOut, eg, ask)
+				t.refresh.Value*(f.share*answerOut.Value+f.inDialog()*ask.Value), "load.refreshes x (share x refresh_replies_out + "+once+" x refresh_requests_in)", of(t.refresh), sh, answerOut, eg, ask)
 		}
 		for _, x := range []Figure{f.in, f.out, f.heldIn, f.heldOut} {
 			z.term(x)

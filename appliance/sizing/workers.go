@@ -39,7 +39,7 @@ func (z *sizer) cpu() {
 }
 
 // perCall is the CPU time of a call in sbcd. Listeners over TLS and WSS add their
-// part.
+// part, and so do forks.
 func (z *sizer) perCall() Input {
 	if z.callCPU.ID != "" {
 		return of(z.callCPU)
@@ -59,13 +59,19 @@ func (z *sizer) perCallInAll() Input {
 // costs computes both, where they are more than the coefficient, and what calls
 // held keep busy.
 func (z *sizer) costs() {
-	base, tls := z.c.in("cpu_per_call"), 0.0
+	base, tls, fork := z.c.in("cpu_per_call"), 0.0, z.forkCPU()
 	for _, f := range z.t.listeners {
 		tls += z.tlsPerCall(f)
 	}
+	formula, inputs := base.Name, []Input{base}
 	if tls > 0 {
-		z.callCPU = z.term(figure("cpu.per_call", "CPU time of a call", "s", base.Value+tls,
-			"cpu_per_call + TLS", base, Input{Name: "TLS", Value: tls, Unit: "s", Source: tlsSource}))
+		formula, inputs = formula+" + TLS", append(inputs, Input{Name: "TLS", Value: tls, Unit: "s", Source: tlsSource})
+	}
+	if fork > 0 {
+		formula, inputs = formula+" + forks", append(inputs, Input{Name: "forks", Value: fork, Unit: "s", Source: forkSource})
+	}
+	if tls+fork > 0 {
+		z.callCPU = z.term(figure("cpu.per_call", "CPU time of a call", "s", base.Value+tls+fork, formula, inputs...))
 	}
 	if media := z.media.callCPU; media.Value > 0 {
 		per := z.perCall()

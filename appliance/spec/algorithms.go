@@ -22,15 +22,12 @@ const (
 // most: every call is that many calls.
 const MaxParallel = 8
 
-var (
-	algorithms = []string{
-		AlgorithmHashCallID, AlgorithmRoundRobin,
-		AlgorithmHashFrom, AlgorithmHashTo, AlgorithmHashRURI, AlgorithmHashUser,
-		AlgorithmWeight, AlgorithmRelativeWeight, AlgorithmPriority, AlgorithmRandom,
-		AlgorithmCallLoad, AlgorithmLatency, AlgorithmFirst,
-	}
-	laterAlgorithms = []string{AlgorithmParallel}
-)
+var algorithms = []string{
+	AlgorithmHashCallID, AlgorithmRoundRobin,
+	AlgorithmHashFrom, AlgorithmHashTo, AlgorithmHashRURI, AlgorithmHashUser,
+	AlgorithmWeight, AlgorithmRelativeWeight, AlgorithmPriority, AlgorithmRandom,
+	AlgorithmCallLoad, AlgorithmLatency, AlgorithmFirst, AlgorithmParallel,
+}
 
 // States a destination may have when the appliance starts.
 const (

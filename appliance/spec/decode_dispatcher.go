@@ -23,7 +23,7 @@ func defaultFailover() Failover {
 
 func (d *decoder) dispatchers(root *section, s *Spec) {
 	for _, sec := range root.all("dispatcher") {
-		algorithm, sure := sec.choice("algorithm", AlgorithmHashCallID, algorithms, laterAlgorithms)
+		algorithm, sure := sec.choice("algorithm", AlgorithmHashCallID, algorithms, nil)
 		if !sure {
 			d.broken(algorithmOf, sec.name)
 		}

@@ -37,7 +37,7 @@ var trafficTexts = map[string]description{
 
 	"dispatcher":                         {text: "A set of destinations that take calls for each other."},
 	"dispatcher.id":                      {text: "Number of the set, in status and metrics.", kind: KindWhole, low: "1", rule: "each set has its own"},
-	"dispatcher.algorithm":               {text: algorithmText, kind: KindText, def: `"hash-callid"`, choices: append(append([]string{}, algorithms...), laterAlgorithms...), later: laterAlgorithms, rule: "weight and relative-weight need weights, priority needs priorities, call-load needs max_calls in every destination, latency needs a probe, parallel has at most 8 destinations"},
+	"dispatcher.algorithm":               {text: algorithmText, kind: KindText, def: `"hash-callid"`, choices: algorithms, rule: "weight and relative-weight need weights, priority needs priorities, call-load needs max_calls in every destination, latency needs a probe, parallel has at most 8 destinations"},
 	"dispatcher.next":                    {text: "The dispatcher that takes a call when no destination of this one does: all failed, all down, or all full.", kind: KindText, without: "the call gets 503, or goes on to the next in the route", rule: "names a dispatcher, never in a circle; a call tries at most 8 in all"},
 	"dispatcher.probe":                   {text: "Probing of the destinations by OPTIONS. Without this block they are taken to be up."},
 	"dispatcher.probe.interval":          {text: "Time between two probes of one destination, or of one target of a name.", kind: KindDuration, def: `"30s"`, low: `"1s"`, high: `"1h"`},
@@ -46,7 +46,7 @@ var trafficTexts = map[string]description{
 	"dispatcher.probe.recover_threshold": {text: "Probes answered in a row until it is active again.", kind: KindWhole, def: "5", low: "1", high: "1000"},
 	"dispatcher.probe.from":              {text: "From of the probes, sip:USER@HOST or sip:HOST.", kind: KindText, without: "the listener the probes leave from"},
 	"dispatcher.probe.accept":            {text: "Replies that count as answered: classes (\"2xx\") and codes.", kind: KindCodes, def: `["2xx"]`, rule: "final replies, 2xx to 6xx"},
-	"dispatcher.failover":                {text: "What moves a new call to the next destination of the set."},
+	"dispatcher.failover":                {text: "What moves a new call to the next destination of the set. With algorithm parallel a call leaves the set when all its destinations failed like this; a 6xx that is not named here ends the call at all of them."},
 	"dispatcher.failover.on":             {text: "Replies that do: classes, codes, and \"timeout\" for no answer at all.", kind: KindCodes, def: `["5xx", "6xx", "timeout"]`, rule: "3xx to 6xx or \"timeout\""},
 	"dispatcher.failover.never":          {text: "Codes that never do, whatever on says: answers of the person called.", kind: KindCodes, def: "[486, 603]"},
 	"dispatcher.destination":             {text: "One member of the set; a set without any is refused."},
@@ -142,4 +142,4 @@ var trafficTexts = map[string]description{
 	"firewall.source_burst": {text: "Packets taken from one source at once; auto: from the workload.", kind: KindWholeAuto, def: `"auto"`, low: "1"},
 }
 
-const algorithmText = "How a destination is chosen. hash-callid keeps all messages of a Call-ID on one; hash-from, hash-to and hash-ruri go by the URI there, hash-user by the number called. round-robin takes them in turns, random at random, first the first that is up. weight and relative-weight go by weight: what is down leaves its part to the next, or to all that are up. priority takes the lowest number that is up, call-load the least loaded against max_calls, latency the fastest to answer, probes and calls. parallel calls all at once."
+const algorithmText = "How a destination is chosen. hash-callid keeps all messages of a Call-ID on one; hash-from, hash-to and hash-ruri go by the URI there, hash-user by the number called. round-robin takes them in turns, random at random, first the first that is up. weight and relative-weight go by weight: what is down leaves its part to the next, or to all that are up. priority takes the lowest number that is up, call-load the least loaded against max_calls, latency the fastest to answer, probes and calls. parallel calls all that are up at once: the first to answer has the call and the others are cancelled; when all refuse, the caller gets the best refusal."

@@ -66,13 +66,16 @@ const NoDestination = -1
 
 // Holds is what a call gives back at its end.
 type Holds struct {
-	Destination int32 // index the caller gave with SetDestination, or NoDestination
-	Answered    bool
+	// Destinations are the indexes of those the call has a place at; some may be
+	// NoDestination. It is valid until Release returns.
+	Destinations []int32
+	Answered     bool
 }
 
 // Config sizes a table.
 type Config struct {
 	Calls    int           // slots in all, at least 1
+	Places   int           // destinations one call may be at together; 0: 1
 	Lifetime time.Duration // a call ends after this at the latest; 0: no bound
 	// Release gives back what a call held. It is called exactly once a call, with
 	// the lock of a shard held: it must not wait and must not call the table.
@@ -90,7 +93,6 @@ type slot struct {
 	before   uint32 // the one that has this as its same
 	older    uint32 // list by age, for the lifetime
 	newer    uint32
-	dest     int32
 	live     bool
 	answered bool
 	ending   bool // a BYE named it
@@ -99,6 +101,7 @@ type slot struct {
 type shard struct {
 	mu     sync.Mutex
 	slots  []slot
+	places []int32 // of slot i from i*Table.places: the destinations it is at
 	byKey  map[uint64]uint32
 	free   uint32 // free slots, chained through same
 	oldest uint32
@@ -111,6 +114,7 @@ type shard struct {
 type Table struct {
 	shards   []shard
 	mask     uint64
+	places   int
 	lifetime int64
 	release  func(Holds, Cause)
 	live     atomic.Int64
@@ -134,6 +138,7 @@ func New(cfg Config) *Table {
 	t := &Table{
 		shards:   make([]shard, shards),
 		mask:     uint64(shards - 1),
+		places:   max(cfg.Places, 1),
 		lifetime: int64(cfg.Lifetime),
 		release:  cfg.Release,
 	}
@@ -144,6 +149,7 @@ func New(cfg Config) *Table {
 	for i := range t.shards {
 		s := &t.shards[i]
 		s.slots = make([]slot, per)
+		s.places = make([]int32, per*t.places)
 		s.byKey = make(map[uint64]uint32, per)
 		s.oldest, s.newest = none, none
 		for j := range s.slots {
@@ -168,7 +174,10 @@ func (t *Table) Register(key uint64, now int64) (ID, bool) {
 	}
 	c := &s.slots[i]
 	s.free = c.same
-	c.key, c.dest, c.live, c.answered, c.ending = key, NoDestination, true, false, false
+	c.key, c.live, c.answered, c.ending = key, true, false, false
+	for k := range t.at(s, i) {
+		t.at(s, i)[k] = NoDestination
+	}
 	c.expires = now + t.lifetime
 	c.same, c.before = none, none
 	if first, ok := s.byKey[key]; ok {
@@ -210,17 +219,48 @@ func (t *Table) find(id ID) (*shard, uint32) {
 	return s, i
 }
 
+// at are the places of slot i.
+func (t *Table) at(s *shard, i uint32) []int32 {
+	return s.places[int(i)*t.places:][:t.places]
+}
+
 // SetDestination records which destination a call is at, and returns the one it
 // was at before. The caller moves its counts; it reports false for a call that
-// has ended, which then holds no place anywhere.
+// has ended, which then holds no place anywhere. A call at several destinations uses
+// Join and Part instead.
 func (t *Table) SetDestination(id ID, dest int32) (before int32, ok bool) {
 	s, i := t.find(id)
 	if s == nil {
 		return NoDestination, false
 	}
-	before, s.slots[i].dest = s.slots[i].dest, dest
+	at := t.at(s, i)
+	before, at[0] = at[0], dest
 	s.mu.Unlock()
 	return before, true
+}
+
+// Join records that a call is at one more destination. It reports false, with nothing
+// recorded, for a call that has ended or is at as many as the table has places for.
+func (t *Table) Join(id ID, dest int32) bool { return t.replace(id, NoDestination, dest) }
+
+// Part records that a call is at a destination no longer. It reports false when it was
+// not, or has ended: then its place was given back already.
+func (t *Table) Part(id ID, dest int32) bool { return t.replace(id, dest, NoDestination) }
+
+func (t *Table) replace(id ID, old, dest int32) bool {
+	s, i := t.find(id)
+	if s == nil {
+		return false
+	}
+	defer s.mu.Unlock()
+	at := t.at(s, i)
+	for k := range at {
+		if at[k] == old {
+			at[k] = dest
+			return true
+		}
+	}
+	return false
 }
 
 // Answer records that a call was answered: from now on only BYE or its lifetime
@@ -340,7 +380,7 @@ func (t *Table) end(s *shard, i uint32, cause Cause) {
 	} else {
 		s.newest = c.older
 	}
-	holds := Holds{Destination: c.dest, Answered: c.answered}
+	holds := Holds{Destinations: t.at(s, i), Answered: c.answered}
 	c.live = false
 	if c.gen = (c.gen + 1) & genMask; c.gen == 0 {
 		c.gen = 1

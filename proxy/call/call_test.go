@@ -18,8 +18,11 @@ type held struct {
 
 func (h *held) release(x Holds, _ Cause) {
 	h.concurrent.Add(-1)
-	if x.Destination != NoDestination {
-		h.dest[x.Destination].Add(-1)
+	for _, d := range x.Destinations {
+		if d == NoDestination {
+			continue
+		}
+		h.dest[d].Add(-1)
 	}
 	h.ended.Add(1)
 }

@@ -25,6 +25,7 @@ const (
 	callLoad
 	latency
 	first
+	parallel
 )
 
 // names are the algorithms as a configuration names them.
@@ -42,6 +43,7 @@ var names = [...]string{
 	callLoad:       "call-load",
 	latency:        "latency",
 	first:          "first",
+	parallel:       "parallel",
 }
 
 // Known reports whether sets can choose by the algorithm of this name.

@@ -62,7 +62,7 @@ func (c *choice) among(p *part) *Destination {
 		return c.leastLoaded(p.dests)
 	case latency:
 		return c.fastest(p)
-	case first:
+	case first, parallel:
 		return c.inTurn(p.dests, 0)
 	}
 	return c.rendezvous(p.dests)

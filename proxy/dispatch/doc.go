@@ -64,6 +64,8 @@
 // one that was not measured yet. One call in 32 goes to any in turn, so that a
 // destination that was slow once can show otherwise.
 //
+// parallel gives a call to all destinations that take calls, at once (PickAll).
+//
 // # Places
 //
 // A call takes a place where Pick sends it, and Leave gives it back. max_calls and

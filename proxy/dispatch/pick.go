@@ -46,10 +46,14 @@ func (s *Set) Pick(a Ask, tried *Tried) (d, full *Destination) {
 		d = c.around(m, d, a.Now)
 	}
 	if d != nil {
-		tried.index[tried.n] = uint16(d.Index)
-		tried.n++
+		tried.add(d)
 	}
 	return d, full
+}
+
+func (t *Tried) add(d *Destination) {
+	t.index[t.n] = uint16(d.Index)
+	t.n++
 }
 
 // around chooses past full destinations, each of which is looked at once, and takes

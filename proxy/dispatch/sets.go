@@ -121,6 +121,9 @@ func (s *Sets) newSet(c runtime.Dispatcher) (*Set, error) {
 			return nil, err
 		}
 	}
+	if n := len(c.Destinations); alg == parallel && n > MaxParallel {
+		return nil, fmt.Errorf("parallel calls all destinations at once, at most %d; it has %d: spread them over sets that follow each other (next)", MaxParallel, n)
+	}
 	set := &Set{cfg: c, algorithm: alg, owner: s, seed: rand.Uint64()}
 	names := map[string]bool{}
 	for _, d := range c.Destinations {

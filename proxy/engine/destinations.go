@@ -140,11 +140,13 @@ func (e *Engine) failover(d *slotData) runtime.Failover {
 func (e *Engine) microseconds() uint32 { return max(uint32(e.clock().Microseconds()), 1) }
 
 // took is how long the destination being tried has been waited for; 0: not measured.
-func (e *Engine) took(d *slotData) time.Duration {
-	if d.sent == 0 {
+func (e *Engine) took(d *slotData) time.Duration { return e.tookSince(d.sent) }
+
+func (e *Engine) tookSince(sent uint32) time.Duration {
+	if sent == 0 {
 		return 0
 	}
-	return time.Duration(e.microseconds()-d.sent) * time.Microsecond
+	return time.Duration(e.microseconds()-sent) * time.Microsecond
 }
 
 // destinationAlive notes that the destination being tried sent its first reply.

@@ -40,6 +40,11 @@
 // Emergency calls are known once their source is let in; no limit refuses them, nor overload
 // nor the mark, beyond which there is room for a number of them (emergency.go).
 //
+// Where a dispatcher calls all its destinations at once, the request forks (fork.go): each
+// provisional reply and each 2xx goes to the caller, the rest is cancelled, and of refusals
+// the caller gets the best (RFC 3261 16.7). A refusal that the failover rule names is a
+// failure of its destination and no answer: when all failed so, the next set is tried.
+//
 // Over connections a reply leaves by the one its request came by, nothing is sent
 // twice, and a destination whose connection cannot be made or ends before it replied is left
 // at once (package stream has the rules of connections). The first line of a Record-Route
@@ -92,6 +97,7 @@ type Engine struct {
 
 	table      *transaction.Table
 	slots      []slotData // beside the table's slots, guarded by their shards
+	forkSlots  []forkData // the same, where a set forks; else nil
 	marks      marks
 	calls      *call.Table
 	rate       *limit.Rate
@@ -149,16 +155,21 @@ func New(cfg *runtime.Appliance, router *route.Router, sets *dispatch.Sets, log 
 	}
 	tr := cfg.Transaction
 	e.table, err = transaction.New(transaction.Config{
-		Slots: cfg.State.Transactions, Bytes: cfg.State.MessageBytes, Workers: workers,
+		Slots: cfg.State.Transactions, Bytes: cfg.State.MessageBytes, Workers: workers, Forks: forks(sets),
 		T1: tr.T1.D(), T2: tr.T2.D(), Reply: tr.ReplyTimeout.D(), Invite: tr.InviteTimeout.D(), Wait: tr.Wait.D(),
 	})
 	if err != nil {
 		return nil, err
 	}
 	e.slots = make([]slotData, e.table.Capacity())
+	places := 1
+	if forks(sets) {
+		e.forkSlots = make([]forkData, e.table.Capacity())
+		places = dispatch.MaxParallel
+	}
 	e.rate = limit.NewRate(cfg.Limits.CPS, cfg.Limits.Burst)
 	e.concurrent = limit.NewConcurrent(cfg.Limits.ConcurrentCalls)
-	e.calls = call.New(call.Config{Calls: cfg.State.Calls, Lifetime: tr.CallLifetime.D(), Release: e.releaseCall})
+	e.calls = call.New(call.Config{Calls: cfg.State.Calls, Places: places, Lifetime: tr.CallLifetime.D(), Release: e.releaseCall})
 	e.marks = newMarks(cfg.State.HighWater, e.table, e.calls.Capacity(), cfg.Limits.Emergency)
 	e.emergency = newEmergency(cfg.Limits.Emergency)
 	seconds := cfg.Limits.RetryAfter
@@ -198,8 +209,10 @@ func (e *Engine) now() int64 { return e.clock().Milliseconds() }
 // releaseCall gives back what a call held. It is the only place that does.
 func (e *Engine) releaseCall(h call.Holds, _ call.Cause) {
 	e.concurrent.Release()
-	if h.Destination != call.NoDestination {
-		e.dests[h.Destination].Leave()
+	for _, d := range h.Destinations {
+		if d != call.NoDestination {
+			e.dests[d].Leave()
+		}
 	}
 }
 

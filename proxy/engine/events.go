@@ -60,6 +60,7 @@ type event struct {
 	failed failure
 	next   uint16               // destination tried now, or noDest: none was left
 	to     transaction.Endpoint // of its target
+	others bool                 // none was left but those called at the same time
 	tried  uint8                // attempts so far
 	method message.Method
 	idLen  uint8
@@ -98,12 +99,21 @@ func (r *ring) drain(tell func(*event)) {
 // note leaves an event for the log. It never waits: with the ring full the event
 // is counted as lost.
 func (w *worker) note(failed failure, next hop, tried int, req *message.View) {
+	w.leave(failed, next, false, tried, req)
+}
+
+// noteOthers is note where the request is still at other destinations.
+func (w *worker) noteOthers(failed failure, tried int, req *message.View) {
+	w.leave(failed, hop{}, true, tried, req)
+}
+
+func (w *worker) leave(failed failure, next hop, others bool, tried int, req *message.View) {
 	ev := w.events.next()
 	if ev == nil {
 		w.c.add(cEventsLost)
 		return
 	}
-	ev.failed, ev.next, ev.to, ev.tried, ev.method = failed, noDest, next.to, uint8(tried), req.Method
+	ev.failed, ev.next, ev.to, ev.others, ev.tried, ev.method = failed, noDest, next.to, others, uint8(tried), req.Method
 	if next.dest != nil {
 		ev.next = uint16(next.dest.Index)
 	}
@@ -153,6 +163,8 @@ func (t *teller) tell(ev *event) {
 	}
 	level, text := slog.LevelWarn, "request moved to another destination"
 	switch {
+	case ev.others:
+		text = "destination failed, the others go on"
 	case ev.next == noDest:
 		text = "destinations exhausted"
 	case ev.failed.reason == reasonNone:

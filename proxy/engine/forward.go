@@ -10,6 +10,10 @@ import (
 // or to its first. It goes on past destinations that are full or cannot be sent to; when
 // none is left, the transaction ends here.
 func (w *worker) nextAttempt(tx transaction.Tx, req *message.View, failed failure, now int64) {
+	if tx.Forked {
+		w.nextWave(tx, req, failed, now)
+		return
+	}
 	e := w.e
 	d := e.slot(tx)
 	failed.at(tx)
@@ -62,6 +66,11 @@ func (w *worker) nextAttempt(tx transaction.Tx, req *message.View, failed failur
 		}
 		w.c.add(cFailovers)
 	}
+	w.exhausted(tx, req, failed, now)
+}
+
+// exhausted ends a transaction for which no destination is left.
+func (w *worker) exhausted(tx transaction.Tx, req *message.View, failed failure, now int64) {
 	w.note(failed, hop{}, tx.Tried(), req)
 	w.c.add(cExhausted)
 	code := 503

@@ -50,6 +50,9 @@ func (w *worker) moveLost() bool {
 		return false
 	}
 	w.e.table.Each(func(tx transaction.Tx) bool {
+		if tx.Forked {
+			return w.forkLost(tx, lost, w.e.now())
+		}
 		if !tx.Pending() || tx.Tried() == 0 || tx.Replied() {
 			return false
 		}

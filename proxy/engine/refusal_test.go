@@ -212,6 +212,7 @@ func TestConcurrencyLimit(t *testing.T) {
 	c.inDialog("BYE", "", "")
 	uas.respond(uas.request("BYE"), 200, "OK")
 	c.reply(200, "BYE")
+	r.settle(0) // the 200 leaves before the call ends
 	c3 := r.alice.newCall(r.out)
 	c3.invite("")
 	uas.request("INVITE")

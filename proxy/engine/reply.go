@@ -66,6 +66,10 @@ func (w *worker) lateReply(id transaction.ID) {
 
 // onReply lets the state machine judge a reply and does what it says.
 func (w *worker) onReply(tx transaction.Tx, attempt, code int) {
+	if tx.Forked {
+		w.forkReply(tx, attempt, code)
+		return
+	}
 	now := w.e.now()
 	d := w.e.slot(tx)
 	first := !tx.Replied() && attempt == tx.Current()

@@ -180,7 +180,7 @@ func (w *worker) ack(f *face, upstream transaction.Endpoint) {
 	w.forwardStateless(f, upstream, ro, hop)
 }
 
-// cancel handles a CANCEL: it is answered here, and the attempt under way is
+// cancel handles a CANCEL: it is answered here, and every attempt under way is
 // cancelled as soon as that is allowed (16.10). One within a dialog whose INVITE
 // left no state follows it.
 func (w *worker) cancel(f *face, upstream transaction.Endpoint) {
@@ -197,6 +197,10 @@ func (w *worker) cancel(f *face, upstream transaction.Endpoint) {
 		return
 	}
 	w.reject(upstream, 200, nil)
+	if tx.Forked {
+		w.cancelFork(tx)
+		return
+	}
 	if !tx.Cancelled {
 		w.c.add(cCancelled)
 	}

@@ -180,6 +180,9 @@ func (w *worker) initial(tx *transaction.Tx, f *face, upstream transaction.Endpo
 	}
 	tx.Call = uint64(id)
 	*e.slot(*tx) = d
+	if e.forked(&d) {
+		tx.SetForked()
+	}
 	if tx.Invite {
 		w.reject(upstream, 100, nil)
 	}

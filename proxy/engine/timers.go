@@ -43,6 +43,10 @@ func (e *Engine) runTimers(ctx context.Context) {
 
 // fire does what a due timer calls for.
 func (w *worker) fire(tx transaction.Tx, ev transaction.Event) {
+	if tx.Forked {
+		w.fireFork(tx, ev)
+		return
+	}
 	now := w.e.now()
 	if ev&transaction.ResendCancel != 0 {
 		w.c.add(cRetransmissionsSent)
@@ -53,16 +57,21 @@ func (w *worker) fire(tx transaction.Tx, ev transaction.Event) {
 		w.forward(tx, w.storedRequest(tx), tx.Current())
 	}
 	if ev&transaction.ResendResponse != 0 {
-		if r := tx.Response(); r != nil {
-			w.c.add(cRetransmissionsSent)
-			w.sendBack(tx.Upstream, r)
-		}
+		w.resendResponse(tx)
 	}
 	if ev&transaction.NoReply != 0 {
 		w.noReply(tx, now)
 	}
 	if ev&transaction.NoFinal != 0 {
 		w.noFinal(tx, now)
+	}
+}
+
+// resendResponse sends the last response again: timer G.
+func (w *worker) resendResponse(tx transaction.Tx) {
+	if r := tx.Response(); r != nil {
+		w.c.add(cRetransmissionsSent)
+		w.sendBack(tx.Upstream, r)
 	}
 }
 

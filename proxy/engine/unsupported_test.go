@@ -47,7 +47,7 @@ func TestUnsupported(t *testing.T) {
 		want string
 	}{
 		{"transport", func(a *runtime.Appliance) { a.Listeners = []runtime.Listener{{Name: "x", Transport: "sctp"}} }, "listener x: transport sctp"},
-		{"algorithm", func(a *runtime.Appliance) { a.Dispatchers = []runtime.Dispatcher{{Name: "d", Algorithm: "parallel"}} }, "dispatcher d: algorithm parallel"},
+		{"algorithm", func(a *runtime.Appliance) { a.Dispatchers = []runtime.Dispatcher{{Name: "d", Algorithm: "nearest"}} }, "dispatcher d: algorithm nearest"},
 		{"cache", func(a *runtime.Appliance) {
 			a.Caches = []runtime.Cache{{Name: "c", Source: "postgres", OnFail: runtime.OnFailRefuse}}
 		}, "cache c: source postgres"},

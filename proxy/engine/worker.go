@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 
+	"trunkline/proxy/dispatch"
 	"trunkline/proxy/listen"
 	"trunkline/proxy/message"
 	"trunkline/proxy/overload"
@@ -35,7 +36,8 @@ type worker struct {
 	via      []byte
 	routes   []byte // Record-Route lines with flow tokens
 	tmp      []byte
-	changed  policy.Result // by the policy, in the message written last
+	changed  policy.Result                               // by the policy, in the message written last
+	wave     [dispatch.MaxParallel]*dispatch.Destination // of a forked request being sent
 }
 
 func newWorker(e *Engine) *worker {

@@ -24,6 +24,9 @@
 // shard wakes a slot when its earliest is due. Nothing here waits, and on the
 // path of a message nothing allocates, except that a table grows to its peak.
 //
+// A transaction that forks (SetForked) has a client half for each attempt, all at once,
+// and the best refusal of them, beside its slot: RFC 3261 16.7's response context.
+//
 // # Memory
 //
 // Slots are of fixed size, refer to each other by index, and hold no pointers;

@@ -94,6 +94,7 @@ type Slot struct {
 	State     State
 	Invite    bool
 	Cancelled bool // the caller sent CANCEL
+	Forked    bool // may have several attempts under way; set by SetForked
 	extended  bool // Extend was used
 	attempts  uint8
 	cancelTo  uint8 // the attempt whose CANCEL is being retransmitted

@@ -166,6 +166,9 @@ func TestInvite(t *testing.T) {
 		"200 after our 408": {
 			{0, "start", "0 true"}, {0, "complete 408", ""}, {10, "reply 0 200", "relay"},
 		},
+		"a provisional reply overtaken by the final one": {
+			{0, "start", "0 true"}, {10, "reply 0 486", "ack+final"}, {10, "complete 486", ""}, {20, "reply 0 180", ""},
+		},
 		"unknown attempt": {
 			{0, "start", "0 true"}, {10, "reply 7 200", ""}, {10, "state", "calling"},
 		},

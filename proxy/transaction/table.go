@@ -18,6 +18,7 @@ type Config struct {
 	Invite  time.Duration
 	Wait    time.Duration
 	Workers int   // how many goroutines will use the table; sets the number of shards
+	Forks   bool  // transactions may have several attempts under way at once; see SetForked
 	Now     int64 // the clock's present reading, ms
 }
 
@@ -36,6 +37,7 @@ type Table struct {
 type shard struct {
 	mu    sync.Mutex
 	slots []Slot
+	forks []fork // one beside each slot, or none
 	index index
 	free  uint32 // freed slots, chained through same
 	made  uint32 // slots handed out at least once
@@ -88,6 +90,9 @@ func New(cfg Config) (*Table, error) {
 	for i := range t.shards {
 		sh := &t.shards[i]
 		sh.slots = make([]Slot, per)
+		if cfg.Forks {
+			sh.forks = make([]fork, per)
+		}
 		sh.index = newIndex(per)
 		sh.free = none
 		sh.store = newStore(&t.bytes)
@@ -254,6 +259,11 @@ func (tx *Tx) Free() {
 	tx.DropRequest()
 	tx.sh.store.give(s.response)
 	s.response, s.responseLen = 0, 0
+	if s.Forked {
+		f := tx.fork()
+		tx.sh.store.give(f.best)
+		f.best, f.bestLen = 0, 0
+	}
 	s.State = Free
 	s.same, tx.sh.free = tx.sh.free, tx.i
 	tx.t.live.Add(-1)

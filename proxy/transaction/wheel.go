@@ -25,7 +25,7 @@ func (w *wheel) init(now int64) {
 // schedule sees to it that slot i wakes at its earliest timer.
 func (sh *shard) schedule(i uint32) {
 	s := &sh.slots[i]
-	at := s.earliest()
+	at := sh.earliest(i)
 	if at == 0 {
 		if s.wake != 0 {
 			sh.unschedule(i)
@@ -98,7 +98,7 @@ func (t *Table) advanceShard(k uint32, now int64, fire func(Tx, Event)) int {
 			i := *b
 			sh.unschedule(i)
 			tx := Tx{t: t, sh: sh, n: k, i: i, Slot: &sh.slots[i]}
-			if ev := tx.due(now, &t.timers); ev != 0 {
+			if ev := tx.events(now); ev != 0 {
 				if ev&Done != 0 {
 					tx.Free()
 				} else {
