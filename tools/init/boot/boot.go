@@ -10,6 +10,8 @@
 // writable afterwards: /etc is an overlay without upper layer; /run, /var and
 // /dev/shm are bounded tmpfs from which nothing can be executed.
 //
+// Credentials that the stub found on the ESP are handed to systemd, as they are.
+//
 // The initrd must hold what package image/initrd writes: /modules/list,
 // /root.erofs, optionally /config/etc. The rules of the switch are the kernel's
 // Documentation/filesystems/ramfs-rootfs-initramfs.rst: a rootfs cannot be
@@ -59,6 +61,7 @@ func Main() {
 		{"mounting the root image", mountRoot},
 		{"laying the config layer over /etc", mountConfig},
 		{"mounting /run, /var, /dev/shm", mountWritables},
+		{"passing on the credentials of the ESP", passCredentials},
 		{"switching to the root image", switchRoot},
 		{"starting systemd", execSystemd},
 	} {
