@@ -59,13 +59,19 @@ func launch(ctx context.Context, cfg Config) (*VM, error) {
 		return nil, err
 	}
 	defer theirs.Close()
+	credentials, err := credentialFiles(cfg.Credentials)
+	if err != nil {
+		_ = ours.Close()
+		return nil, err
+	}
+	defer closeAll(credentials)
 	ctx, cancel := context.WithCancel(ctx)
 	cmd := exec.CommandContext(ctx, cfg.QEMU)
 	pass := func(f *os.File) int {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
 		return 2 + len(cmd.ExtraFiles)
 	}
-	args, err := cfg.args(pass, theirs)
+	args, err := cfg.args(pass, theirs, credentials)
 	if err != nil {
 		cancel()
 		_ = ours.Close()

@@ -39,6 +39,9 @@ type Config struct {
 	Firmware  Firmware  // zero: FindFirmware
 	Accel     Accel     // empty: KVM where it works, else TCG
 	QEMU      string    // binary; empty: qemu-system-x86_64 from PATH
+	// Credentials are system credentials of the guest by name, as SMBIOS strings
+	// (systemd.exec(5), systemd(1)); QEMU's command line does not show them.
+	Credentials map[string][]byte
 	// Netns is a network namespace (a path like /run/netns/NAME) the QEMU process
 	// runs in; empty: the caller's. Needs root.
 	Netns string
@@ -158,7 +161,7 @@ func (c *Config) complete() error {
 }
 
 // args is QEMU's command line. pass hands over a file.
-func (c *Config) args(pass func(*os.File) int, qmp *os.File) ([]string, error) {
+func (c *Config) args(pass func(*os.File) int, qmp *os.File, credentials []*os.File) ([]string, error) {
 	accel, cpu := "kvm", "host"
 	if c.Accel == TCG {
 		// QEMU 7.2 miscomputes cmpxchg16b: a 6.12 kernel then panics in its
@@ -176,6 +179,9 @@ func (c *Config) args(pass func(*os.File) int, qmp *os.File) ([]string, error) {
 		"-device", "virtio-rng-pci",
 		"-serial", "stdio",
 		"-chardev", fmt.Sprintf("socket,id=qmp,fd=%d", pass(qmp)), "-mon", "chardev=qmp,mode=control",
+	}
+	for _, f := range credentials {
+		a = append(a, "-smbios", fmt.Sprintf("type=11,path=/proc/self/fd/%d", pass(f)))
 	}
 	for i, n := range c.NICs {
 		id := fmt.Sprintf("n%d", i)

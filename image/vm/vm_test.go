@@ -231,7 +231,7 @@ func TestMissingProgramsNamePackages(t *testing.T) {
 
 func TestEmulatedCPULacksCmpxchg16b(t *testing.T) {
 	c := Config{Accel: TCG, Firmware: Firmware{"c", "v"}, Disk: "d", MemoryMiB: 1, CPUs: 1}
-	args, err := c.args(func(*os.File) int { return 3 }, nil)
+	args, err := c.args(func(*os.File) int { return 3 }, nil, nil)
 	if err != nil || !strings.Contains(strings.Join(args, " "), "-cpu max,-cx16 ") {
 		t.Errorf("%v, %v", args, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	goruntime "runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,6 +33,7 @@ type bootOptions struct {
 	call, headless bool
 	memory, port   int
 	timeout        time.Duration
+	credentials    []string // NAME=FILE
 }
 
 func (a *app) boot() *cobra.Command {
@@ -41,7 +43,8 @@ func (a *app) boot() *cobra.Command {
 		Short: "Boot a built image in QEMU, on a network of its own",
 		Long: `Boot the image in DIR (OUT/NAME, as build wrote it) in QEMU under UEFI. The
 appliance gets an isolated network: nothing it sends leaves this program but
-through the SIP ports that are forwarded from 127.0.0.1. The disk is not written.`,
+through the SIP ports that are forwarded from 127.0.0.1, those over UDP. The disk is not
+written. Certificates and keys that the spec names as secrets are given with --credential.`,
 		Args: oneArg("the directory of a built image"),
 		RunE: a.does(func(ctx context.Context, args []string) error { return a.runBoot(ctx, args[0], o) }),
 	}
@@ -50,6 +53,7 @@ through the SIP ports that are forwarded from 127.0.0.1. The disk is not written
 	c.Flags().IntVar(&o.memory, "memory", 0, "`MIB` of memory for the machine (default: the plan's, at most 4096)")
 	c.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long the appliance may take to be ready")
 	c.Flags().IntVar(&o.port, "port", 0, "first local `PORT` to forward (default: any free ones)")
+	c.Flags().StringArrayVar(&o.credentials, "credential", nil, "`NAME=FILE`: hand the appliance a credential that the spec names; may be repeated")
 	return c
 }
 
@@ -65,6 +69,9 @@ func (a *app) runBoot(ctx context.Context, dir string, o bootOptions) error {
 	options.Disk = filepath.Join(dir, p.Appliance.Name+".raw")
 	if _, err := os.Stat(options.Disk); err != nil {
 		return fmt.Errorf("no disk to boot: %w: run `trunkline build` first", err)
+	}
+	if options.Credentials, err = readCredentials(p.Appliance, o.credentials); err != nil {
+		return err
 	}
 	options.Out = a.Stdout
 	if !o.headless {
@@ -125,8 +132,8 @@ func bootPlan(ap *runtime.Appliance, o bootOptions) (boot.Options, error) {
 	}
 	taken, destinations := inhabited(ap)
 	for i, l := range ap.Listeners {
-		if l.Address.Addr().IsLoopback() {
-			continue // nobody outside reaches it
+		if l.Address.Addr().IsLoopback() || !l.Datagram() {
+			continue // nobody outside reaches it, or by UDP
 		}
 		as, ok := boot.SourceIn(l.Sources, l.Address.Addr(), taken)
 		if !ok {
@@ -179,7 +186,7 @@ func testCall(ap *runtime.Appliance, taken []netip.Prefix) (testcall.Call, error
 			continue // the numbers of a cache are not known here
 		}
 		for _, l := range ap.Listeners {
-			if len(r.From) > 0 && !slices.Contains(r.From, l.Name) || l.Address.Addr().IsLoopback() {
+			if len(r.From) > 0 && !slices.Contains(r.From, l.Name) || l.Address.Addr().IsLoopback() || !l.Datagram() {
 				continue
 			}
 			from, ok := boot.SourceIn(l.Sources, l.Address.Addr(), taken)
@@ -193,5 +200,34 @@ func testCall(ap *runtime.Appliance, taken []netip.Prefix) (testcall.Call, error
 			return call, nil
 		}
 	}
-	return testcall.Call{}, fmt.Errorf("no test call is possible: no route with `to` takes calls of a listener that has sources; boot without --call")
+	return testcall.Call{}, fmt.Errorf("no test call is possible: no route with `to` takes calls of a listener over UDP that has sources; boot without --call")
+}
+
+// readCredentials reads what --credential names, and wants every credential of the appliance.
+func readCredentials(ap *runtime.Appliance, args []string) (map[string][]byte, error) {
+	out := map[string][]byte{}
+	for _, arg := range args {
+		name, file, ok := strings.Cut(arg, "=")
+		if !ok || name == "" || file == "" {
+			return nil, fmt.Errorf("--credential %q: write NAME=FILE", arg)
+		}
+		if _, twice := out[name]; twice {
+			return nil, fmt.Errorf("--credential %s is given twice: leave one out", name)
+		}
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("--credential %s: %w", name, err)
+		}
+		out[name] = b
+	}
+	var missing []string
+	for _, s := range ap.Secrets {
+		if _, ok := out[s.Credential]; !ok {
+			missing = append(missing, "--credential "+s.Credential+"=FILE")
+		}
+	}
+	if len(missing) > 0 {
+		return nil, fmt.Errorf("%s opens no listener without the secrets of its spec: add %s", ap.Name, strings.Join(missing, " "))
+	}
+	return out, nil
 }

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -112,5 +114,53 @@ func TestBootOptionsAreChecked(t *testing.T) {
 	o, err := bootPlan(a, bootOptions{timeout: time.Minute, memory: 512})
 	if err != nil || o.MemoryMiB != 512 || o.Call != nil || o.Forwards[0].Host.Port() != 0 {
 		t.Errorf("%+v, %v", o, err)
+	}
+}
+
+func TestCredentialsOfBoot(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "key.pem")
+	if err := os.WriteFile(file, []byte("key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := &runtime.Appliance{Name: "edge", Secrets: []runtime.Secret{{Name: "key", Credential: "edge.key"}, {Name: "ca", Credential: "edge.ca"}}}
+	for _, c := range []struct {
+		name, args string
+		fails      string
+	}{
+		{"all", "edge.key=" + file + " edge.ca=" + file, ""},
+		{"one more", "edge.key=" + file + " edge.ca=" + file + " vmm.notify_socket=" + file, ""},
+		{"one missing", "edge.key=" + file, "edge opens no listener without the secrets of its spec: add --credential edge.ca=FILE"},
+		{"none", "", "add --credential edge.key=FILE --credential edge.ca=FILE"},
+		{"no file", "edge.key=" + dir + "/none", "--credential edge.key: open " + dir + "/none: no such file"},
+		{"no name", "=" + file, "write NAME=FILE"},
+		{"no value", "edge.key", "write NAME=FILE"},
+		{"twice", "edge.key=" + file + " edge.key=" + file, "--credential edge.key is given twice: leave one out"},
+	} {
+		got, err := readCredentials(a, strings.Fields(c.args))
+		if c.fails != "" {
+			if err == nil || !strings.Contains(err.Error(), c.fails) {
+				t.Errorf("%s: %v, want %q", c.name, err, c.fails)
+			}
+			continue
+		}
+		if err != nil || string(got["edge.key"]) != "key" || string(got["edge.ca"]) != "key" {
+			t.Errorf("%s: %q, %v", c.name, got, err)
+		}
+	}
+}
+
+// What boot forwards and calls is over UDP: a TLS listener is left to the operator's own
+// machine.
+func TestBootPlanLeavesOutTLS(t *testing.T) {
+	a := exampleAppliance(t)
+	a.Listeners[0].Transport = "tls"
+	o, err := bootPlan(a, bootOptions{timeout: time.Minute})
+	if err != nil || len(o.Forwards) != 1 || o.Forwards[0].Listener != "core" {
+		t.Errorf("forwards %+v, %v", o.Forwards, err)
+	}
+	a.Routes = []runtime.Route{{Name: "in", From: []string{a.Listeners[0].Name}, To: []string{"core"}}}
+	if _, err := bootPlan(a, bootOptions{call: true, timeout: time.Minute}); err == nil || !strings.Contains(err.Error(), "listener over UDP") {
+		t.Errorf("a test call: %v", err)
 	}
 }

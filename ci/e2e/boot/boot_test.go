@@ -23,12 +23,18 @@ const bootWithin = 5 * time.Minute
 // end is logged when the test fails.
 func (n *network) boot(disk string) *vm.VM {
 	n.t.Helper()
+	return n.bootWith(disk, nil)
+}
+
+// bootWith also hands the machine credentials.
+func (n *network) bootWith(disk string, credentials map[string][]byte) *vm.VM {
+	n.t.Helper()
 	console, err := os.Create(filepath.Join(n.t.TempDir(), "console.log"))
 	if err != nil {
 		n.t.Fatal(err)
 	}
 	m, err := vm.Start(context.Background(), vm.Config{
-		Disk: disk, MemoryMiB: 1024, CPUs: 2, Console: console, Netns: n.lab.Path(),
+		Disk: disk, MemoryMiB: 1024, CPUs: 2, Console: console, Netns: n.lab.Path(), Credentials: credentials,
 		NICs: []vm.NIC{{MAC: mac, Backend: vm.Tap{Name: tap}}},
 	})
 	if err != nil {

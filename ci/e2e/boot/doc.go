@@ -4,6 +4,7 @@
 // The machine sits behind a tap interface in a network namespace of the test's
 // own, where the carrier, the gateways and a stranger have addresses of their
 // own: what the firewall lets in and what it does not is seen with real packets.
-// Needs root, QEMU, OVMF, SIPp; `make e2e` builds the image and sets
+// Where an appliance has secrets, it is handed them as an operator does it: by SMBIOS
+// and on the ESP. Needs root, QEMU, OVMF, SIPp; `make e2e` builds the image and sets
 // TRUNKLINE_OUT.
 package boot

@@ -30,9 +30,11 @@ type Options struct {
 	MemoryMiB int    // 0: the least that boots
 	CPUs      int    // 0: 2
 	Accel     vm.Accel
-	NICs      []NIC
-	Forwards  []Forward
-	Call      *Call // a test call after READY; nil: none
+	// Credentials are handed to the appliance, by name.
+	Credentials map[string][]byte
+	NICs        []NIC
+	Forwards    []Forward
+	Call        *Call // a test call after READY; nil: none
 	// Headless ends the machine once it is ready and the call, if any, was
 	// placed. Without it Run goes on until ctx ends or the guest does.
 	Headless bool
@@ -118,7 +120,7 @@ func Run(ctx context.Context, o Options) (res Result, err error) {
 	}
 	// The machine outlives ctx for as long as powering off takes.
 	m, err := vm.Start(context.WithoutCancel(ctx), vm.Config{
-		Disk: o.Disk, MemoryMiB: o.MemoryMiB, CPUs: o.CPUs, NICs: nics, Console: o.Console, Accel: accel,
+		Disk: o.Disk, MemoryMiB: o.MemoryMiB, CPUs: o.CPUs, NICs: nics, Console: o.Console, Accel: accel, Credentials: o.Credentials,
 	})
 	if err != nil {
 		return res, err
