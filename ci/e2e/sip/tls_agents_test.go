@@ -127,6 +127,7 @@ func (c credentials) renew(a authority, name string, until time.Time) {
 // gateway answers calls by sipgo, and keeps what came.
 type gateway struct {
 	requests chan *sip.Request // in the order they came
+	dialogs  chan *sipgo.DialogServerSession
 }
 
 // startGateway serves at an address until the test ends; transport is udp or tls.
@@ -148,7 +149,7 @@ func startGateway(t *testing.T, transport, at string, c *tls.Config) *gateway {
 	contact := sip.Uri{Scheme: "sip", User: "bob", Host: addr.Addr().String(), Port: int(addr.Port()), UriParams: sip.NewParams()}
 	contact.UriParams.Add("transport", transport)
 	dialogs := sipgo.NewDialogServerCache(cli, sip.ContactHeader{Address: contact})
-	g := &gateway{requests: make(chan *sip.Request, 100)}
+	g := &gateway{requests: make(chan *sip.Request, 100), dialogs: make(chan *sipgo.DialogServerSession, 100)}
 	srv.OnInvite(func(req *sip.Request, tx sip.ServerTransaction) {
 		g.requests <- req
 		d, err := dialogs.ReadInvite(req, tx)
@@ -158,7 +159,9 @@ func startGateway(t *testing.T, transport, at string, c *tls.Config) *gateway {
 		}
 		if err := d.Respond(200, "OK", nil); err != nil {
 			t.Errorf("200: %v", err)
+			return
 		}
+		g.dialogs <- d
 	})
 	srv.OnAck(func(req *sip.Request, tx sip.ServerTransaction) {
 		if err := dialogs.ReadAck(req, tx); err != nil {
@@ -212,6 +215,16 @@ func (g *gateway) next(t *testing.T, method sip.RequestMethod) *sip.Request {
 	case <-time.After(15 * time.Second):
 		t.Fatalf("the gateway got no %s", method)
 		return nil
+	}
+}
+
+// hangUp ends the call that came first.
+func (g *gateway) hangUp(ctx context.Context) error {
+	select {
+	case d := <-g.dialogs:
+		return d.Bye(ctx)
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
