@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/hcl/v2/ext/customdecode"
 	"github.com/hashicorp/hcl/v2/ext/tryfunc"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
@@ -28,7 +29,7 @@ var functions = map[string]function.Function{
 	"floor":     stdlib.FloorFunc,
 	"join":      stdlib.JoinFunc,
 	"keys":      stdlib.KeysFunc,
-	"length":    stdlib.LengthFunc,
+	"length":    lengthFunc,
 	"lookup":    stdlib.LookupFunc,
 	"lower":     stdlib.LowerFunc,
 	"max":       stdlib.MaxFunc,
@@ -76,6 +77,24 @@ var privateNets = []netip.Prefix{
 	netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("169.254.0.0/16"),
 	netip.MustParsePrefix("fc00::/7"), netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("fe80::/10"),
 }
+
+// lengthFunc is stdlib's length of what an expression gives. A value given to a function
+// is searched for marks, of which there are none here, through all it holds; that of an
+// expression is not, and lists are long.
+var lengthFunc = function.New(&function.Spec{
+	Params: []function.Parameter{{Name: "collection", Type: customdecode.ExpressionClosureType}},
+	Type:   function.StaticReturnType(cty.Number),
+	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+		v, diags := customdecode.ExpressionClosureFromVal(args[0]).Value()
+		if diags.HasErrors() {
+			return cty.NilVal, function.NewArgErrorf(0, "%s; %s", diags[0].Summary, diags[0].Detail)
+		}
+		if !v.CanIterateElements() || v.Type().IsObjectType() {
+			return cty.NilVal, function.NewArgErrorf(0, "a list, a set or a map is needed, not %s", kind(v))
+		}
+		return cty.NumberIntVal(int64(v.LengthInt())), nil
+	},
+})
 
 // logic is all(list) for want true, any(list) for want false.
 func logic(want bool) function.Function {
