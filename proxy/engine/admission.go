@@ -12,9 +12,12 @@ import (
 func (w *worker) closed(tx *transaction.Tx, emergency bool) counter {
 	e, call := w.e, w.v.Method == message.INVITE
 	k := counter(0)
-	if w.gate.Judge(tx.Key()) == overload.Busy {
+	switch verdict := w.gate.Judge(tx.Key()); {
+	case verdict == overload.Draining:
+		k = cRefusedDraining
+	case verdict == overload.Busy:
 		k = cRefusedOverload
-	} else if e.crowded(&e.marks.open, call) {
+	case e.crowded(&e.marks.open, call):
 		k = cRefusedHighWater
 	}
 	if k == 0 || !emergency {

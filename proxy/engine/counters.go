@@ -65,6 +65,7 @@ const (
 	cRefusedConcurrent
 	cRefusedHighWater
 	cRefusedOverload
+	cRefusedDraining
 	cEmergency
 	cEmergencyPassed
 	cRefusedState
@@ -129,6 +130,7 @@ var counterNames = [numCounters]string{
 	cRefusedConcurrent:       "refused_concurrent_calls",
 	cRefusedHighWater:        "refused_high_water",
 	cRefusedOverload:         "refused_overload",
+	cRefusedDraining:         "refused_draining",
 	cEmergency:               "emergency_requests",
 	cEmergencyPassed:         "emergency_requests_past_limits",
 	cRefusedState:            "refused_state_full",

@@ -37,8 +37,10 @@
 // the replies of what is in progress; requests within dialogs that find no slot or
 // no room below that are forwarded without state.
 //
-// Emergency calls are known once their source is let in; no limit refuses them, nor overload
-// nor the mark, beyond which there is room for a number of them (emergency.go).
+// While it drains (drain.go), nothing new is taken.
+//
+// Emergency calls are known once their source is let in; no limit refuses them, nor overload,
+// draining nor the mark, beyond which there is room for a number of them (emergency.go).
 //
 // Where a dispatcher calls all its destinations at once, the request forks (fork.go): each
 // provisional reply and each 2xx goes to the caller, the rest is cancelled, and of refusals
@@ -114,8 +116,9 @@ type Engine struct {
 	teller      *teller
 	tellChoices bool       // the log wants every chosen destination
 	reloading   sync.Mutex // held by ReloadCertificates
-	mu          sync.Mutex // guards workers
+	mu          sync.Mutex // guards workers and draining
 	workers     []*worker
+	draining    bool
 	start       time.Time
 }
 
@@ -190,6 +193,7 @@ func (e *Engine) newWorker() *worker {
 	w := newWorker(e)
 	e.mu.Lock()
 	e.workers = append(e.workers, w)
+	w.gate.Drain(e.draining)
 	e.mu.Unlock()
 	return w
 }

@@ -35,6 +35,10 @@ func (w *worker) request(f *face, src netip.AddrPort) {
 	}
 	ro := w.routing(f)
 	if ro.ours && v.Method == message.OPTIONS && !ro.inDialog {
+		if w.gate.Draining() { // whoever asks sends its calls elsewhere
+			w.refuse(upstream, 503, cRefusedDraining)
+			return
+		}
 		w.reject(upstream, 200, optionsHeaders)
 		return
 	}

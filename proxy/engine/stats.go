@@ -13,6 +13,7 @@ import (
 // are gauges.
 type Stats struct {
 	Listeners    []ListenerStats   `json:"listeners"`
+	Drain        DrainStats        `json:"drain"`
 	Counters     map[string]uint64 `json:"counters"`
 	Transactions transaction.Stats `json:"transactions"`
 	HighWater    int               `json:"high_water"` // transactions past which new calls are refused
@@ -57,6 +58,7 @@ type DestinationStats struct {
 // Stats reads the figures. It allocates; it is not for the path of a message.
 func (e *Engine) Stats() Stats {
 	st := Stats{
+		Drain:        e.drainStats(),
 		Counters:     sum(e.allWorkers()),
 		Transactions: e.table.Stats(),
 		Probes:       e.prober.Stats(),
