@@ -2,7 +2,9 @@ package bake
 
 import (
 	"fmt"
+	"math"
 	"strings"
+	"time"
 
 	"trunkline/appliance/plan"
 )
@@ -16,7 +18,11 @@ func sysctls(p *plan.Plan) string {
 	return b.String()
 }
 
-// service renders the drop-in that gives sbcd its sized limits.
+// stopMargin is what sbcd gets beyond its drain to close everything, before the service
+// manager kills it.
+const stopMargin = 15 * time.Second
+
+// service renders the drop-in that gives sbcd its sized limits, and the time its drain takes.
 func service(p *plan.Plan) string {
 	b := p.Budget
 	// All the machine can spare beside kernel, root image and page cache: a leak
@@ -35,7 +41,9 @@ Environment=GOMAXPROCS=%d
 Environment=GOMEMLIMIT=%.0f
 LimitNOFILE=%.0f
 MemoryMax=%.0f
-`, max(p.Appliance.Hardware.Threads, 1), b.ProcessLimit.Value, b.OpenFiles.Value, room)
+TimeoutStopSec=%d
+`, max(p.Appliance.Hardware.Threads, 1), b.ProcessLimit.Value, b.OpenFiles.Value, room,
+		int(math.Ceil((p.Appliance.Transaction.DrainTimeout.D() + stopMargin).Seconds())))
 }
 
 // secrets renders the drop-in that hands sbcd its credentials, by name and nothing else

@@ -60,6 +60,7 @@ func compile(s *spec.Spec, b *sizing.Budget) (*runtime.Appliance, error) {
 			InviteTimeout: runtime.Duration(s.Transaction.InviteTimeout),
 			Wait:          runtime.Duration(s.Transaction.Wait),
 			CallLifetime:  runtime.Duration(s.Transaction.CallLifetime),
+			DrainTimeout:  runtime.Duration(s.Transaction.DrainTimeout),
 		},
 		State: runtime.State{
 			Transactions: int(b.Transactions.Value), MessageBytes: uint64(b.MessageBytes.Value), Calls: int(b.Calls.Value),

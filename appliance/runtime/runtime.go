@@ -268,6 +268,9 @@ type Transaction struct {
 	InviteTimeout Duration `json:"invite_timeout"` // INVITE without a final reply (timer C)
 	Wait          Duration `json:"wait"`           // a finished transaction absorbs retransmissions for so long
 	CallLifetime  Duration `json:"call_lifetime"`  // safety net: a call's accounting ends after this
+	// DrainTimeout is how long a proxy that was told to stop waits for transactions to end;
+	// 0: it stops at once.
+	DrainTimeout Duration `json:"drain_timeout"`
 }
 
 // State is the memory for per-call state, as the plan sized it.

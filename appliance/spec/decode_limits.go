@@ -46,6 +46,7 @@ func (d *decoder) transaction(root *section, s *Spec) {
 		InviteTimeout: 30 * time.Second,
 		Wait:          5 * time.Second,
 		CallLifetime:  30 * time.Minute,
+		DrainTimeout:  30 * time.Second,
 	}
 	invite, lifetime := s.Workload.RingRange, s.Workload.DurationRange
 	if sec := root.one("transaction"); sec != nil {
@@ -55,6 +56,7 @@ func (d *decoder) transaction(root *section, s *Spec) {
 		t.InviteTimeout = sec.duration("invite_timeout", time.Second, 10*time.Minute, t.InviteTimeout)
 		t.Wait = sec.duration("wait", 500*time.Millisecond, 32*time.Second, t.Wait)
 		t.CallLifetime = sec.duration("call_lifetime", time.Minute, 24*time.Hour, t.CallLifetime)
+		t.DrainTimeout = sec.duration("drain_timeout", 0, time.Hour, t.DrainTimeout)
 		t.Range = sec.def
 		t.InviteRange, t.ReplyRange, t.LifetimeRange = sec.rng("invite_timeout"), sec.rng("reply_timeout"), sec.rng("call_lifetime")
 		invite, lifetime = t.InviteRange, t.LifetimeRange

@@ -110,6 +110,7 @@ var trafficTexts = map[string]description{
 	"transaction.invite_timeout": {text: "Time after which an INVITE without a final reply is given up. Every second of it is memory.", kind: KindDuration, def: `"30s"`, low: `"1s"`, high: `"10m"`, rule: "above ring_time of the workload"},
 	"transaction.wait":           {text: "How long a finished transaction still absorbs retransmissions.", kind: KindDuration, def: `"5s"`, low: `"500ms"`, high: `"32s"`},
 	"transaction.call_lifetime":  {text: "Age at which a call is no longer counted: its BYE is taken to be lost.", kind: KindDuration, def: `"30m"`, low: `"1m"`, high: `"24h"`, rule: "above call_duration of the workload"},
+	"transaction.drain_timeout":  {text: "How long a proxy that was told to stop lets transactions go on to their end, while it takes nothing new. 0s: it stops at once. Answered calls are not waited for: a proxy started anew carries them on.", kind: KindDuration, def: `"30s"`, low: `"0s"`, high: `"1h"`},
 
 	"state":            {text: "Memory for calls in progress."},
 	"state.memory":     {text: "How much is set aside; auto: what the workload needs at its worst.", kind: KindSizeAuto, def: `"auto"`, low: `"1MiB"`, high: `"16TiB"`, rule: "below the memory of the hardware"},

@@ -62,6 +62,7 @@ var rootSchema = blockSchema{
 			may("invite_timeout", `"30s"`),
 			may("wait", `"5s"`),
 			may("call_lifetime", `"30m"`),
+			may("drain_timeout", `"30s"`),
 		}},
 		stateSchema,
 		{typ: "firewall", attrs: []attrSchema{

@@ -314,6 +314,7 @@ type Transaction struct {
 	InviteTimeout time.Duration // default 30s (B4)
 	Wait          time.Duration // default 5s
 	CallLifetime  time.Duration // default 30m (B14)
+	DrainTimeout  time.Duration // default 30s
 	Range         hcl.Range
 	InviteRange   hcl.Range
 

@@ -50,7 +50,7 @@ func document(s *spec.Spec) cty.Value {
 		}.val(),
 		"transaction": obj{
 			"reply_timeout": seconds(t.ReplyTimeout), "invite_timeout": seconds(t.InviteTimeout),
-			"wait": seconds(t.Wait), "call_lifetime": seconds(t.CallLifetime),
+			"wait": seconds(t.Wait), "call_lifetime": seconds(t.CallLifetime), "drain_timeout": seconds(t.DrainTimeout),
 			"at": places(or(t.Range, w.Range), at{"invite_timeout": t.InviteRange, "reply_timeout": t.ReplyRange, "call_lifetime": t.LifetimeRange}),
 		}.val(),
 		"state": obj{

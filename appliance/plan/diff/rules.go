@@ -92,6 +92,7 @@ var Rules = []Rule{
 	{Path: "secrets[]", Group: Machine, Impact: Restart, Host: Restart, How: "credentials are handed to sbcd when it starts"},
 	{Path: "update", Group: Machine, Impact: Live, Host: Restart, How: "from the next look for an update on", Guard: true},
 	{Path: "transaction", Group: Calls, Impact: Live, Host: Restart, How: "of new transactions; those in progress keep theirs"},
+	{Path: "transaction.drain_timeout", Group: Calls, Impact: Restart, Host: Restart, How: "the service manager waits as long before it kills"},
 
 	{Path: "state.transactions", Group: Sizing, Impact: Restart, Host: Restart, How: "slots are laid out at start", Unit: "slots"},
 	{Path: "state.message_bytes", Group: Sizing, Impact: Restart, Host: Restart, How: "laid out at start", Unit: "B"},
