@@ -30,6 +30,8 @@ const (
 	StatusPath             = "/v1/status"
 	MetricsPath            = "/metrics"
 	ReloadCertificatesPath = "/v1/reload-certificates"
+	DrainPath              = "/v1/drain"
+	UndrainPath            = "/v1/undrain"
 )
 
 // Times within which a client must have said, and been told, everything.

@@ -77,9 +77,9 @@ func (c certificates) serve(ctx context.Context, hup <-chan os.Signal) {
 				c.log.Warn("end of the reload not told", "error", err)
 			}
 			if err != nil {
-				c.note.Status("serving; certificates not read again: " + err.Error())
+				c.note.Status(c.view.drain.line() + "; certificates not read again: " + err.Error())
 			} else {
-				c.note.Status("serving")
+				c.note.Status(c.view.drain.line())
 			}
 		}
 	}

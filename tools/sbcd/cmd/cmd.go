@@ -5,7 +5,8 @@
 // standard error. What cannot be served as configured is refused with one line
 // "trunkline: refused: <reason>", the reason saying what to do, and exit code 1
 // (another error of status: 1 too; a wrong command line: 2). A proxy that was told
-// to stop (SIGTERM, SIGINT) and did exits 0. SIGHUP makes it read its certificates again.
+// to stop (SIGTERM, SIGINT) drains first and exits 0; told a second time it ends at once, and
+// does so too. SIGHUP makes it read its certificates again.
 //
 // Long flags may have one dash or two: -json and --json are the same.
 package cmd
@@ -39,16 +40,25 @@ const (
 type Streams struct {
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
+	// Hurry is closed when a proxy that was asked to stop is to wait for nothing any more;
+	// nil: never.
+	Hurry <-chan struct{}
 }
 
 // Main runs the program with the process's own streams and returns its exit code.
 func Main(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal asks; after it the default is back, so a second one ends a
-	// process that hangs.
-	context.AfterFunc(ctx, stop)
+	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	return Run(ctx, Streams{Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}, args)
+	signals, hurry := make(chan os.Signal, 2), make(chan struct{})
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		stop()
+		<-signals
+		close(hurry)
+		signal.Stop(signals) // a third one ends a process that hangs
+	}()
+	return Run(ctx, Streams{Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Hurry: hurry}, args)
 }
 
 // refusal is an error that means: what is configured cannot be served.
@@ -67,7 +77,7 @@ func refuse(err error) error {
 type usage struct{ error }
 
 // Run runs one command and returns its exit code. The end of ctx asks a running
-// proxy to stop.
+// proxy to stop once it has drained.
 func Run(ctx context.Context, s Streams, args []string) int {
 	p := &program{Streams: s}
 	root := p.root()
@@ -110,7 +120,8 @@ func (p *program) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
 	nics := p.nicsCommand()
 	p.configFlag(nics)
-	root.AddCommand(p.runCommand(), p.firewallCommand(), nics, p.statusCommand(), p.reloadCertificatesCommand(), p.versionCommand())
+	root.AddCommand(p.runCommand(), p.firewallCommand(), nics, p.statusCommand(), p.reloadCertificatesCommand(),
+		p.drainCommand(), p.undrainCommand(), p.versionCommand())
 	return root
 }
 

@@ -31,6 +31,10 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 	g.gauge("trunkline_info", "The appliance and its software; always 1.", 1,
 		"name", s.Name, "site", s.Site, "version", s.Version, "spec_digest", s.SpecDigest)
 	g.gauge("trunkline_ready", "1 when the proxy takes calls.", truth(s.Ready))
+	g.gauge("trunkline_draining", "1 while new calls are refused because the proxy drains.", truth(s.Drain != nil))
+	if s.Drain != nil {
+		g.gauge("trunkline_drain_transactions", "Transactions that a drain still waits for; absent while there is none.", float64(s.Drain.Unfinished))
+	}
 	g.gauge("trunkline_uptime_seconds", "Seconds since the proxy started.", s.UptimeSeconds)
 	for _, c := range s.Caches {
 		g.cache(c)

@@ -34,8 +34,12 @@ func (p *program) runCommand() *cobra.Command {
 		Long: `Run the proxy. Sync caches are loaded and the names of destinations resolved first,
 then all listeners are bound, then readiness is reported (sd_notify(3) and one line on
 standard output). A name that does not resolve within 5 seconds does not hold up the
-start: its destination takes no calls until it does. SIGTERM or SIGINT stops it.
-SIGHUP makes it read its certificates again.`,
+start: its destination takes no calls until it does. SIGHUP makes it read its
+certificates again.
+
+SIGTERM or SIGINT stops it: it refuses new calls with 503 and ends when what is under way
+has ended, after drain_timeout at the latest. A second signal ends it at once. Answered
+calls live on without it: a proxy started anew forwards what belongs to them.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := p.load()
@@ -84,6 +88,7 @@ func (p *program) run(ctx context.Context, cfg *runtime.Appliance) error {
 	}
 	v := &view{cfg: cfg, start: time.Now(), warmer: warmer, names: names}
 	note := control.NewNotifier(log)
+	v.drain = &drain{view: v, note: note, log: log}
 	certs := certificates{v, note, log}
 	// From here on, or a hangup while caches load would end the process.
 	hup := make(chan os.Signal, 1)
@@ -120,7 +125,8 @@ func (p *program) run(ctx context.Context, cfg *runtime.Appliance) error {
 	return p.serve(ctx, v, eng, certs, hup)
 }
 
-// serve runs a bound engine: readiness, then what must not come before it.
+// serve runs a bound engine: readiness, then what must not come before it. The end of ctx
+// has it drain before it ends.
 func (p *program) serve(ctx context.Context, v *view, eng *engine.Engine, certs certificates, hup <-chan os.Signal) error {
 	note, log := certs.note, certs.log
 	// Bound sockets queue what comes, so readiness is true before Run.
@@ -128,37 +134,45 @@ func (p *program) serve(ctx context.Context, v *view, eng *engine.Engine, certs 
 		return errors.Join(err, eng.Close())
 	}
 	v.ready.Store(true)
-	note.Status("serving")
+	note.Status(v.drain.line())
 	if _, err := fmt.Fprintf(p.Stdout, "trunkline: ready name=%s listeners=%d uptime=%.2fs\n", v.cfg.Name, len(v.cfg.Listeners), bootSeconds()); err != nil {
 		log.Warn("readiness not printed", "error", err)
 	}
 
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	ended := make(chan error, 1)
-	go func() { ended <- eng.Run(ctx) }()
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
 	var beside sync.WaitGroup
-	beside.Go(func() { v.warmer.Background(ctx) })
-	beside.Go(func() { eng.Probe(ctx) })
-	beside.Go(func() { certs.serve(ctx, hup) })
+	var err error
+	beside.Go(func() {
+		defer end() // also without being told to: a listener failed
+		err = eng.Run(life)
+	})
+	beside.Go(func() { v.warmer.Background(life) })
+	beside.Go(func() { eng.Probe(life) })
+	beside.Go(func() { certs.serve(life, hup) })
 	if v.names != nil {
-		beside.Go(func() { v.names.Run(ctx) })
+		beside.Go(func() { v.names.Run(life) })
 	}
 	beside.Go(func() {
-		note.Watchdog(ctx, func(context.Context) error { eng.Stats(); return nil })
+		note.Watchdog(life, func(context.Context) error { eng.Stats(); return nil })
 	})
 
-	var err error
 	select {
-	case err = <-ended: // without being told to: a listener failed
-		v.ready.Store(false)
-		cancel()
+	case <-life.Done():
 	case <-ctx.Done():
 		v.ready.Store(false)
 		note.Stopping()
-		log.Info("stopping", "calls", eng.Stats().Calls.Live)
-		err = <-ended
+		beside.Go(func() {
+			select {
+			case <-p.Hurry:
+				end()
+			case <-life.Done():
+			}
+		})
+		v.drain.stop(life, eng, v.cfg.Transaction.DrainTimeout.D())
+		end()
 	}
+	v.ready.Store(false)
 	beside.Wait()
 	if err != nil {
 		return fmt.Errorf("the proxy ended: %w", err)
@@ -177,6 +191,8 @@ func (p *program) serveControl(cfg *runtime.Appliance, v *view, certs certificat
 		Status: func() any { return v.status() }, Gatherer: reg, Log: log,
 		Actions: map[string]func(context.Context) (any, error){
 			control.ReloadCertificatesPath: func(context.Context) (any, error) { return certs.reload() },
+			control.DrainPath:              func(context.Context) (any, error) { return v.drain.set(true) },
+			control.UndrainPath:            func(context.Context) (any, error) { return v.drain.set(false) },
 		},
 	})
 	if err != nil {

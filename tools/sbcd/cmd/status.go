@@ -76,11 +76,7 @@ func (p *program) controlSocket(socket *string) error {
 // there, which destinations are up, what is being refused or dropped.
 func summary(out io.Writer, s Status) error {
 	var b strings.Builder
-	state := "not ready"
-	if s.Ready {
-		state = "ready"
-	}
-	fmt.Fprintf(&b, "%s: %s, up %s, spec %s\n", s.Name, state, seconds(s.UptimeSeconds), short(s.SpecDigest))
+	fmt.Fprintf(&b, "%s: %s, up %s, spec %s\n", s.Name, stateOf(s), seconds(s.UptimeSeconds), short(s.SpecDigest))
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, c := range s.Caches {
 		fmt.Fprintf(w, "cache %s\t%s\t%d rows\t%s\n", c.Name, c.State, c.Rows, cacheNote(c))

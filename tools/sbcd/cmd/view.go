@@ -12,13 +12,15 @@ import (
 
 // Status is what the control API answers for /v1/status.
 type Status struct {
-	Name          string        `json:"name"`
-	Site          string        `json:"site,omitempty"`
-	Version       string        `json:"version"`
-	SpecDigest    string        `json:"spec_digest"`
-	UptimeSeconds float64       `json:"uptime_seconds"` // of this process
-	Ready         bool          `json:"ready"`          // READY=1 was sent and nothing has begun to stop
-	Caches        []warm.Status `json:"caches"`
+	Name          string  `json:"name"`
+	Site          string  `json:"site,omitempty"`
+	Version       string  `json:"version"`
+	SpecDigest    string  `json:"spec_digest"`
+	UptimeSeconds float64 `json:"uptime_seconds"` // of this process
+	Ready         bool    `json:"ready"`          // READY=1 was sent, nothing has begun to stop and it does not drain
+	// Drain is how far a drain is; absent while none is under way.
+	Drain  *DrainStatus  `json:"drain,omitempty"`
+	Caches []warm.Status `json:"caches"`
 	// Names are the figures of the resolver; absent without destinations by name.
 	Names *resolve.Stats `json:"names,omitempty"`
 	// Engine is absent until the listeners are bound.
@@ -33,6 +35,7 @@ type view struct {
 	warmer *warm.Warmer
 	names  *resolve.Names // nil: no destination is by name
 	engine atomic.Pointer[engine.Engine]
+	drain  *drain
 }
 
 func (v *view) status() Status {
@@ -47,6 +50,9 @@ func (v *view) status() Status {
 	if e := v.engine.Load(); e != nil {
 		st := e.Stats()
 		s.Engine = &st
+	}
+	if s.Drain = v.drain.status(s.Engine); s.Drain != nil {
+		s.Ready = false
 	}
 	return s
 }
