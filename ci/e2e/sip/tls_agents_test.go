@@ -128,10 +128,17 @@ func (c credentials) renew(a authority, name string, until time.Time) {
 type gateway struct {
 	requests chan *sip.Request // in the order they came
 	dialogs  chan *sipgo.DialogServerSession
+	ringing  chan chan<- int // calls that wait for the code to be answered with
 }
 
 // startGateway serves at an address until the test ends; transport is udp or tls.
 func startGateway(t *testing.T, transport, at string, c *tls.Config) *gateway {
+	t.Helper()
+	return startRinging(t, transport, at, c, false)
+}
+
+// startRinging is startGateway for one whose calls may ring until the test answers them.
+func startRinging(t *testing.T, transport, at string, c *tls.Config, ring bool) *gateway {
 	t.Helper()
 	ua, err := sipgo.NewUA(sipgo.WithUserAgenTLSConfig(c))
 	if err != nil {
@@ -149,7 +156,7 @@ func startGateway(t *testing.T, transport, at string, c *tls.Config) *gateway {
 	contact := sip.Uri{Scheme: "sip", User: "bob", Host: addr.Addr().String(), Port: int(addr.Port()), UriParams: sip.NewParams()}
 	contact.UriParams.Add("transport", transport)
 	dialogs := sipgo.NewDialogServerCache(cli, sip.ContactHeader{Address: contact})
-	g := &gateway{requests: make(chan *sip.Request, 100), dialogs: make(chan *sipgo.DialogServerSession, 100)}
+	g := &gateway{requests: make(chan *sip.Request, 100), dialogs: make(chan *sipgo.DialogServerSession, 100), ringing: make(chan chan<- int, 100)}
 	srv.OnInvite(func(req *sip.Request, tx sip.ServerTransaction) {
 		g.requests <- req
 		d, err := dialogs.ReadInvite(req, tx)
@@ -157,8 +164,21 @@ func startGateway(t *testing.T, transport, at string, c *tls.Config) *gateway {
 			t.Errorf("INVITE: %v", err)
 			return
 		}
-		if err := d.Respond(200, "OK", nil); err != nil {
-			t.Errorf("200: %v", err)
+		code := 200
+		if ring {
+			if err := d.Respond(180, "Ringing", nil); err != nil {
+				t.Errorf("180: %v", err)
+			}
+			answer := make(chan int, 1)
+			g.ringing <- answer
+			select {
+			case code = <-answer:
+			case <-t.Context().Done():
+				return
+			}
+		}
+		if err := d.Respond(code, "Answer", nil); err != nil {
+			t.Errorf("%d: %v", code, err)
 			return
 		}
 		g.dialogs <- d
