@@ -55,7 +55,7 @@ func (e *Engine) Unfinished() int {
 	}
 	n, now := 0, e.now()
 	e.table.Each(func(tx transaction.Tx) bool {
-		if tx.Unfinished(now, e.table.Timers()) && !e.overAgain(tx) {
+		if tx.Unfinished(now) && !e.overAgain(tx) {
 			n++
 		}
 		return false

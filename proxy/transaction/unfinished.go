@@ -8,7 +8,11 @@ const ackTerms = 4
 // that ends now breaks something off: it has no final reply yet, a CANCEL is not answered,
 // or an INVITE has its final reply and not its ACK. The ACK of a 2xx passes without leaving
 // a trace; it is waited for a short time. What only absorbs retransmissions is finished.
-func (s *Slot) Unfinished(now int64, t *Timers) bool {
+func (tx *Tx) Unfinished(now int64) bool {
+	return tx.Slot.unfinished(now, &tx.t.timers) || tx.State != Free && tx.Forked && tx.fork().running(tx.Slot)
+}
+
+func (s *Slot) unfinished(now int64, t *Timers) bool {
 	switch {
 	case s.State == Free:
 		return false

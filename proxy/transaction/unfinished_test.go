@@ -46,8 +46,32 @@ func TestUnfinished(t *testing.T) {
 		s := &Slot{}
 		s.begin(0, tt.invite, tt.tm)
 		tt.do(s)
-		if got := s.Unfinished(tt.at, tt.tm); got != tt.want {
+		if got := s.unfinished(tt.at, tt.tm); got != tt.want {
 			t.Errorf("%s: unfinished %v, want %v", tt.name, got, tt.want)
 		}
+	}
+}
+
+// A call that forked is unfinished until the branches that were not answered have ended.
+func TestUnfinishedFork(t *testing.T) {
+	tab := forkTable(t, 4, 0)
+	tx := tab.Lock(7)
+	defer tx.Unlock()
+	if !tx.Create(0, true) || !tx.SetForked() {
+		t.Fatal("no forked transaction")
+	}
+	tx.StartBranch(0, Endpoint{}, tab.timers.Reply)
+	tx.StartBranch(0, Endpoint{}, tab.timers.Reply)
+	tx.BranchReply(50, 1, 180)
+	tx.BranchReply(100, 0, 200)
+	tx.Complete(100, 200, &tab.timers)
+	tx.BranchCancelled(100, 1)
+	const late = 10_000 // nobody awaits the ACK of the 2xx any more
+	if !tx.Unfinished(late) {
+		t.Error("finished with a CANCEL under way")
+	}
+	tx.BranchReply(late, 1, 487)
+	if tx.Unfinished(late + 2*tab.timers.Wait) {
+		t.Error("unfinished after the last branch")
 	}
 }
