@@ -49,12 +49,17 @@ var groups = []*group{
 }
 
 ` + beforeRoute}},
+	{name: "fork", net: 21, a: "udp", b: "udp", spec: parallel},
+	{name: "fork-tcp", net: 22, a: "udp", b: "tcp", spec: parallel},
 	{name: "idle", net: 17, a: "tcp", b: "tcp", tune: func(a *runtime.Appliance) {
 		for i := range a.Listeners {
 			a.Listeners[i].Connections.Idle = runtime.Duration(time.Second)
 		}
 	}},
 }
+
+// parallel calls b and c at once.
+var parallel = []string{`algorithm = "first"`, `algorithm = "parallel"`}
 
 // chained puts c into a set that follows.
 var chained = []string{setOfC, `}

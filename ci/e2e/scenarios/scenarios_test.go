@@ -33,7 +33,7 @@ type scenario struct {
 }
 
 // scenarios are all of them.
-var scenarios = slices.Concat(callScenarios, replyScenarios, cancelScenarios, lossScenarios, failoverScenarios,
+var scenarios = slices.Concat(callScenarios, replyScenarios, cancelScenarios, lossScenarios, failoverScenarios, forkScenarios,
 	refusalScenarios, formScenarios, dispatchScenarios, policyScenarios, streamScenarios, browserScenarios)
 
 func TestScenarios(t *testing.T) {
