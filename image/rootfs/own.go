@@ -23,6 +23,7 @@ var own embed.FS
 // Enabled are the units the image enables, ours first.
 var Enabled = []string{
 	"trunkline-firewall.service",
+	"trunkline-credentials.service",
 	"trunkline-nics.service",
 	"sbcd.service",
 	"dbus-broker.service",

@@ -13,7 +13,8 @@ var programs = []string{
 	"dbus-broker", "dbus-broker-launch", // the system bus
 	"kmod", "modprobe", // the kernel's module autoloader runs /sbin/modprobe
 	"mount", "umount", "swapoff", // mount units, shutdown
-	"systemctl", // logind's and the emergency unit's way to restart
+	"systemctl",     // logind's and the emergency unit's way to restart
+	"systemd-creds", // sbcd credentials
 	"systemd-tmpfiles",
 	"udevadm", // systemd-udev-trigger.service
 }

@@ -30,8 +30,10 @@ func TestTLSOnTheBootedImage(t *testing.T) {
 	a := newAuthority(t, "authority")
 	cert, key := a.issue("edge", listener)
 
-	// sbcd opens nothing, and the console names what nobody passed.
-	t.Run("a missing secret is said by name", func(t *testing.T) {
+	// Nobody passed the key, and the authority is on the ESP in plain, which systemd does not
+	// take from there: the console names both, and sbcd opens nothing.
+	t.Run("missing secrets are said by name", func(t *testing.T) {
+		putOnESP(t, disk, map[string][]byte{authoritiesCredential: a.pem()})
 		n := newNetwork(t)
 		m := n.bootWith(disk, map[string][]byte{certificateCredential: cert})
 		ctx, cancel := context.WithTimeout(context.Background(), bootWithin)
@@ -40,9 +42,13 @@ func TestTLSOnTheBootedImage(t *testing.T) {
 		if err == nil {
 			t.Fatal("the appliance became ready without two of its secrets")
 		}
-		want := "trunkline: refused: listener carriers: secret carrier-key: sbcd was not handed credential " + keyCredential
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("the refusal does not say %q: %v", want, err)
+		for _, want := range []string{
+			"trunkline: credential " + authoritiesCredential + " on the EFI system partition cannot be opened: ",
+			"trunkline: refused: listener carriers: secret carrier-key: sbcd was not handed credential " + keyCredential,
+		} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("the refusal does not say %q: %v", want, err)
+			}
 		}
 		if err := n.dial(carrier, listener+":5061"); err == nil {
 			t.Error("the listener is open without its key")
@@ -77,7 +83,7 @@ func TestTLSOnTheBootedImage(t *testing.T) {
 	})
 }
 
-// buildTLS builds the example's image, a disk of the test's own.
+// buildTLS builds the example's image: a disk of the test's own, with room for credentials.
 func buildTLS(t *testing.T) (disk string) {
 	t.Helper()
 	bin := os.Getenv("TRUNKLINE_BIN")
@@ -85,28 +91,28 @@ func buildTLS(t *testing.T) (disk string) {
 		t.Skip("TRUNKLINE_BIN is not set: run `make e2e`, which builds the programs and sets it")
 	}
 	out := t.TempDir()
-	if b, err := exec.Command(filepath.Join(bin, "trunkline"), "build", tlsExample, "-o", out).CombinedOutput(); err != nil {
-		t.Fatalf("trunkline build: %v\n%s", err, b)
+	run(t, filepath.Join(bin, "trunkline"), "build", tlsExample, "-o", out)
+	disk = filepath.Join(out, "edge-tls", "edge-tls.raw")
+	run(t, "mmd", "-i", disk+esp, "::/loader/credentials")
+	return disk
+}
+
+func run(t *testing.T, program string, args ...string) {
+	t.Helper()
+	if b, err := exec.Command(program, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %s: %v\n%s", program, strings.Join(args, " "), err, b)
 	}
-	return filepath.Join(out, "edge-tls", "edge-tls.raw")
 }
 
 // putOnESP writes credentials to where the stub of the UKI looks (systemd-stub(7)).
 func putOnESP(t *testing.T, disk string, credentials map[string][]byte) {
 	t.Helper()
-	tool := func(args ...string) {
-		t.Helper()
-		if b, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, b)
-		}
-	}
-	tool("mmd", "-i", disk+esp, "::/loader/credentials")
 	for name, b := range credentials {
 		file := filepath.Join(t.TempDir(), name+".cred")
 		if err := os.WriteFile(file, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		tool("mcopy", "-i", disk+esp, file, "::/loader/credentials/"+name+".cred")
+		run(t, "mcopy", "-o", "-i", disk+esp, file, "::/loader/credentials/"+name+".cred")
 	}
 }
 

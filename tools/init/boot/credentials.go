@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -20,12 +21,15 @@ const credentialStore = sysroot + "/run/credstore.encrypted"
 
 const credentialSuffix = ".cred"
 
+// credentialName is what a spec may call a credential: nothing asks for another.
+var credentialName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,255}$`)
+
 // passCredentials carries the credentials of the ESP over to the running system, which
 // the initrd does not reach. That of the image comes before one of all images.
 func passCredentials() error { return moveCredentials(credentialStore, received) }
 
 // moveCredentials moves the credentials in dirs, which need not exist, to a directory of
-// their own. Of two with one name the first is taken.
+// their own, for root alone. Of two with one name the first is taken.
 func moveCredentials(store string, dirs []string) error {
 	for _, dir := range dirs {
 		entries, err := os.ReadDir(dir)
@@ -37,7 +41,7 @@ func moveCredentials(store string, dirs []string) error {
 		}
 		for _, e := range entries {
 			name, ok := strings.CutSuffix(e.Name(), credentialSuffix)
-			if !ok || name == "" || !e.Type().IsRegular() {
+			if !ok || !credentialName.MatchString(name) || !e.Type().IsRegular() {
 				continue
 			}
 			if err := moveCredential(filepath.Join(dir, e.Name()), filepath.Join(store, name)); err != nil {

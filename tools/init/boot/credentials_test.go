@@ -19,6 +19,7 @@ func TestMoveCredentials(t *testing.T) {
 		filepath.Join(all, "edge.cert.cred"): "certificate",
 		filepath.Join(all, "notes.txt"):      "no credential",
 		filepath.Join(all, ".cred"):          "without a name",
+		filepath.Join(all, "a key.cred"):     "a name that no spec has",
 	} {
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
@@ -55,7 +56,7 @@ func TestMoveCredentials(t *testing.T) {
 	if d := cmp.Diff(map[string]string{"edge.key": "own", "edge.cert": "certificate"}, read(store)); d != "" {
 		t.Error(d)
 	}
-	if d := cmp.Diff(map[string]string{"notes.txt": "no credential", ".cred": "without a name", "dir.cred": "directory"}, read(all)); d != "" {
+	if d := cmp.Diff(map[string]string{"notes.txt": "no credential", ".cred": "without a name", "a key.cred": "a name that no spec has", "dir.cred": "directory"}, read(all)); d != "" {
 		t.Error(d)
 	}
 	for path, want := range map[string]os.FileMode{store: 0o700, filepath.Join(store, "edge.key"): 0o400} {

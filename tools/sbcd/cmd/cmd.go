@@ -121,7 +121,7 @@ func (p *program) root() *cobra.Command {
 	nics := p.nicsCommand()
 	p.configFlag(nics)
 	root.AddCommand(p.runCommand(), p.firewallCommand(), nics, p.statusCommand(), p.reloadCertificatesCommand(),
-		p.drainCommand(), p.undrainCommand(), p.versionCommand())
+		p.drainCommand(), p.undrainCommand(), p.credentialsCommand(), p.versionCommand())
 	return root
 }
 
