@@ -348,13 +348,16 @@ func (p *party) next() (a arrival, ok bool) {
 	}
 }
 
-// gone waits until the proxy has closed all connections.
-func (p *party) gone() bool {
+// gone waits until the proxy has closed some connections; without any named, all.
+func (p *party) gone(links ...*link) bool {
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	for {
 		p.mu.Lock()
-		open := slices.ContainsFunc(p.links, func(l *link) bool { return !l.gone })
+		if len(links) == 0 {
+			links = slices.Clone(p.links)
+		}
+		open := slices.ContainsFunc(links, func(l *link) bool { return !l.gone })
 		p.mu.Unlock()
 		if !open {
 			return true

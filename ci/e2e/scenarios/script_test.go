@@ -140,8 +140,7 @@ func (s *script) line(w []string) {
 		}
 	case "turned-away":
 		if c, err := p.connect(); err == nil {
-			p.take(c)
-			if !p.gone() {
+			if !p.gone(p.take(c)) {
 				s.fail("%s has a connection", p.name)
 			}
 		}
