@@ -35,6 +35,13 @@ func serveWith(t testing.TB, l runtime.Listener, o Options, h func(worker int, p
 	if err != nil {
 		t.Fatal(err)
 	}
+	run(t, g, h)
+	return g
+}
+
+// run runs the workers of a group until the test ends.
+func run(t testing.TB, g *Group, h func(worker int, pkt []byte, src netip.AddrPort)) {
+	t.Helper()
 	var wg sync.WaitGroup
 	for i := range g.Workers() {
 		wg.Go(func() {
@@ -52,7 +59,6 @@ func serveWith(t testing.TB, l runtime.Listener, o Options, h func(worker int, p
 			t.Errorf("second Close: %v", err)
 		}
 	})
-	return g
 }
 
 func client(t testing.TB, ip string) *net.UDPConn {
