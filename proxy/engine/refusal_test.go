@@ -50,6 +50,14 @@ func TestOptionsToUs(t *testing.T) {
 	if !strings.Contains(ok.get("Allow"), "INVITE") || !strings.Contains(ok.get("To"), ";tag=") {
 		t.Errorf("200 to OPTIONS:\n%s", ok.raw)
 	}
+	// With the last hop too (16.3 step 3): it goes no further.
+	c = r.alice.newCall(r.out)
+	c.uri = "sip:" + r.out.String()
+	c.send(r.out, strings.Replace(c.build("OPTIONS", c.newBranch(), 1, "", ""), "Max-Forwards: 70", "Max-Forwards: 0", 1))
+	c.reply(200, "OPTIONS")
+	c = r.alice.newCall(r.out)
+	c.send(r.out, strings.Replace(c.build("OPTIONS", c.newBranch(), 1, "", ""), "Max-Forwards: 70", "Max-Forwards: 0", 1))
+	c.reply(483, "OPTIONS")
 	r.settle(0)
 }
 
@@ -69,6 +77,13 @@ func TestRefusals(t *testing.T) {
 		{"unknown extension", func(s string) string {
 			return strings.Replace(s, "Contact:", "Proxy-Require: teleport\r\nContact:", 1)
 		}, 420, "Unsupported: teleport", "INVITE"},
+		{"unknown extensions on several lines", func(s string) string {
+			return strings.Replace(s, "Contact:", "Proxy-Require: teleport, fly\r\nProxy-Require:\r\nContact:", 1)
+		}, 420, "Unsupported: teleport, fly\r\n", "INVITE"},
+		{"unknown extensions apart", func(s string) string {
+			s = strings.Replace(s, "Max-Forwards:", "PROXY-REQUIRE :teleport\r\nMax-Forwards:", 1)
+			return strings.Replace(s, "Contact:", "Proxy-Require: fly,\r\n swim\r\nContact:", 1)
+		}, 420, "Unsupported: teleport, fly,\r\n swim\r\n", "INVITE"},
 		{"body cut off", func(s string) string { return s[:len(s)-10] }, 400, "", "INVITE"},
 		{"a dialog through a name", func(s string) string {
 			s = strings.Replace(s, "To: <sip:+4930123456@example.net>", "To: <sip:+4930123456@example.net>;tag=x", 1)

@@ -29,12 +29,13 @@ func (w *worker) request(f *face, src netip.AddrPort) {
 		w.repeated(tx)
 		return
 	}
-	if code, k := w.invalid(v); code != 0 {
+	ro := w.routing(f)
+	asked := ro.ours && v.Method == message.OPTIONS && !ro.inDialog
+	if code, k := w.invalid(v, asked); code != 0 {
 		w.refuse(upstream, code, k)
 		return
 	}
-	ro := w.routing(f)
-	if ro.ours && v.Method == message.OPTIONS && !ro.inDialog {
+	if asked {
 		if w.gate.Draining() { // whoever asks sends its calls elsewhere
 			w.refuse(upstream, 503, cRefusedDraining)
 			return
@@ -86,12 +87,13 @@ func (w *worker) repeated(tx transaction.Tx) {
 // Record-Route, and a datagram holds no more than 65,507.
 const maxRequest = 65507 - 2048
 
-// invalid applies the checks of 16.3. It returns the code of the refusal, or 0.
-func (w *worker) invalid(v *message.View) (int, counter) {
+// invalid applies the checks of 16.3. It returns the code of the refusal, or 0. Who asks the
+// proxy itself for its OPTIONS may do so with the last hop (16.3 step 3).
+func (w *worker) invalid(v *message.View, asked bool) (int, counter) {
 	if u, err := message.ParseURI(v.Get(v.URI)); err != nil || u.Scheme != message.SchemeSIP && u.Scheme != message.SchemeService {
 		return 416, cRefusedScheme
 	}
-	if v.MaxForwards == 0 {
+	if v.MaxForwards == 0 && !asked {
 		return 483, cRefusedMaxForwards
 	}
 	if len(v.Bytes()) > maxRequest {
@@ -120,15 +122,32 @@ func (w *worker) refuse(to transaction.Endpoint, code int, k counter) {
 	w.c.add(k)
 	switch code {
 	case 420:
-		w.tmp = append(w.tmp[:0], "Unsupported: "...)
-		w.tmp = append(w.tmp, w.v.Get(w.v.ProxyRequire)...)
-		w.tmp = append(w.tmp, "\r\n"...)
+		w.unsupported()
 		w.reject(to, code, w.tmp)
 	case 503:
 		w.reject(to, code, w.e.retryAfter)
 	default:
 		w.reject(to, code, nil)
 	}
+}
+
+// unsupported writes the Unsupported line of a 420 into tmp: what all Proxy-Require lines of
+// the request being handled ask for (16.3 step 5).
+func (w *worker) unsupported() {
+	w.tmp = append(w.tmp[:0], "Unsupported: "...)
+	start := len(w.tmp)
+	lines := message.LinesOf(w.v.Bytes())
+	for {
+		options, ok := lines.Find("proxy-require")
+		if !ok {
+			break
+		}
+		if len(options) > 0 && len(w.tmp) > start {
+			w.tmp = append(w.tmp, ", "...)
+		}
+		w.tmp = append(w.tmp, options...)
+	}
+	w.tmp = append(w.tmp, "\r\n"...)
 }
 
 // reject answers the request being handled without keeping the reply.
