@@ -7,17 +7,32 @@ import (
 	"trunkline/proxy/transaction"
 )
 
+// maxLoops bounds how many branches that look like ours are followed in one request.
+const maxLoops = 16
+
 // looped reports whether the request being handled is one we have under way, come
-// back unchanged (16.3 step 4). The branch we wrote leads to what we received, so
-// nothing of it need be hashed into the branch. A request whose Request-URI changed
-// meanwhile spirals, which is allowed. Only the two topmost Via values are looked
-// at: Max-Forwards ends longer loops.
+// back unchanged (16.3 step 4), over however many other proxies. The branch we wrote leads
+// to what we received, so nothing of it need be hashed into the branch. A request whose
+// Request-URI changed meanwhile spirals, which is allowed. Max-Forwards ends what came
+// past here more often than maxLoops.
 func (w *worker) looped(v *message.View) bool {
 	if w.underWay(v, v.Get(v.Via.Branch)) {
 		return true
 	}
-	if via, ok := v.ViaAt(v.SecondVia); ok {
-		return w.underWay(v, v.Get(via.Branch))
+	if v.SecondVia.Empty() {
+		return false
+	}
+	// A branch of ours names nothing else wherever it stands, so that looking for its mark
+	// does what reading each Via would.
+	b := v.Bytes()[v.SecondVia.Start:]
+	for range maxLoops {
+		var branch []byte
+		if branch, b = transaction.NextBranch(b); branch == nil {
+			return false
+		}
+		if w.underWay(v, branch) {
+			return true
+		}
 	}
 	return false
 }

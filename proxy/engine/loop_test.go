@@ -39,6 +39,35 @@ func TestLoop(t *testing.T) {
 	r.settle(0)
 }
 
+// Over several other proxies it is one too, whatever they wrote between.
+func TestLongLoop(t *testing.T) {
+	for name, via := range map[string]string{
+		"a line each":    "Via: SIP/2.0/UDP 192.0.2.3;branch=z9hG4bK-c\r\nv: SIP/2.0/TCP 192.0.2.2;branch=z9hG4bK-b\r\n",
+		"all on a line":  "Via: SIP/2.0/UDP 192.0.2.3;branch=z9hG4bK-c, SIP/2.0/TCP 192.0.2.2;branch=z9hG4bK-b,\r\n ",
+		"alike branches": "Via: SIP/2.0/UDP 192.0.2.3;branch=z9hG4bKtlf0123456789abcdef0123456789abcdef\r\nv: SIP/2.0/TCP 192.0.2.2;branch=z9hG4bKtlf\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := loopRig(t)
+			c := r.alice.newCall(r.out)
+			c.invite("")
+			inv := r.uas[0].request("INVITE")
+			r.uas[0].back(r.in, inv, func(s string) string {
+				if strings.HasSuffix(via, " ") { // ours goes on the same line
+					return strings.Replace(s, "\r\nVia: SIP/2.0/UDP "+r.in.String(), "\r\n"+via+"SIP/2.0/UDP "+r.in.String(), 1)
+				}
+				return strings.Replace(s, "\r\nVia: SIP/2.0/UDP "+r.in.String(), "\r\n"+via+"Via: SIP/2.0/UDP "+r.in.String(), 1)
+			})
+			r.uas[0].reply(482, "INVITE")
+			r.count("refused_loop", 1)
+			r.count("calls", 1)
+			r.uas[0].respond(inv, 482, "Loop Detected")
+			c.reply(482, "INVITE")
+			c.hop("ACK")
+			r.settle(0)
+		})
+	}
+}
+
 // One whose Request-URI changed spirals, and is another request.
 func TestSpiral(t *testing.T) {
 	r := loopRig(t)

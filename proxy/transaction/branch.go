@@ -1,6 +1,9 @@
 package transaction
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // ID names one attempt of one slot: 8 bits of shard, 22 of slot, 20 of
 // generation, 10 of the listener replies go out through, 4 of attempt. The zero ID
@@ -114,6 +117,17 @@ func (t *Table) ParseBranch(b []byte) (ID, BranchKind) {
 		return ID(a), Stateless
 	}
 	return 0, Foreign
+}
+
+// NextBranch finds the next of what looks like a Stateful branch in b, and what follows it;
+// nil: there is none. It need not carry our MAC.
+func NextBranch(b []byte) (branch, rest []byte) {
+	i := bytes.Index(b, []byte(branchPrefix+string(statefulMark)))
+	if i < 0 || len(b)-i < BranchLen {
+		return nil, nil
+	}
+	// The next may begin within this one, where it is cut short.
+	return b[i : i+BranchLen : i+BranchLen], b[i+len(branchPrefix):]
 }
 
 const hexDigits = "0123456789abcdef"
