@@ -14,7 +14,11 @@ import (
 	"trunkline/proxy/message"
 )
 
-const defaultPort = runtime.DefaultPort
+// Ports of a URI or Via that says none (RFC 3261 19.1.2).
+const (
+	defaultPort    = runtime.DefaultPort
+	defaultTLSPort = 5061
+)
 
 // face is how one listener appears on the wire: what it writes and what it admits.
 type face struct {
@@ -45,7 +49,7 @@ func (f *face) dials() bool { return f.transport != "ws" }
 // defaultPort is the port of a URI or Via that says none.
 func (f *face) defaultPort() uint16 {
 	if f.transport == "tls" {
-		return 5061 // RFC 3261 19.1.2
+		return defaultTLSPort
 	}
 	return defaultPort
 }
@@ -142,6 +146,9 @@ func (d *directory) find(scratch *[]byte, host []byte, port uint16) int {
 		port = defaultPort
 	}
 	b := (*scratch)[:0]
+	if n := len(host); n > 1 && host[n-1] == '.' { // a name written to the root is the same name
+		host = host[:n-1]
+	}
 	if len(host) > 2 && host[0] == '[' && host[len(host)-1] == ']' {
 		host = host[1 : len(host)-1]
 	}
@@ -160,9 +167,14 @@ func (d *directory) find(scratch *[]byte, host []byte, port uint16) int {
 	return -1
 }
 
-// findURI is find for a URI, which may name a transport.
+// findURI is find for a URI, which may name a transport and with it another default port
+// (RFC 3261 19.1.2).
 func (d *directory) findURI(scratch *[]byte, u message.URI) int {
-	i := d.find(scratch, u.Host, u.Port)
+	port := u.Port
+	if port == 0 && bytes.EqualFold(u.Transport, []byte("tls")) {
+		port = defaultTLSPort
+	}
+	i := d.find(scratch, u.Host, port)
 	if i < 0 || len(u.Transport) == 0 {
 		return i
 	}

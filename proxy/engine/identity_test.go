@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"trunkline/appliance/runtime"
+	"trunkline/proxy/message"
 )
 
 func TestAdvertise(t *testing.T) {
@@ -60,7 +61,7 @@ func TestDirectory(t *testing.T) {
 		port uint16
 		want int
 	}{
-		{"192.0.2.1", 0, 0}, {"192.0.2.1", 5060, 0}, {"192.0.2.1", 5061, -1}, {"sip.EXAMPLE.net", 0, 0},
+		{"192.0.2.1", 0, 0}, {"192.0.2.1", 5060, 0}, {"192.0.2.1", 5061, -1}, {"sip.EXAMPLE.net", 0, 0}, {"sip.example.net.", 5060, 0}, {".", 0, -1},
 		{"10.0.0.1", 0, -1}, {"10.0.0.1", 5080, 1}, {"2001:db8::1", 0, 2}, {"[2001:db8::1]", 5060, 2}, {"", 0, -1},
 	} {
 		if got := d.find(&scratch, []byte(tt.host), tt.port); got != tt.want {
@@ -76,6 +77,36 @@ func TestDirectory(t *testing.T) {
 	} {
 		if got := d.toward(tt.prefer, netip.MustParseAddr(tt.addr)); got != tt.want {
 			t.Errorf("toward %s from %d = %d, want %d", tt.addr, tt.prefer, got, tt.want)
+		}
+	}
+}
+
+// A URI by one of the names we go by is ours, with the port that its transport has when it
+// says none.
+func TestOwnNames(t *testing.T) {
+	at := func(name, transport, address, advertise string) runtime.Listener {
+		return runtime.Listener{Name: name, Transport: transport, Address: netip.MustParseAddrPort(address), Advertise: advertise}
+	}
+	d, err := newDirectory([]runtime.Listener{
+		at("udp", "udp", "192.0.2.1:5060", "sip.example.net"), at("tcp", "tcp", "192.0.2.1:5060", "sip.example.net"),
+		at("tls", "tls", "192.0.2.1:5061", "sip.example.net"), at("other", "udp", "192.0.2.2:5080", "Other.Example.net:5090"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var scratch []byte
+	for uri, want := range map[string]int{
+		"sip:sip.example.net;lr": 0, "sip:SIP.Example.NET:5060;lr": 0, "sip:sip.example.net.;lr": 0, "sip:sip.example.net;transport=udp;lr": 0,
+		"sip:sip.example.net;transport=TCP;lr": 1, "sip:sip.example.net;transport=tls;lr": 2, "sip:sip.example.net:5061;lr": 2,
+		"sip:192.0.2.1;transport=tls;lr": 2, "sip:192.0.2.1;lr": 0, "sip:other.example.net:5090;lr": 3, "sip:192.0.2.2:5080;lr": 3,
+		"sip:other.example.net;lr": -1, "sip:example.net;lr": -1, "sip:sip.example.net:5062;lr": -1, "sip:sip.example.net.evil;lr": -1,
+	} {
+		u, err := message.ParseURI([]byte(uri))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := d.findURI(&scratch, u); got != want {
+			t.Errorf("%s is listener %d, want %d", uri, got, want)
 		}
 	}
 }

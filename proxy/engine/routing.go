@@ -41,7 +41,7 @@ func (w *worker) routing(f *face) routing {
 		ro.flow = 0 // the sender's own: it leads away from here (RFC 5626 5.3.1)
 	}
 	u, _ := message.ParseURI(v.Get(v.URI))
-	ro.ours = len(u.User) == 0 && w.e.dir.find(&w.tmp, u.Host, u.Port) >= 0
+	ro.ours = len(u.User) == 0 && w.e.dir.findURI(&w.tmp, u) >= 0
 	return ro
 }
 
@@ -67,7 +67,7 @@ func (w *worker) nextHop(f *face, ro routing) (transaction.Endpoint, int, counte
 		return transaction.Endpoint{}, 502, cRefusedTarget
 	}
 	port := u.Port
-	if w.e.dir.find(&w.tmp, u.Host, u.Port) >= 0 {
+	if w.e.dir.findURI(&w.tmp, u) >= 0 {
 		// It would come straight back: a loop, or a dialog that is not one.
 		return transaction.Endpoint{}, 482, cRefusedLoop
 	}

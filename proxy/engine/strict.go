@@ -14,7 +14,7 @@ func (w *worker) strictRouted() bool {
 		return true
 	}
 	u, err := message.ParseURI(v.Get(v.URI))
-	if err != nil || !u.LR || len(u.User) > 0 && !isFlowToken(u.User) || w.e.dir.find(&w.tmp, u.Host, u.Port) < 0 {
+	if err != nil || !u.LR || len(u.User) > 0 && !isFlowToken(u.User) || w.e.dir.findURI(&w.tmp, u) < 0 {
 		return true
 	}
 	value, uri := v.Route(v.RouteCount - 1)
