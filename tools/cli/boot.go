@@ -17,6 +17,7 @@ import (
 
 	"trunkline/appliance/plan"
 	"trunkline/appliance/runtime"
+	"trunkline/image/disk"
 	"trunkline/image/vm/boot"
 	"trunkline/image/vm/testcall"
 )
@@ -44,7 +45,8 @@ func (a *app) boot() *cobra.Command {
 		Long: `Boot the image in DIR (OUT/NAME, as build wrote it) in QEMU under UEFI. The
 appliance gets an isolated network: nothing it sends leaves this program but
 through the SIP ports that are forwarded from 127.0.0.1, those over UDP. The disk is not
-written. Certificates and keys that the spec names as secrets are given with --credential.`,
+written. Certificates and keys that the spec names as secrets are given with --credential, or lie
+on the disk (README, "Certificates and keys").`,
 		Args: oneArg("the directory of a built image"),
 		RunE: a.does(func(ctx context.Context, args []string) error { return a.runBoot(ctx, args[0], o) }),
 	}
@@ -70,7 +72,13 @@ func (a *app) runBoot(ctx context.Context, dir string, o bootOptions) error {
 	if _, err := os.Stat(options.Disk); err != nil {
 		return fmt.Errorf("no disk to boot: %w: run `trunkline build` first", err)
 	}
-	if options.Credentials, err = readCredentials(p.Appliance, o.credentials); err != nil {
+	var onDisk []string
+	if len(p.Appliance.Secrets) > 0 {
+		if onDisk, err = disk.Credentials(options.Disk); err != nil {
+			return err
+		}
+	}
+	if options.Credentials, err = readCredentials(p.Appliance, o.credentials, onDisk); err != nil {
 		return err
 	}
 	options.Out = a.Stdout
@@ -203,8 +211,9 @@ func testCall(ap *runtime.Appliance, taken []netip.Prefix) (testcall.Call, error
 	return testcall.Call{}, fmt.Errorf("no test call is possible: no route with `to` takes calls of a listener over UDP that has sources; boot without --call")
 }
 
-// readCredentials reads what --credential names, and wants every credential of the appliance.
-func readCredentials(ap *runtime.Appliance, args []string) (map[string][]byte, error) {
+// readCredentials reads what --credential names, and wants every credential of the appliance
+// there or on its disk.
+func readCredentials(ap *runtime.Appliance, args, onDisk []string) (map[string][]byte, error) {
 	out := map[string][]byte{}
 	for _, arg := range args {
 		name, file, ok := strings.Cut(arg, "=")
@@ -222,7 +231,7 @@ func readCredentials(ap *runtime.Appliance, args []string) (map[string][]byte, e
 	}
 	var missing []string
 	for _, s := range ap.Secrets {
-		if _, ok := out[s.Credential]; !ok {
+		if _, ok := out[s.Credential]; !ok && !slices.Contains(onDisk, s.Credential) {
 			missing = append(missing, "--credential "+s.Credential+"=FILE")
 		}
 	}

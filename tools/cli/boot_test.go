@@ -128,6 +128,7 @@ func TestCredentialsOfBoot(t *testing.T) {
 		name, args string
 		fails      string
 	}{
+		{"one on the disk", "edge.key=" + file, ""},
 		{"all", "edge.key=" + file + " edge.ca=" + file, ""},
 		{"one more", "edge.key=" + file + " edge.ca=" + file + " vmm.notify_socket=" + file, ""},
 		{"one missing", "edge.key=" + file, "edge opens no listener without the secrets of its spec: add --credential edge.ca=FILE"},
@@ -137,14 +138,18 @@ func TestCredentialsOfBoot(t *testing.T) {
 		{"no value", "edge.key", "write NAME=FILE"},
 		{"twice", "edge.key=" + file + " edge.key=" + file, "--credential edge.key is given twice: leave one out"},
 	} {
-		got, err := readCredentials(a, strings.Fields(c.args))
+		var onDisk []string
+		if c.name == "one on the disk" {
+			onDisk = []string{"edge.other", "edge.ca"}
+		}
+		got, err := readCredentials(a, strings.Fields(c.args), onDisk)
 		if c.fails != "" {
 			if err == nil || !strings.Contains(err.Error(), c.fails) {
 				t.Errorf("%s: %v, want %q", c.name, err, c.fails)
 			}
 			continue
 		}
-		if err != nil || string(got["edge.key"]) != "key" || string(got["edge.ca"]) != "key" {
+		if err != nil || string(got["edge.key"]) != "key" || onDisk == nil && string(got["edge.ca"]) != "key" {
 			t.Errorf("%s: %q, %v", c.name, got, err)
 		}
 	}
