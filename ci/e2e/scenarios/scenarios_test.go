@@ -97,7 +97,9 @@ func (g *group) run(t *testing.T, sc scenario) {
 	dups := 0
 	for _, p := range g.parties {
 		dups += p.dups
+		p.mu.Lock()
 		p.inbox, p.seen = nil, map[string]bool{}
+		p.mu.Unlock()
 	}
 	if sent := after.Counters["retransmissions_sent"] - before.Counters["retransmissions_sent"]; uint64(dups) > sent+uint64(s.repeats) {
 		t.Errorf("%d messages came twice; the proxy says it has repeated %d, and the script %d", dups, sent, s.repeats)
