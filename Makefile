@@ -56,8 +56,8 @@ e2e: image build-race ## boot the built image and send calls through it
 build-race: ## build sbcd with the race detector into bin/sbcd-race, for tests alone
 	$(GO) build -race -trimpath -buildvcs=false -o $(BIN)/sbcd-race ./tools/sbcd
 
-soak: build build-race ## two minutes at 70 % of a core while much fails; nothing may be left. RACE=1: under the race detector
-	TRUNKLINE_SOAK=$(SOAK) TRUNKLINE_SOAK_PROGRAM=$(if $(RACE),sbcd-race,sbcd) TRUNKLINE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 30m -v -run TestSoak ./ci/e2e/load
+soak: build build-race ## two minutes at 70 % of a core while much fails; nothing may be left. RACE=1: under the race detector; RATE=calls a second
+	TRUNKLINE_SOAK=$(SOAK) TRUNKLINE_SOAK_RATE=$(RATE) TRUNKLINE_SOAK_PROGRAM=$(if $(RACE),sbcd-race,sbcd) TRUNKLINE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 30m -v -run TestSoak ./ci/e2e/load
 
 fuzz: ## run every fuzz target for FUZZTIME (30s), one after the other
 	ci/fuzz $(FUZZ)

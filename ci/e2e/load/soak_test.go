@@ -41,7 +41,8 @@ const (
 // and come back, connections are reset on either side at any moment, datagrams are lost
 // and garbage comes: afterwards nothing is left of them, the figures add up, and what
 // failed works again. TRUNKLINE_SOAK=2m makes it longer and loads the proxy to 70 % of
-// a core; TRUNKLINE_SOAK_PROGRAM says which sbcd.
+// a core; TRUNKLINE_SOAK_PROGRAM says which sbcd, TRUNKLINE_SOAK_RATE a rate in place of
+// the one found out, for a machine that others use too.
 func TestSoak(t *testing.T) {
 	if text := os.Getenv("TRUNKLINE_SOAK"); text != "" {
 		d, err := time.ParseDuration(text)
@@ -52,7 +53,13 @@ func TestSoak(t *testing.T) {
 		if program == "" {
 			program = "sbcd"
 		}
-		soak{program: program, long: d, mixed: 60, pause: 2 * time.Second}.run(t)
+		rate := 0
+		if text := os.Getenv("TRUNKLINE_SOAK_RATE"); text != "" {
+			if rate, err = strconv.Atoi(text); err != nil || rate < 1 {
+				t.Fatalf("TRUNKLINE_SOAK_RATE %q: write calls a second, 1 or more", text)
+			}
+		}
+		soak{program: program, long: d, steady: rate, mixed: 60, pause: 2 * time.Second}.run(t)
 		return
 	}
 	for _, program := range []string{"sbcd", "sbcd-race"} {
