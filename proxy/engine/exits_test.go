@@ -46,7 +46,7 @@ func everyExitReleases(t *testing.T, algorithm string) {
 			a.Dispatchers[0].Destinations[i].MaxCalls = 100
 		}
 		a.Transaction.T1, a.Transaction.T2 = duration(10*time.Millisecond), duration(80*time.Millisecond)
-		a.Transaction.ReplyTimeout, a.Transaction.InviteTimeout = duration(40*time.Millisecond), duration(150*time.Millisecond)
+		a.Transaction.ReplyTimeout, a.Transaction.InviteTimeout = duration(200*time.Millisecond), duration(800*time.Millisecond)
 		a.Transaction.Wait, a.Transaction.CallLifetime = duration(50*time.Millisecond), duration(2*time.Second)
 	})
 	answered := func(c *caller) (*agent, *sipMsg) {
