@@ -11,6 +11,9 @@
 // record-routes every dialog it creates (twice when it leaves by another listener
 // than it came in by: outgoing on top).
 //
+// Strict routers of RFC 2543 are understood before us and behind us (strict.go); a next hop
+// by name is not, for nothing is resolved on the path.
+//
 // A request come back unchanged is refused as a loop (16.3 step 4). A merged one
 // (8.2.2.2), which forked before it came here, is for its server to refuse: a proxy
 // takes each branch for a request of its own.

@@ -102,6 +102,9 @@ func (w *worker) appendForwardTo(dst []byte, tx transaction.Tx, req *message.Vie
 	w.via = append(w.via[:0], e.dir.faces[e.dir.exit(to)].viaHead...)
 	w.via = w.appendViaEnd(e.table.AppendBranch(w.via, tx.ID(attempt)), tx.Upstream)
 	ed := edits(req, tx.Upstream, d.strip)
+	if !d.routed {
+		strictHop(&ed, req, d.strip)
+	}
 	ed.Via = w.via
 	if d.record {
 		ed.RecordRoute = w.recordRoutes(req, tx.Upstream, to)
@@ -145,6 +148,7 @@ func (w *worker) appendStateless(dst []byte, f *face, upstream transaction.Endpo
 	w.via = append(w.via[:0], w.e.dir.faces[w.e.dir.exit(hop)].viaHead...)
 	w.via = w.appendViaEnd(w.e.table.AppendStatelessBranch(w.via, sum, f.index), upstream)
 	ed := edits(&w.v, upstream, ro.strip)
+	strictHop(&ed, &w.v, ro.strip)
 	ed.Via = w.via
 	return w.applyPolicy(message.AppendRequest(dst, &w.v, &ed))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -137,6 +138,82 @@ func TestStrictRouter(t *testing.T) {
 			}
 			r.settle(0)
 			r.count("strict_routes_repaired", 3)
+		})
+	}
+}
+
+// However long the Route is, the Request-URI is found at its end.
+func TestStrictRouterWithALongRoute(t *testing.T) {
+	for name, join := range map[string]string{"lines": "", "one line": " , "} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 1, nil)
+			c, uas, _ := r.answerCall()
+			target := c.uri
+			c.uri = strings.Trim(c.routes[0], "<>")
+			next := "<sip:" + uas.addr.String() + ";lr>"
+			kept := []string{next, "<sip:192.0.2.1;lr>", "\"a, b\" <sip:192.0.2.2;lr>;x=1", "<sip:192.0.2.3;lr>", "<sip:192.0.2.4;lr>"}
+			c.routes = append(append(c.routes[1:], kept...), "<"+target+">")
+			if join != "" {
+				c.routes = []string{strings.Join(c.routes, join)}
+				kept = []string{strings.Join(kept, join)}
+			}
+			for _, method := range []string{"ACK", "INFO"} {
+				c.inDialog(method, "", "")
+				m := uas.request(method)
+				if m.start != method+" "+target+" SIP/2.0" || !slices.Equal(m.all("Route"), kept) {
+					t.Errorf("%s with Route %q, want %q", m.start, m.all("Route"), kept)
+				}
+				if method != "ACK" {
+					uas.respond(m, 200, "OK")
+					c.reply(200, method)
+				}
+			}
+			r.settle(1)
+			r.count("strict_routes_repaired", 2)
+		})
+	}
+}
+
+// A next hop whose Route URI has no lr routes strictly: it gets its URI as the Request-URI
+// and the Request-URI at the end of Route (16.6 step 6), in every request within the dialog,
+// and so it does in the ACK and the CANCEL that belong to it.
+func TestStrictNextHop(t *testing.T) {
+	for name, tt := range map[string]struct{ beyond, want []string }{
+		"last hop":    {nil, nil},
+		"one beyond":  {[]string{"<sip:192.0.2.1;lr>"}, []string{"<sip:192.0.2.1;lr>"}},
+		"many beyond": {[]string{"<sip:192.0.2.1>", "<sip:192.0.2.2;lr>", "<sip:192.0.2.3>"}, []string{"<sip:192.0.2.1>", "<sip:192.0.2.2;lr>", "<sip:192.0.2.3>"}},
+		"on a line":   {[]string{"<sip:192.0.2.1>, <sip:192.0.2.2;lr>"}, []string{"<sip:192.0.2.1>, <sip:192.0.2.2;lr>"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 1, nil)
+			c, uas, _ := r.answerCall()
+			strict := "sip:" + uas.addr.String() + ";x=1"
+			c.routes = append(append(c.routes, "\"strict\" <"+strict+">"), tt.beyond...)
+			c.uri = "sip:bob@192.0.2.9;y=2"
+			want := append(slices.Clone(tt.want), "<"+c.uri+">")
+			check := func(method string) *sipMsg {
+				t.Helper()
+				m := uas.request(method)
+				if m.start != method+" "+strict+" SIP/2.0" || !slices.Equal(m.all("Route"), want) || m.from != r.in {
+					t.Errorf("%s with Route %q, want %q", m.start, m.all("Route"), want)
+				}
+				return m
+			}
+			c.inDialog("ACK", "", "")
+			check("ACK")
+			c.inDialog("INFO", "", "hello")
+			uas.respond(check("INFO"), 200, "OK")
+			c.reply(200, "INFO")
+			c.inDialog("INVITE", "", "")
+			inv := check("INVITE")
+			uas.respond(inv, 488, "Not Acceptable Here")
+			c.reply(488, "INVITE")
+			check("ACK")
+			c.hop("ACK")
+			c.inDialog("BYE", "", "")
+			uas.respond(check("BYE"), 200, "OK")
+			c.reply(200, "BYE")
+			r.settle(0)
 		})
 	}
 }

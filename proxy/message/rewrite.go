@@ -14,6 +14,7 @@ const defaultMaxForwards = 70
 type RequestEdits struct {
 	URI          []byte // new Request-URI; nil: as received
 	RemoveRoutes int    // leading Route values to take away, up to RemovableRoutes
+	LastRoute    []byte // URI put after all Route values, which there are; nil: none
 	Via          []byte // complete Via line with CRLF, put above all others
 	// RecordRoute are complete lines with CRLF, put above all other Record-Route
 	// lines, the first on top; nil: none.
@@ -67,6 +68,9 @@ func AppendRequest(dst []byte, v *View, e *RequestEdits) []byte {
 	}
 	v.source(&s, e.Received, e.RPort)
 	v.removeRoutes(&s, e.RemoveRoutes)
+	if e.LastRoute != nil && v.RouteCount > 0 {
+		s.add(v.routeLast, v.routeLast, putLastRoute)
+	}
 
 	at := 0
 	for _, p := range s.list[:s.n] {
@@ -80,6 +84,10 @@ func AppendRequest(dst []byte, v *View, e *RequestEdits) []byte {
 		case putRecordRoute:
 			dst = append(dst, e.RecordRoute[0]...)
 			dst = append(dst, e.RecordRoute[1]...)
+		case putLastRoute:
+			dst = append(dst, "Route: <"...)
+			dst = append(dst, e.LastRoute...)
+			dst = append(dst, ">\r\n"...)
 		case putMaxForwards:
 			dst = strconv.AppendUint(dst, uint64(e.MaxForwards), 10)
 		case putMaxForwardsLine:

@@ -10,6 +10,7 @@ const (
 	putURI
 	putVia
 	putRecordRoute
+	putLastRoute
 	putMaxForwards
 	putMaxForwardsLine
 	putRPort

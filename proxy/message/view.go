@@ -103,6 +103,39 @@ func (v *View) Route(i int) (value, uri Span) { return v.routes[i].value, v.rout
 // end.
 func (v *View) RouteLine(i int) Span { return v.routes[i].line }
 
+// LastRoute finds the last of all Route values, however many there are: its URI, without
+// angle brackets, and what to cut to take the value away, its line when it is alone there.
+// ok is false without any, or with one that cannot be read. It walks over the header.
+func (v *View) LastRoute() (uri, cut Span, ok bool) {
+	var last Line
+	for lines := LinesOf(v.buf); ; {
+		line, more := lines.Next()
+		if !more {
+			break
+		}
+		if equalFold(v.buf[line.Start:line.NameEnd], "route") {
+			last = line
+		}
+	}
+	if last.End == 0 {
+		return uri, cut, false
+	}
+	cut = span(last.Start, last.End)
+	for i, before := last.Value, -1; ; {
+		a, next, ok := parseAddress(v.buf, i, last.Stop, true)
+		if !ok {
+			return uri, cut, false
+		}
+		if next < 0 {
+			if before >= 0 {
+				cut = span(before, int(a.Value.End)) // with the comma
+			}
+			return a.URI, cut, true
+		}
+		i, before = next, int(a.Value.End)
+	}
+}
+
 // ViaAt parses the Via value at s, such as SecondVia.
 func (v *View) ViaAt(s Span) (Via, bool) {
 	if s.Empty() {
