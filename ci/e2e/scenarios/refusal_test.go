@@ -292,8 +292,8 @@ var formScenarios = []scenario{
 			a INVITE sdp +"Record-Route: <sip:192.0.2.7;lr>, <sip:192.0.2.8;lr>" -> b
 			a < 100
 			b 200 sdp -> a
-			a ACK "<sip:192.0.2.8;lr>"=>"<sip:b@{b}>" "<sip:192.0.2.7;lr>"=>"<sip:b@{b}>" -> b` + `
-			a BYE "<sip:192.0.2.8;lr>"=>"<sip:b@{b}>" "<sip:192.0.2.7;lr>"=>"<sip:b@{b}>" -> b
+			a ACK "<sip:192.0.2.8;lr>"=>"<sip:b@{b};lr>" "<sip:192.0.2.7;lr>"=>"<sip:b@{b};lr>" -> b` + `
+			a BYE "<sip:192.0.2.8;lr>"=>"<sip:b@{b};lr>" "<sip:192.0.2.7;lr>"=>"<sip:b@{b};lr>" -> b
 			b 200 BYE -> a`,
 	},
 	{
