@@ -136,6 +136,9 @@ func (d *directory) enter(key string, i int) {
 }
 
 func ownKey(host string, port uint16) string {
+	if a, err := netip.ParseAddr(host); err == nil {
+		host = a.Unmap().String()
+	}
 	return strings.ToLower(host) + ":" + strconv.Itoa(int(port))
 }
 
@@ -152,11 +155,15 @@ func (d *directory) find(scratch *[]byte, host []byte, port uint16) int {
 	if len(host) > 2 && host[0] == '[' && host[len(host)-1] == ']' {
 		host = host[1 : len(host)-1]
 	}
-	for _, c := range host {
-		if c >= 'A' && c <= 'Z' {
-			c += 'a' - 'A'
+	if a, ok := literal(host); ok { // IPv6 has many spellings
+		b = a.AppendTo(b)
+	} else {
+		for _, c := range host {
+			if c >= 'A' && c <= 'Z' {
+				c += 'a' - 'A'
+			}
+			b = append(b, c)
 		}
-		b = append(b, c)
 	}
 	b = append(b, ':')
 	b = strconv.AppendUint(b, uint64(port), 10)

@@ -90,6 +90,7 @@ func TestOwnNames(t *testing.T) {
 	d, err := newDirectory([]runtime.Listener{
 		at("udp", "udp", "192.0.2.1:5060", "sip.example.net"), at("tcp", "tcp", "192.0.2.1:5060", "sip.example.net"),
 		at("tls", "tls", "192.0.2.1:5061", "sip.example.net"), at("other", "udp", "192.0.2.2:5080", "Other.Example.net:5090"),
+		at("six", "udp", "[2001:db8::6]:5060", "[2001:DB8:0:0::7]:5060"),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -99,6 +100,7 @@ func TestOwnNames(t *testing.T) {
 		"sip:sip.example.net;lr": 0, "sip:SIP.Example.NET:5060;lr": 0, "sip:sip.example.net.;lr": 0, "sip:sip.example.net;transport=udp;lr": 0,
 		"sip:sip.example.net;transport=TCP;lr": 1, "sip:sip.example.net;transport=tls;lr": 2, "sip:sip.example.net:5061;lr": 2,
 		"sip:192.0.2.1;transport=tls;lr": 2, "sip:192.0.2.1;lr": 0, "sip:other.example.net:5090;lr": 3, "sip:192.0.2.2:5080;lr": 3,
+		"sip:[2001:db8::6];lr": 4, "sip:[2001:DB8:0::0:6]:5060;lr": 4, "sip:[2001:db8::7];lr": 4, "sip:[2001:db8::8];lr": -1,
 		"sip:other.example.net;lr": -1, "sip:example.net;lr": -1, "sip:sip.example.net:5062;lr": -1, "sip:sip.example.net.evil;lr": -1,
 	} {
 		u, err := message.ParseURI([]byte(uri))
