@@ -32,7 +32,7 @@
 // all of them for nothing, but one call's packets then are with two workers at a time: 15 in
 // a thousand were handled before one sent earlier, as a 180 and its 200 are, and workers would
 // need a lock per call. BenchmarkSharing, 2 workers of 2 CPUs, bursts of 256 packets that take
-// 20 us each, two of a call back to back; medians of 4 runs in turn:
+// 20 us each, two of a call back to back; medians of 3 to 4 runs in turn:
 //
 //	                                CPU beside    busiest    reordered   CPU in all, to
 //	                                handling, us  worker, %  of 1,000    reuseport's
