@@ -103,6 +103,9 @@ func (b *builder) check() error {
 	case strings.ContainsFunc(b.Cmdline, func(r rune) bool { return r < ' ' || r > '~' }):
 		return fmt.Errorf("image: kernel command line %q: only printable ASCII on one line is allowed", b.Cmdline)
 	}
+	if err := b.checkEnrolment(); err != nil {
+		return err
+	}
 	p, err := debian.ProfileByName(b.Profile)
 	if err != nil {
 		return err
@@ -310,15 +313,19 @@ func (b *builder) assemble(ctx context.Context, base *layer, config []byte) erro
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	unified, loader, err := b.sign(img.Bytes(), base.files[baseLoader])
+	if err != nil {
+		return err
+	}
 	efi = filepath.Join(b.OutDir, efi)
-	if err := writeWhole(efi, img.Bytes()); err != nil {
+	if err := writeWhole(efi, unified); err != nil {
 		return fmt.Errorf("writing the UKI: %w", err)
 	}
-	b.result.UKI = Output{Path: efi, Size: int64(img.Len()), SHA256: sum(img.Bytes())}
+	b.result.UKI = Output{Path: efi, Size: int64(len(unified)), SHA256: sum(unified)}
 
 	b.step("disk")
 	raw = filepath.Join(b.OutDir, raw)
-	if err := disk.Write(raw, disk.Layout{Name: b.Name, UKI: img.Bytes(), BootLoader: base.files[baseLoader]}); err != nil {
+	if err := disk.Write(raw, disk.Layout{Name: b.Name, UKI: unified, BootLoader: loader, Keys: b.enrolment()}); err != nil {
 		return err
 	}
 	b.result.Disk.Path = raw

@@ -26,6 +26,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"trunkline/image/debian"
+	"trunkline/image/secureboot"
 )
 
 // DefaultCmdline is the kernel command line of every image. The machine restarts
@@ -61,6 +62,12 @@ type Request struct {
 	Config  []File
 	Cmdline string // appended to DefaultCmdline
 
+	// Signer signs the UKI and the boot loader for Secure Boot; nil: they are not signed.
+	Signer *secureboot.Signer
+	// Enrol are updates of the firmware's variables that the boot loader enrols in a
+	// machine without keys (secureboot.LoadEnrolment); they need a Signer.
+	Enrol []secureboot.File
+
 	OutDir       string // NAME.efi and NAME.raw are written here; made if missing
 	BaseCacheDir string // base layers, one directory each; made if missing
 
@@ -85,6 +92,8 @@ type Result struct {
 	BaseReused bool   `json:"base_reused"`
 	BaseDir    string `json:"base_dir"`
 	Steps      []Step `json:"steps"`
+	// Signature is whose signature UKI and boot loader carry; nil: none.
+	Signature *Signature `json:"signature,omitempty"`
 	// Fetched is what the packages step did; zero when the base was reused.
 	Fetched debian.Fetched `json:"fetched"`
 }
@@ -94,6 +103,12 @@ type Output struct {
 	Path   string `json:"path"`
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"`
+}
+
+// Signature names the certificate whose key signed.
+type Signature struct {
+	Subject     string `json:"subject"`
+	Certificate string `json:"certificate"` // SHA-256
 }
 
 // Step is one step of a build and how long it took.

@@ -1,6 +1,6 @@
 // Package disk writes the raw disk of an appliance: a GPT with one EFI System
-// Partition (ESP) that holds systemd-boot, its configuration and the unified
-// kernel image.
+// Partition (ESP) that holds systemd-boot, its configuration, the unified kernel
+// image and, when given, the Secure Boot keys that systemd-boot enrols.
 //
 // It promises: the same layout gives the same bytes (GUIDs and the FAT serial
 // number are derived from the contents); the file appears whole or not at all;
@@ -14,8 +14,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -31,6 +33,9 @@ type Layout struct {
 	Name       string // appliance name: the UKI becomes /EFI/Linux/NAME.efi
 	UKI        []byte
 	BootLoader []byte // systemd-bootx64.efi
+	// Keys are the Secure Boot updates that systemd-boot enrols in a machine without
+	// keys, by file name; none: it enrols nothing.
+	Keys map[string][]byte
 	// ESPBytes is the size of the ESP; 0: computed by ESPSize.
 	ESPBytes int64
 }
@@ -50,6 +55,14 @@ const (
 // loaderConf lets systemd-boot start the newest image at once and closes the
 // command line editor, which would be a way into the appliance.
 const loaderConf = "timeout 0\neditor no\nauto-entries yes\nauto-firmware no\n"
+
+// enrolConf has systemd-boot enrol the keys of keysDir by itself in a virtual machine,
+// and offer it in its menu on hardware, where option ROMs may need keys of their maker
+// (loader.conf(5), secure-boot-enroll).
+const enrolConf = "secure-boot-enroll if-safe\n"
+
+// keysDir is where systemd-boot looks for keys to enrol by itself (systemd-boot(7)).
+const keysDir = "/loader/keys/auto"
 
 // ESPSize is the computed size of the ESP in bytes: three images of this size
 // (the running one, its predecessor, the next one while it arrives) with a
@@ -171,19 +184,28 @@ func (l Layout) fillESP(f backend.Storage, size int64) error {
 	if err != nil {
 		return fmt.Errorf("ESP: %w", err)
 	}
-	for _, dir := range []string{"/EFI/BOOT", "/EFI/Linux", "/loader"} {
+	dirs, conf := []string{"/EFI/BOOT", "/EFI/Linux", "/loader"}, loaderConf
+	if len(l.Keys) > 0 {
+		dirs, conf = append(dirs, keysDir), conf+enrolConf
+	}
+	for _, dir := range dirs {
 		if err := fs.Mkdir(dir); err != nil {
 			return fmt.Errorf("ESP: %s: %w", dir, err)
 		}
 	}
-	for _, f := range []struct {
+	type content struct {
 		path string
 		data []byte
-	}{
+	}
+	files := []content{
 		{"/EFI/BOOT/BOOTX64.EFI", l.BootLoader},
-		{"/loader/loader.conf", []byte(loaderConf)},
+		{"/loader/loader.conf", []byte(conf)},
 		{"/EFI/Linux/" + l.Name + ".efi", l.UKI},
-	} {
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.Keys)) {
+		files = append(files, content{keysDir + "/" + name, l.Keys[name]})
+	}
+	for _, f := range files {
 		if err := writeFile(fs, f.path, f.data); err != nil {
 			return fmt.Errorf("ESP of %d MiB: %s (%d bytes): %w", size/mib, f.path, len(f.data), err)
 		}
@@ -205,7 +227,11 @@ func writeFile(fs *fat32.FileSystem, path string, data []byte) error {
 // identity is a digest of everything on the disk.
 func (l Layout) identity() [sha256.Size]byte {
 	h := sha256.New()
-	for _, part := range [][]byte{[]byte(l.Name), l.BootLoader, l.UKI} {
+	parts := [][]byte{[]byte(l.Name), l.BootLoader, l.UKI}
+	for _, name := range slices.Sorted(maps.Keys(l.Keys)) {
+		parts = append(parts, []byte(name), l.Keys[name])
+	}
+	for _, part := range parts {
 		fmt.Fprintf(h, "%d:", len(part))
 		h.Write(part)
 	}

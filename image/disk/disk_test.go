@@ -50,6 +50,7 @@ func toolsReadTheDisk(t *testing.T, size int64) {
 	path := filepath.Join(dir, "edge.raw")
 	l := testLayout()
 	l.ESPBytes = size
+	l.Keys = map[string][]byte{"PK.auth": []byte("owner"), "db.auth": []byte("images")}
 	if err := Write(path, l); err != nil {
 		t.Fatal(err)
 	}
@@ -65,9 +66,11 @@ func toolsReadTheDisk(t *testing.T, size int64) {
 		t.Errorf("fsck.vfat:\n%s", out)
 	}
 	for name, want := range map[string][]byte{
-		"::/EFI/BOOT/BOOTX64.EFI":    l.BootLoader,
-		"::/EFI/Linux/edge-fra1.efi": l.UKI,
-		"::/loader/loader.conf":      []byte(loaderConf),
+		"::/EFI/BOOT/BOOTX64.EFI":     l.BootLoader,
+		"::/EFI/Linux/edge-fra1.efi":  l.UKI,
+		"::/loader/loader.conf":       []byte(loaderConf + enrolConf),
+		"::/loader/keys/auto/PK.auth": l.Keys["PK.auth"],
+		"::/loader/keys/auto/db.auth": l.Keys["db.auth"],
 	} {
 		out := filepath.Join(dir, "out")
 		tool(t, "mcopy", "-n", "-o", "-i", esp, name, out)
@@ -144,6 +147,11 @@ func TestSameBytesAnywhere(t *testing.T) {
 	}
 	if sum(first) == sum(second) {
 		t.Error("another image gave the same disk")
+	}
+	l.Keys = map[string][]byte{"PK.auth": nil}
+	before, after := l.identity(), (Layout{Name: l.Name, UKI: l.UKI, BootLoader: l.BootLoader}).identity()
+	if before == after {
+		t.Error("keys to enrol do not change the identity of the disk")
 	}
 }
 

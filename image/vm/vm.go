@@ -36,12 +36,19 @@ type Config struct {
 	CPUs      int    // 0: 2
 	NICs      []NIC
 	Console   io.Writer // receives the serial console as it comes; nil: kept only
-	Firmware  Firmware  // zero: FindFirmware
+	Firmware  Firmware  // zero: FindFirmware, or FindSecureFirmware
 	Accel     Accel     // empty: KVM where it works, else TCG
 	QEMU      string    // binary; empty: qemu-system-x86_64 from PATH
 	// Credentials are system credentials of the guest by name, as SMBIOS strings
 	// (systemd.exec(5), systemd(1)); QEMU's command line does not show them.
 	Credentials map[string][]byte
+	// SecureBoot runs firmware that starts signed images alone once keys are enrolled in
+	// it, and guards its variables from the guest by system management mode. It has no
+	// keys when the machine starts: the disk must bring them, and Restarts be set.
+	SecureBoot bool
+	// Restarts lets the guest restart the machine, as a boot loader that has enrolled
+	// keys does; otherwise a restart ends it.
+	Restarts bool
 	// Netns is a network namespace (a path like /run/netns/NAME) the QEMU process
 	// runs in; empty: the caller's. Needs root.
 	Netns string
@@ -131,7 +138,11 @@ func (c *Config) complete() error {
 		c.QEMU = path
 	}
 	if c.Firmware == (Firmware{}) {
-		f, err := FindFirmware()
+		find := FindFirmware
+		if c.SecureBoot {
+			find = FindSecureFirmware
+		}
+		f, err := find()
 		if err != nil {
 			return err
 		}
@@ -168,9 +179,13 @@ func (c *Config) args(pass func(*os.File) int, qmp *os.File, credentials []*os.F
 		// allocator now and then.
 		accel, cpu = "tcg", "max,-cx16"
 	}
+	machine := "q35,accel=" + accel
+	if c.SecureBoot {
+		machine += ",smm=on"
+	}
 	a := []string{
-		"-name", "trunkline", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-machine", "q35,accel=" + accel, "-cpu", cpu,
+		"-name", "trunkline", "-nodefaults", "-no-user-config", "-display", "none",
+		"-machine", machine, "-cpu", cpu,
 		"-m", fmt.Sprint(c.MemoryMiB), "-smp", fmt.Sprint(c.CPUs),
 		"-drive", "if=pflash,unit=0,format=raw,readonly=on,file=" + escape(c.Firmware.Code),
 		"-drive", "if=pflash,unit=1,format=raw,snapshot=on,file=" + escape(c.Firmware.Vars),
@@ -179,6 +194,14 @@ func (c *Config) args(pass func(*os.File) int, qmp *os.File, credentials []*os.F
 		"-device", "virtio-rng-pci",
 		"-serial", "stdio",
 		"-chardev", fmt.Sprintf("socket,id=qmp,fd=%d", pass(qmp)), "-mon", "chardev=qmp,mode=control",
+	}
+	if !c.Restarts {
+		a = append(a, "-no-reboot")
+	}
+	if c.SecureBoot {
+		// The guest writes variables through the firmware alone; and no state that sleeping
+		// would keep lies where the guest can change it (OVMF README, SMM support).
+		a = append(a, "-global", "driver=cfi.pflash01,property=secure,value=on", "-global", "ICH9-LPC.disable_s3=1")
 	}
 	for _, f := range credentials {
 		a = append(a, "-smbios", fmt.Sprintf("type=11,path=/proc/self/fd/%d", pass(f)))

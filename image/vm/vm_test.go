@@ -236,3 +236,27 @@ func TestEmulatedCPULacksCmpxchg16b(t *testing.T) {
 		t.Errorf("%v, %v", args, err)
 	}
 }
+
+// A machine with Secure Boot guards the variables of its firmware, and only one that may
+// restart itself is not ended by it.
+func TestSecureBootArguments(t *testing.T) {
+	line := func(secure, restarts bool) string {
+		c := Config{Accel: TCG, Firmware: Firmware{"c", "v"}, Disk: "d", MemoryMiB: 1, CPUs: 1, SecureBoot: secure, Restarts: restarts}
+		args, err := c.args(func(*os.File) int { return 3 }, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(args, " ")
+	}
+	for _, want := range []string{"-machine q35,accel=tcg,smm=on ", "-global driver=cfi.pflash01,property=secure,value=on"} {
+		if got := line(true, true); !strings.Contains(got, want) {
+			t.Errorf("no %q in %s", want, got)
+		}
+		if got := line(false, false); strings.Contains(got, want) {
+			t.Errorf("%q in %s", want, got)
+		}
+	}
+	if strings.Contains(line(true, true), "-no-reboot") || !strings.Contains(line(true, false), "-no-reboot") {
+		t.Error("-no-reboot does not follow Restarts")
+	}
+}

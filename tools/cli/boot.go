@@ -32,6 +32,7 @@ const leastMemory = 256
 
 type bootOptions struct {
 	call, headless bool
+	secureBoot     bool
 	memory, port   int
 	timeout        time.Duration
 	credentials    []string // NAME=FILE
@@ -53,6 +54,7 @@ on the disk (README, "Certificates and keys").`,
 	c.Flags().BoolVar(&o.call, "call", false, "place a test call through the appliance once it is ready")
 	c.Flags().BoolVar(&o.headless, "headless", false, "no console; end once the appliance is ready and the call was placed")
 	c.Flags().IntVar(&o.memory, "memory", 0, "`MIB` of memory for the machine (default: the plan's, at most 4096)")
+	c.Flags().BoolVar(&o.secureBoot, "secure-boot", false, "firmware that enforces Secure Boot, with the keys on the disk (build --secure-boot-enroll)")
 	c.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long the appliance may take to be ready")
 	c.Flags().IntVar(&o.port, "port", 0, "first local `PORT` to forward (default: any free ones)")
 	c.Flags().StringArrayVar(&o.credentials, "credential", nil, "`NAME=FILE`: hand the appliance a credential that the spec names; may be repeated")
@@ -125,10 +127,11 @@ func bootPlan(ap *runtime.Appliance, o bootOptions) (boot.Options, error) {
 		memory = int(min(ap.Hardware.MemoryBytes>>20, bootMemory))
 	}
 	out := boot.Options{
-		Name:      ap.Name,
-		MemoryMiB: memory,
-		CPUs:      max(1, min(ap.Hardware.Threads, goruntime.NumCPU())),
-		Headless:  o.headless,
+		Name:       ap.Name,
+		MemoryMiB:  memory,
+		CPUs:       max(1, min(ap.Hardware.Threads, goruntime.NumCPU())),
+		SecureBoot: o.secureBoot,
+		Headless:   o.headless,
 
 		ReadyTimeout: o.timeout,
 	}

@@ -26,6 +26,7 @@ type buildOptions struct {
 	out, mirror, cache, programs string
 	offline                      bool
 	plan                         string // a saved plan; empty: none
+	secureBoot                   secureBootOptions
 }
 
 func (a *app) build() *cobra.Command {
@@ -39,7 +40,10 @@ Nothing is asked of this machine but a directory: no root, no containers.
 
 With --plan the image is built only if the spec still gives that very plan, saved
 with plan --out: what was reviewed is what is built. "build PLAN.json" does the same
-for the spec in the working directory.` + inputsHelp + calibrationHelp,
+for the spec in the working directory.
+
+With --secure-boot-key and --secure-boot-cert, UKI and boot loader are signed for Secure
+Boot: "trunkline keys" makes a set of keys and says which goes where.` + inputsHelp + calibrationHelp,
 		Args: oneArg("the spec directory"),
 		RunE: a.does(func(ctx context.Context, args []string) error { return a.runBuild(ctx, args[0], o) }),
 	}
@@ -51,6 +55,7 @@ for the spec in the working directory.` + inputsHelp + calibrationHelp,
 	c.Flags().StringVar(&o.mirror, "mirror", "", mirrorHelp)
 	c.Flags().StringVar(&o.cache, "cache", "", "`DIR` to cache packages and base layers in (default: $"+debian.CacheVariable+", else trunkline in the user's cache directory)")
 	c.Flags().StringVar(&o.programs, "programs", "", "`DIR` of sbcd and init, which go into the image (default: where trunkline lies)")
+	secureBootFlags(c, &o.secureBoot)
 	return c
 }
 
@@ -92,6 +97,10 @@ func (a *app) runBuild(ctx context.Context, dir string, o buildOptions) error {
 	if err != nil {
 		return err
 	}
+	signer, enrol, err := a.signing(o.secureBoot)
+	if err != nil {
+		return err
+	}
 	cache, err := debian.CacheDir(o.cache, a.Getenv(debian.CacheVariable))
 	if err != nil {
 		return err
@@ -114,6 +123,7 @@ func (a *app) runBuild(ctx context.Context, dir string, o buildOptions) error {
 		Config: imageFiles(p.files),
 		OutDir: out, BaseCacheDir: filepath.Join(cache, "base"),
 		Progress: progress,
+		Signer:   signer, Enrol: enrol,
 	})
 	progress.done(err == nil)
 	if err != nil {
@@ -244,6 +254,9 @@ func (a *app) summary(name string, r image.Result, took time.Duration) {
 	fmt.Fprintf(a.Stdout, "%s built in %.1f s (%s)\n", name, took.Seconds(), how)
 	for _, o := range []image.Output{r.UKI, r.Disk} {
 		fmt.Fprintf(a.Stdout, "  %s  %s  sha256:%s\n", o.Path, sizing.Bytes(float64(o.Size)), o.SHA256)
+	}
+	if s := r.Signature; s != nil {
+		fmt.Fprintf(a.Stdout, "  signed for Secure Boot by %s, certificate sha256:%s\n", s.Subject, s.Certificate)
 	}
 	fmt.Fprintf(a.Stdout, "  base layer %s: kernel %s, %s, %s files, %s\n", short(r.Base.Digest), r.Base.Kernel,
 		count(r.Base.Packages, "package"), sizing.Count(float64(r.Base.TreeFiles)), sizing.Bytes(float64(r.Base.TreeBytes)))

@@ -72,6 +72,8 @@ func argumentCompleter(c *cobra.Command) completer {
 		return atMost(1, completeDirs(holdsSpec))
 	case what == "A": // diff
 		return atMost(2, completeDirs(holdsSpec))
+	case c.Name() == "keys":
+		return atMost(1, fixed(nil, cobra.ShellCompDirectiveFilterDirs))
 	case c.Name() == "boot":
 		return atMost(1, completeDirs(holdsImage))
 	case strings.HasPrefix(what, "[PATH"):
@@ -90,10 +92,14 @@ func flagCompleter(c *cobra.Command, name string) completer {
 		return named("appliance", "")
 	case "var":
 		return named("variable", "=")
-	case "policies", "programs", "cache":
+	case "policies", "programs", "cache", "secure-boot-enroll":
 		return fixed(nil, cobra.ShellCompDirectiveFilterDirs)
 	case "calibration":
 		return fixed([]string{"hcl"}, cobra.ShellCompDirectiveFilterFileExt)
+	case "secure-boot-key":
+		return fixed([]string{"key", "pem"}, cobra.ShellCompDirectiveFilterFileExt)
+	case "secure-boot-cert":
+		return fixed([]string{"crt", "cer", "pem"}, cobra.ShellCompDirectiveFilterFileExt)
 	case "plan":
 		return fixed([]string{"json"}, cobra.ShellCompDirectiveFilterFileExt)
 	case "out":

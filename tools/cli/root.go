@@ -33,7 +33,7 @@ func (a *app) root() *cobra.Command {
 	root.SetVersionTemplate("trunkline {{.Version}}\n")
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
-	root.AddCommand(a.validate(), a.plan(), a.bake(), a.lock(), a.build(), a.boot(), a.version())
+	root.AddCommand(a.validate(), a.plan(), a.bake(), a.lock(), a.build(), a.boot(), a.keys(), a.version())
 	root.AddCommand(a.init(), a.fmt(), a.upgrade(), a.reference(), a.schema())
 	root.AddCommand(a.diff())
 	root.AddCommand(a.policyCommand())

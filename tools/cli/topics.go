@@ -59,14 +59,17 @@ was sized with another one, and diff warns of two sides that were.`,
 			Short: "The environment variables that commands read",
 			Long: fmt.Sprintf(`Flags win over the environment. What commands read there:
 
-  %-22s value of the variable NAME of a spec
-  %-22s Debian mirror to take packages from (lock, build)
-  %-22s directory of packages and base layers (build)
-  %-22s file of coefficients to size with (plan, diff, bake, build, policy test)
-  %-22s seconds since 1970: the day waivers are judged by
-  %-22s when set to anything: no colour
-  %-22s "dumb": no colour and no moving bars`,
-				spec.VariablePrefix+"NAME", debian.MirrorVariable, debian.CacheVariable, calibrationVariable, epochVariable, "NO_COLOR", "TERM"),
+  %-26s value of the variable NAME of a spec
+  %-26s Debian mirror to take packages from (lock, build)
+  %-26s directory of packages and base layers (build)
+  %-26s file of coefficients to size with (plan, diff, bake, build, policy test)
+  %-26s private key to sign images with (build)
+  %-26s its certificate (build)
+  %-26s seconds since 1970: the day waivers and certificates are judged by
+  %-26s when set to anything: no colour
+  %-26s "dumb": no colour and no moving bars`,
+				spec.VariablePrefix+"NAME", debian.MirrorVariable, debian.CacheVariable, calibrationVariable,
+				secureKeyVariable, secureCertVariable, epochVariable, "NO_COLOR", "TERM"),
 		},
 	}
 }

@@ -16,6 +16,8 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"regexp"
+	"strings"
 	"time"
 
 	"trunkline/image/vm"
@@ -32,9 +34,12 @@ type Options struct {
 	Accel     vm.Accel
 	// Credentials are handed to the appliance, by name.
 	Credentials map[string][]byte
-	NICs        []NIC
-	Forwards    []Forward
-	Call        *Call // a test call after READY; nil: none
+	// SecureBoot runs firmware that enforces Secure Boot, with the keys that the disk
+	// brings. That it was in force is checked.
+	SecureBoot bool
+	NICs       []NIC
+	Forwards   []Forward
+	Call       *Call // a test call after READY; nil: none
 	// Headless ends the machine once it is ready and the call, if any, was
 	// placed. Without it Run goes on until ctx ends or the guest does.
 	Headless bool
@@ -121,6 +126,7 @@ func Run(ctx context.Context, o Options) (res Result, err error) {
 	// The machine outlives ctx for as long as powering off takes.
 	m, err := vm.Start(context.WithoutCancel(ctx), vm.Config{
 		Disk: o.Disk, MemoryMiB: o.MemoryMiB, CPUs: o.CPUs, NICs: nics, Console: o.Console, Accel: accel, Credentials: o.Credentials,
+		SecureBoot: o.SecureBoot, Restarts: o.SecureBoot,
 	})
 	if err != nil {
 		return res, err
@@ -159,6 +165,11 @@ func attend(ctx context.Context, o Options, m *vm.VM, network *wire.Wire, destin
 	if o.Name != "" && res.Ready.Name != o.Name {
 		return fmt.Errorf("boot: %s is the disk of appliance %q, not of %q; build it again", o.Disk, res.Ready.Name, o.Name)
 	}
+	if o.SecureBoot {
+		if err := secured(readyCtx, o, m); err != nil {
+			return err
+		}
+	}
 	fmt.Fprintf(o.Out, "%s is ready: %d listeners, %.2f s from kernel start to READY, %.2f s from power on (%s).\n",
 		res.Ready.Name, res.Ready.Listeners, res.Ready.Uptime.Seconds(), res.Ready.Wall.Seconds(), res.Accel)
 	for _, f := range res.Forwards {
@@ -188,6 +199,24 @@ func attend(ctx context.Context, o Options, m *vm.VM, network *wire.Wire, destin
 		}
 		return errors.New("boot: the appliance powered off")
 	}
+}
+
+// securityLine is what init says of Secure Boot.
+var securityLine = regexp.MustCompile(`trunkline: Secure Boot (on|off), kernel lockdown .*`)
+
+// secured passes on what init of a ready appliance said of Secure Boot, and refuses a
+// boot without it: firmware without keys starts anything.
+func secured(ctx context.Context, o Options, m *vm.VM) error {
+	line, err := m.WaitLine(ctx, securityLine)
+	if err != nil {
+		return fmt.Errorf("boot: the appliance does not say whether Secure Boot is on: %w", err)
+	}
+	said := securityLine.FindStringSubmatch(line)
+	if said[1] != "on" {
+		return fmt.Errorf("boot: %s brings no keys to enrol, so the firmware let it start unchecked: build it with --secure-boot-key, --secure-boot-cert and --secure-boot-enroll", o.Disk)
+	}
+	fmt.Fprintf(o.Out, "%s.\n", strings.TrimPrefix(said[0], "trunkline: "))
+	return nil
 }
 
 func ms(d time.Duration) string { return d.Round(100 * time.Microsecond).String() }

@@ -10,6 +10,9 @@
 // writable afterwards: /etc is an overlay without upper layer; /run, /var and
 // /dev/shm are bounded tmpfs from which nothing can be executed.
 //
+// With Secure Boot on, the kernel is locked down (integrity); one line on the console
+// says whether both are so.
+//
 // Credentials that the stub found on the ESP are handed to systemd, as they are.
 //
 // The initrd must hold what package image/initrd writes: /modules/list,
@@ -57,6 +60,7 @@ func Main() {
 	}()
 	for _, s := range []step{
 		{"mounting /proc, /sys, /dev", kernelMounts},
+		{"locking down the kernel", lockDown},
 		{"loading modules", loadModules},
 		{"mounting the root image", mountRoot},
 		{"laying the config layer over /etc", mountConfig},
