@@ -15,5 +15,6 @@
 //   - key files of a new set are readable by their owner alone, and no file is ever
 //     overwritten.
 //
-// Private keys never leave the process but into the files of a new set.
+// Private keys never leave the process but into the files of a new set. One in a PKCS #11
+// token stays there: OpenSSL, a program beside this one, asks the token to sign.
 package secureboot

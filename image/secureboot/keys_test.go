@@ -56,7 +56,7 @@ func TestKeySetIsWritten(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"PK", "KEK", "db"} {
-		if _, err := LoadSigner(filepath.Join(dir, name+".key"), filepath.Join(dir, name+".crt"), noon); err != nil {
+		if _, err := LoadSigner(t.Context(), filepath.Join(dir, name+".key"), filepath.Join(dir, name+".crt"), noon); err != nil {
 			t.Error(err)
 		}
 	}

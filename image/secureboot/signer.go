@@ -2,6 +2,7 @@ package secureboot
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -37,31 +38,52 @@ func fingerprint(c *x509.Certificate) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// LoadSigner reads a private key (PEM) and its certificate (PEM or DER), and checks that
-// firmware can verify what they sign and that the certificate is of use at the time now.
-func LoadSigner(keyFile, certFile string, now time.Time) (*Signer, error) {
-	key, err := loadKey(keyFile)
-	if err != nil {
-		return nil, fmt.Errorf("secure boot key %s: %w", keyFile, err)
-	}
+// LoadSigner reads a private key (a file in PEM, or the RFC 7512 URI of one in a PKCS #11
+// token) and its certificate (PEM or DER), and checks that firmware can verify what they
+// sign and that the certificate is of use at the time now. ctx bounds every use of a token.
+func LoadSigner(ctx context.Context, keyName, certFile string, now time.Time) (*Signer, error) {
 	cert, err := loadCertificate(certFile)
 	if err != nil {
 		return nil, fmt.Errorf("secure boot certificate %s: %w", certFile, err)
 	}
-	if public, ok := cert.PublicKey.(*rsa.PublicKey); !ok || !key.PublicKey.Equal(public) {
-		return nil, fmt.Errorf("secure boot certificate %s (%s) is not for the key %s: give the certificate that was made with this key",
-			certFile, cert.Subject, keyFile)
+	public, err := rsaPublic(cert)
+	if err == nil {
+		err = usable(cert, now)
 	}
-	if err := usable(cert, now); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("secure boot certificate %s (%s): %w", certFile, cert.Subject, err)
+	}
+	if strings.HasPrefix(keyName, tokenScheme) {
+		key, err := tokenSigner(ctx, keyName, public)
+		if err != nil {
+			return nil, fmt.Errorf("secure boot key %s: %w", withoutPIN(keyName), err)
+		}
+		return &Signer{Key: key, Certificate: cert}, nil
+	}
+	key, err := loadKey(keyName)
+	if err != nil {
+		return nil, fmt.Errorf("secure boot key %s: %w", keyName, err)
+	}
+	if !key.PublicKey.Equal(public) {
+		return nil, fmt.Errorf("secure boot certificate %s (%s) is not for the key %s: give the certificate that was made with this key",
+			certFile, cert.Subject, keyName)
 	}
 	return &Signer{Key: key, Certificate: cert}, nil
 }
 
-func loadKey(name string) (*rsa.PrivateKey, error) {
-	if strings.HasPrefix(name, "pkcs11:") {
-		return nil, errors.New("keys in PKCS #11 tokens are not supported: give a file")
+// rsaPublic is the key of a certificate when firmware can verify with it.
+func rsaPublic(c *x509.Certificate) (*rsa.PublicKey, error) {
+	public, ok := c.PublicKey.(*rsa.PublicKey)
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("its key is of the kind %v, firmware verifies RSA: make key and certificate with `trunkline keys DIR`", c.PublicKeyAlgorithm)
+	case public.N.BitLen() < minBits:
+		return nil, fmt.Errorf("its RSA key has %d bits, firmware wants %d: make key and certificate with `trunkline keys DIR`", public.N.BitLen(), minBits)
 	}
+	return public, nil
+}
+
+func loadKey(name string) (*rsa.PrivateKey, error) {
 	b, err := os.ReadFile(name)
 	if err != nil {
 		return nil, bare(err)
@@ -95,20 +117,19 @@ func loadKey(name string) (*rsa.PrivateKey, error) {
 	return nil, errors.New(other)
 }
 
-// rsaKey checks the kind and the length of a key.
+// rsaKey checks the kind of a key; its length is the certificate's.
 func rsaKey(key any) (*rsa.PrivateKey, error) {
-	switch k := key.(type) {
-	case *rsa.PrivateKey:
-		if n := k.N.BitLen(); n < minBits {
-			return nil, fmt.Errorf("it is an RSA key of %d bits, firmware wants %d: make a new one, `trunkline keys DIR`", n, minBits)
-		}
+	if k, ok := key.(*rsa.PrivateKey); ok {
 		return k, nil
-	case *ecdsa.PrivateKey:
-		return nil, errors.New("it is an elliptic curve key, firmware verifies RSA: make one with `trunkline keys DIR`")
-	case ed25519.PrivateKey:
-		return nil, errors.New("it is an Ed25519 key, firmware verifies RSA: make one with `trunkline keys DIR`")
 	}
-	return nil, fmt.Errorf("it is a %T, firmware verifies RSA: make one with `trunkline keys DIR`", key)
+	kind := fmt.Sprintf("%T", key)
+	switch key.(type) {
+	case *ecdsa.PrivateKey:
+		kind = "elliptic curve key"
+	case ed25519.PrivateKey:
+		kind = "Ed25519 key"
+	}
+	return nil, fmt.Errorf("it is an %s, firmware verifies RSA: make one with `trunkline keys DIR`", kind)
 }
 
 func loadCertificate(name string) (*x509.Certificate, error) {

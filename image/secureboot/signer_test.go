@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
+	"math/big"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,6 +36,15 @@ func TestLoadSigner(t *testing.T) {
 		t.Fatal(err)
 	}
 	ed8, err := x509.MarshalPKCS8PrivateKey(edwards)
+	if err != nil {
+		t.Fatal(err)
+	}
+	short, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: noon, NotAfter: noon}
+	curveCert, err := x509.CreateCertificate(rand.Reader, one, one, curve.Public(), curve)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +76,8 @@ func TestLoadSigner(t *testing.T) {
 		{"damaged key", pemOf("PRIVATE KEY", []byte{1, 2}), crt, "it is damaged: "},
 		{"curve", pemOf("EC PRIVATE KEY", sec1), crt, "it is an elliptic curve key, firmware verifies RSA"},
 		{"Ed25519", pemOf("PRIVATE KEY", ed8), crt, "it is an Ed25519 key, firmware verifies RSA"},
-		{"short key", pemOf("RSA PRIVATE KEY", shortKey(t)), crt, "it is an RSA key of 1024 bits, firmware wants 2048"},
+		{"short key", pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(short)), certificate(t, short, func(*x509.Certificate) {}), "(CN=one): its RSA key has 1024 bits, firmware wants 2048"},
+		{"certificate of a curve", key, pemOf("CERTIFICATE", curveCert), "its key is of the kind ECDSA, firmware verifies RSA"},
 		{"damaged certificate", key, pemOf("CERTIFICATE", []byte{1, 2}), "it is no X.509 certificate"},
 		{"text as certificate", key, []byte("hello"), "it is no X.509 certificate"},
 		{"chain", key, slices.Concat(crt, crt), "it holds several certificates"},
@@ -88,7 +99,7 @@ func TestLoadSigner(t *testing.T) {
 			if tt.crt != nil {
 				write(t, dir, "db.crt", tt.crt)
 			}
-			got, err := LoadSigner(k, c, noon)
+			got, err := LoadSigner(t.Context(), k, c, noon)
 			switch {
 			case tt.want == "" && err != nil:
 				t.Error(err)
@@ -101,17 +112,4 @@ func TestLoadSigner(t *testing.T) {
 			}
 		})
 	}
-	if _, err := LoadSigner("pkcs11:token=x", "c", noon); err == nil || !strings.Contains(err.Error(), "PKCS #11 tokens are not supported") {
-		t.Errorf("a token: %v", err)
-	}
-}
-
-// shortKey is an RSA key of 1024 bits.
-func shortKey(t *testing.T) []byte {
-	t.Helper()
-	k, err := rsa.GenerateKey(rand.Reader, 1024)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return x509.MarshalPKCS1PrivateKey(k)
 }

@@ -97,7 +97,7 @@ func (a *app) runBuild(ctx context.Context, dir string, o buildOptions) error {
 	if err != nil {
 		return err
 	}
-	signer, enrol, err := a.signing(o.secureBoot)
+	signer, enrol, err := a.signing(ctx, o.secureBoot)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -24,14 +25,14 @@ type secureBootOptions struct {
 // secureBootFlags adds the flags of signing to a command that builds images.
 func secureBootFlags(c *cobra.Command, o *secureBootOptions) {
 	f := c.Flags()
-	f.StringVar(&o.key, "secure-boot-key", "", "private key `FILE` to sign UKI and boot loader with, in PEM (default: $"+secureKeyVariable+")")
+	f.StringVar(&o.key, "secure-boot-key", "", "private key to sign UKI and boot loader with: a `FILE` in PEM, or the pkcs11: URI of a token (default: $"+secureKeyVariable+")")
 	f.StringVar(&o.cert, "secure-boot-cert", "", "certificate `FILE` of that key (default: $"+secureCertVariable+")")
 	f.StringVar(&o.enrol, "secure-boot-enroll", "", "`DIR` of PK.auth, KEK.auth and db.auth that a machine without keys takes from the disk")
 }
 
 // signing is what the flags and the environment name: who signs, and the keys to enrol.
 // Without a key the image is not signed, and the signer is nil.
-func (a *app) signing(o secureBootOptions) (s *secureboot.Signer, enrol []secureboot.File, err error) {
+func (a *app) signing(ctx context.Context, o secureBootOptions) (s *secureboot.Signer, enrol []secureboot.File, err error) {
 	if o.key == "" {
 		o.key = a.Getenv(secureKeyVariable)
 	}
@@ -52,7 +53,7 @@ func (a *app) signing(o secureBootOptions) (s *secureboot.Signer, enrol []secure
 	if err != nil {
 		return nil, nil, err
 	}
-	if s, err = secureboot.LoadSigner(o.key, o.cert, now); err != nil {
+	if s, err = secureboot.LoadSigner(ctx, o.key, o.cert, now); err != nil {
 		return nil, nil, err
 	}
 	if o.enrol != "" {
