@@ -14,9 +14,9 @@ func TestSignedImages(t *testing.T) {
 	ours := write(t, dir, "db.crt", pemOf("CERTIFICATE", s.DB.Certificate.Raw))
 	other := write(t, dir, "KEK.crt", pemOf("CERTIFICATE", s.KEK.Certificate.Raw))
 	for name, content := range map[string][]byte{
-		"aligned":                 bytes.Repeat([]byte{0xc3}, 4096),
-		"no multiple of 8":        bytes.Repeat([]byte{0xc3}, 4096+3),
-		"no multiple of 2, large": bytes.Repeat([]byte("abcdefg"), 1<<20+1),
+		"aligned":          bytes.Repeat([]byte{0xc3}, 4096),
+		"no multiple of 8": bytes.Repeat([]byte{0xc3}, 4096+3),
+		"no multiple of 2": bytes.Repeat([]byte("abcdefg"), 9999),
 	} {
 		t.Run(name, func(t *testing.T) {
 			image := testPE(content)
@@ -50,7 +50,7 @@ func TestSignedImages(t *testing.T) {
 			verify := func(crt string, image []byte) (string, bool) {
 				return tool(t, "sbverify", "--cert", crt, write(t, dir, "x.efi", image))
 			}
-			if out, ok := verify(ours, signed); !ok || strings.Contains(out, "warning") {
+			if out, ok := verify(ours, signed); !ok || len(image)%8 == 0 && strings.Contains(out, "warning") { // it warns of the padding
 				t.Errorf("sbverify: %s", out)
 			}
 			if out, ok := verify(other, signed); ok {
@@ -108,6 +108,7 @@ func TestSignRefuses(t *testing.T) {
 		}, "carries a signature already"},
 		{"few directories", func(b []byte) []byte {
 			le.PutUint32(b[optional+108:], 4)
+			le.PutUint16(b[optional-4:], 112+4*8) // the size of the optional header
 			return b
 		}, "room for 4 data directories"},
 		{"gap", func(b []byte) []byte {
