@@ -8,6 +8,9 @@
 // debugging and costs two to three times as much). A cell counts only when nothing
 // failed, nothing was sent twice and nothing was lost.
 //
+// Beside them stands what bare forwarding of the same datagrams costs here, by sbcd's sockets
+// without a look at their contents: no proxy in Go costs less (12 datagrams: nobody sends 100).
+//
 // Absolute figures are of the machine and the hour; ratios of neighbouring cells
 // are what can be compared. Cells during which other processes used the machine are
 // marked, and no verdict is given on them.

@@ -29,6 +29,13 @@ type bench struct {
 func (b *bench) program(name string) string { return filepath.Join(b.bin, name) }
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == floor { // a process of our own, see start
+		if err := forward(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := benchmark(ctx); err != nil {
@@ -50,7 +57,7 @@ func benchmark(ctx context.Context) error {
 	flag.StringVar(&b.loadCore, "load-core", "1", "core of the load")
 	flag.BoolVar(&b.gate, "gate", false, "exit with an error when a bound of the project is missed in cells that count")
 	rates := flag.String("rates", "1000,2000,4000", "calls per second, with commas")
-	parts := flag.String("parts", "cpu,knee,memory", "what to measure, with commas")
+	parts := flag.String("parts", "cpu,floor,knee,memory", "what to measure, with commas; floor is bare forwarding, beside cpu")
 	jsonFile := flag.String("json", "", "write what was measured to this file, too")
 	flag.Parse()
 	for _, r := range strings.Split(*rates, ",") {

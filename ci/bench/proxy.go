@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"text/template"
 	"time"
@@ -37,8 +38,26 @@ type proxy struct {
 	kind string
 	dir  string
 	cmd  *exec.Cmd
-	log  *bytes.Buffer
+	log  *output
 	done chan error
+}
+
+// output is what a proxy has printed so far.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 // start runs a proxy on its core and waits until it answers OPTIONS.
@@ -47,11 +66,17 @@ func (b *bench) start(ctx context.Context, kind string) (*proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &proxy{kind: kind, dir: dir, log: &bytes.Buffer{}, done: make(chan error, 1)}
+	p := &proxy{kind: kind, dir: dir, log: &output{}, done: make(chan error, 1)}
 	var args []string
-	if kind == kamailio {
+	switch kind {
+	case kamailio:
 		args, err = b.kamailio(dir)
-	} else {
+	case floor:
+		var self string
+		self, err = os.Executable()
+		first, _, _ := strings.Cut(callees, ",")
+		args = []string{self, floor, first}
+	default:
 		args, err = b.sbcd(dir)
 	}
 	if err != nil {
@@ -139,11 +164,19 @@ func (p *proxy) ready(ctx context.Context) error {
 			return ctx.Err()
 		case <-time.After(50 * time.Millisecond):
 		}
-		if p.kind == kamailio {
+		switch p.kind {
+		case kamailio:
 			if _, err := p.shared(); err == nil {
 				return nil
 			}
-		} else if _, err := os.Stat(filepath.Join(p.dir, "control")); err == nil && strings.Contains(p.log.String(), "trunkline: ready") {
+			continue
+		case floor:
+			if strings.Contains(p.log.String(), floorReady) {
+				return nil
+			}
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(p.dir, "control")); err == nil && strings.Contains(p.log.String(), "trunkline: ready") {
 			return nil
 		}
 	}

@@ -53,7 +53,7 @@ func (b *bench) measure(ctx context.Context) (*table, error) {
 			if !b.parts["cpu"] {
 				break
 			}
-			for _, kind := range order {
+			for _, kind := range b.beside(order) {
 				r, err := b.cell(ctx, kind, rate)
 				if err != nil {
 					return nil, err
@@ -93,12 +93,21 @@ func (b *bench) measure(ctx context.Context) (*table, error) {
 	return t, nil
 }
 
+// beside are the kinds whose CPU is measured.
+func (b *bench) beside(order []string) []string {
+	if b.parts["floor"] {
+		return append(slices.Clone(order), floor)
+	}
+	return order
+}
+
 // row is one line: a figure of both, and what the project wants of their ratio.
 type row struct {
 	what, unit  string
 	peer, ours  []float64
-	most, least float64 // bounds of ours / peer; 0: none
-	spoiled     int     // samples that do not count
+	floor       []float64 // of bare forwarding; nil: not measured
+	most, least float64   // bounds of ours / peer; 0: none
+	spoiled     int       // samples that do not count
 }
 
 func (t *table) rows() []row {
@@ -131,6 +140,7 @@ func (t *table) rows() []row {
 			r.row.peer, a = pick(kamailio, r.f)
 			r.row.ours, b = pick(sbcd, r.f)
 			r.row.spoiled = a + b
+			r.row.floor, _ = pick(floor, r.f)
 			out = append(out, *r.row)
 		}
 	}
@@ -179,13 +189,13 @@ func (t *table) print(w io.Writer) {
 	fmt.Fprintf(w, "peer: %s (-x fm -X fm); sbcd: %s; %d worker(s), one core each\n", t.Versions[kamailio], t.Versions[sbcd], t.Workers)
 	fmt.Fprintln(w, "medians [least - most] of the cells that count")
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "\tkamailio\tsbcd\tunit\tratio\twanted\tspoiled")
+	fmt.Fprintln(tw, "\tkamailio\tsbcd\tunit\tratio\twanted\tspoiled\tbare forwarding")
 	for _, r := range t.rows() {
 		q := "-"
 		if v, ok := r.ratio(); ok {
 			q = fmt.Sprintf("%.2f", v)
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%d\n", r.what, spread(r.peer), spread(r.ours), r.unit, q, r.verdict(), r.spoiled)
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", r.what, spread(r.peer), spread(r.ours), r.unit, q, r.verdict(), r.spoiled, spread(r.floor))
 	}
 	_ = tw.Flush()
 }
