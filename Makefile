@@ -12,10 +12,10 @@ GO      ?= go
 GOFLAGS_STATIC := -trimpath -buildvcs=false -ldflags=-buildid=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-race image plan boot test unit sip e2e soak fuzz lint fmt bench bench-go dist clean
+.PHONY: help setup build build-race image plan boot test unit sip e2e soak fuzz lint fmt bench bench-image bench-go dist clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  variables: SPEC=$(SPEC) OUT=$(OUT)"
 
 setup: ## install what the tests need (Debian packages)
@@ -72,6 +72,9 @@ fmt: ## format the Go code and the example specs
 bench: build ## measure sbcd beside Kamailio: CPU per call, latency, highest rate, memory; prints ratios
 	ci/setup bench
 	$(GO) run ./ci/bench -bin $(BIN) $(BENCH_FLAGS)
+
+bench-image: build ## how long one image and a fleet of FLEET (200) take, and their size, beside the limits
+	ci/bench-image $(FLEET)
 
 bench-go: ## run the Go benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./appliance/... ./policies/... ./proxy/... ./image/... ./tools/...

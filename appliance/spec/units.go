@@ -22,6 +22,9 @@ var sizeUnits = []unitFactor{{"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB
 
 var rateUnits = []unitFactor{{"bps", 1}, {"kbps", 1e3}, {"Mbps", 1e6}, {"Gbps", 1e9}, {"Tbps", 1e12}}
 
+// ParseSize reads a size as specs write them, "4GiB", in bytes.
+func ParseSize(text string) (uint64, error) { return parseSize(text) }
+
 func parseSize(text string) (uint64, error) { return parseUnit(text, "size", sizeUnits) }
 
 func parseRate(text string) (uint64, error) { return parseUnit(text, "rate", rateUnits) }

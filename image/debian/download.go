@@ -84,20 +84,8 @@ func (s *Store) attempt(ctx context.Context, mirror *url.URL, p Package, dir str
 	if sum := hex.EncodeToString(sink.hash.Sum(nil)); sink.n != p.Size || sum != p.SHA256 {
 		return &CorruptError{p, mirror.Redacted(), sum}
 	}
-	if err = f.Chmod(0o644); err == nil {
-		err = f.Sync()
-	}
-	if err == nil {
-		err = f.Close()
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), s.Path(p))
-	}
-	if err == nil {
-		err = syncDir(dir)
-	}
-	if err != nil {
-		return permanent{fmt.Errorf("package cache: %w", err)}
+	if err = s.place(f, s.Path(p)); err != nil {
+		return permanent{err}
 	}
 	return nil
 }

@@ -103,10 +103,14 @@ func TestParseLockRefuses(t *testing.T) {
 func TestLockDiffAndCheck(t *testing.T) {
 	old, l := testLock(t), testLock(t)
 	l.Packages = append([]Package{}, l.Packages[1:]...)
-	l.Packages[0].Version = "9"
-	l.Packages = append(l.Packages, Package{Name: "d", Version: "1"})
+	l.Packages[0].Version, l.Packages[0].Size = "9", 77
+	l.Packages = append(l.Packages, Package{Name: "d", Version: "1", Size: 5})
 	got := l.Diff(old)
-	want := []Change{{"a", "1.0-1", ""}, {"b", "1:2~rc1+dfsg-3", "9"}, {"d", "", "1"}}
+	want := []Change{
+		{Name: "a", Old: "1.0-1", OldSize: old.Packages[0].Size},
+		{Name: "b", Old: "1:2~rc1+dfsg-3", New: "9", OldSize: old.Packages[1].Size, NewSize: 77},
+		{Name: "d", New: "1", NewSize: 5},
+	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Fatal(d)
 	}

@@ -267,6 +267,7 @@ func (s *Store) verified(p Package) (*os.File, error) {
 	if sum := hex.EncodeToString(h.Sum(nil)); sum != p.SHA256 {
 		return fail(&CorruptError{p, name, sum})
 	}
+	markUsed(name, info)
 	return f, nil
 }
 

@@ -33,10 +33,12 @@ func (a *app) build() *cobra.Command {
 	var o buildOptions
 	c := &cobra.Command{
 		Use:   "build SPEC",
-		Short: "Build the image of a spec: NAME.efi, NAME.raw, and its plan",
+		Short: "Build the images of a spec: NAME.efi, NAME.raw, and the plan of each",
 		Long: `Build the image of a spec from the packages in its lock file. OUT/NAME/ then holds
 NAME.efi (to boot over the network), NAME.raw (a disk), plan.json, plan.txt and plan.html.
 Nothing is asked of this machine but a directory: no root, no containers.
+
+Of a spec of several appliances all are built, on all processors; --appliance builds one.
 
 With --plan the image is built only if the spec still gives that very plan, saved
 with plan --out: what was reviewed is what is built. "build PLAN.json" does the same
@@ -65,7 +67,17 @@ func (a *app) runBuild(ctx context.Context, dir string, o buildOptions) error {
 	if err != nil {
 		return err
 	}
-	p, err := a.makePlan(dir)
+	specs, err := a.loadAll(dir)
+	if err != nil {
+		return err
+	}
+	if len(specs) > 1 {
+		if saved != "" {
+			return fmt.Errorf("a saved plan is of one appliance, and the spec describes %d: say which with --appliance NAME", len(specs))
+		}
+		return a.buildFleet(ctx, dir, specs, o)
+	}
+	p, err := a.planSpec(specs[0])
 	if err != nil {
 		return err
 	}
@@ -77,38 +89,11 @@ func (a *app) runBuild(ctx context.Context, dir string, o buildOptions) error {
 	if err := a.refuse(p.plan); err != nil {
 		return err
 	}
+	r, noMirror, err := a.buildRequest(ctx, dir, p.spec.Hardware.Platform, o)
+	if err != nil {
+		return err
+	}
 	name := p.plan.Appliance.Name
-	profile, err := debian.ProfileByName(p.spec.Hardware.Platform)
-	if err != nil {
-		return err
-	}
-	// Everything that may be wrong is looked at before the long work starts.
-	l, err := debian.ReadLock(filepath.Join(dir, debian.LockName))
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no lock file %s: run `trunkline lock %s` and commit what it writes", filepath.Join(dir, debian.LockName), dir)
-	}
-	if err != nil {
-		return err
-	}
-	if err := l.Check(profile); err != nil {
-		return fmt.Errorf("%s: %w", filepath.Join(dir, debian.LockName), err)
-	}
-	sbcd, boot, err := a.programs(o.programs)
-	if err != nil {
-		return err
-	}
-	signer, enrol, err := a.signing(ctx, o.secureBoot)
-	if err != nil {
-		return err
-	}
-	cache, err := debian.CacheDir(o.cache, a.Getenv(debian.CacheVariable))
-	if err != nil {
-		return err
-	}
-	mirror, noMirror := a.findMirror(o.mirror)
-	if noMirror != nil && !errors.Is(noMirror, debian.ErrNoMirror) {
-		return noMirror
-	}
 	out := filepath.Join(o.out, name)
 	unmake := remover(out, o.out)
 	if err := writable(out); err != nil {
@@ -116,32 +101,79 @@ func (a *app) runBuild(ctx context.Context, dir string, o buildOptions) error {
 	}
 
 	progress := a.progress()
-	r, err := image.Build(ctx, image.Request{
-		Name: name, Profile: profile.Name, Lock: l, Store: debian.NewStore(cache),
-		Mirror: mirror, Offline: o.offline,
-		SbcdPath: sbcd, InitPath: boot,
-		Config: imageFiles(p.files),
-		OutDir: out, BaseCacheDir: filepath.Join(cache, "base"),
-		Progress: progress,
-		Signer:   signer, Enrol: enrol,
-	})
+	r.Name, r.Config, r.OutDir, r.Progress = name, imageFiles(p.files), out, progress
+	res, err := image.Build(ctx, r)
 	progress.done(err == nil)
 	if err != nil {
 		unmake()
-		var missing *debian.NotCachedError
-		if errors.As(err, &missing) && noMirror != nil && !o.offline {
-			return fmt.Errorf("%w: %w", err, noMirror)
-		}
-		return err
+		return withoutMirror(err, noMirror, o.offline)
 	}
 	if err := a.writePlan(out, p.plan); err != nil {
 		return err
 	}
-	a.summary(name, r, time.Since(begin))
+	a.summary(name, res, time.Since(begin))
+	a.noteImage(res)
+	return nil
+}
+
+// buildRequest is what all images of a spec have in common. Everything that may be
+// wrong is looked at, before the long work starts. Without a mirror noMirror says so:
+// that is an error only when packages are missing.
+func (a *app) buildRequest(ctx context.Context, dir, platform string, o buildOptions) (r image.Request, noMirror, err error) {
+	profile, err := debian.ProfileByName(platform)
+	if err != nil {
+		return r, nil, err
+	}
+	l, err := debian.ReadLock(filepath.Join(dir, debian.LockName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, nil, fmt.Errorf("there is no lock file %s: run `trunkline lock %s` and commit what it writes", filepath.Join(dir, debian.LockName), dir)
+	}
+	if err != nil {
+		return r, nil, err
+	}
+	if err := l.Check(profile); err != nil {
+		return r, nil, fmt.Errorf("%s: %w", filepath.Join(dir, debian.LockName), err)
+	}
+	sbcd, boot, err := a.programs(o.programs)
+	if err != nil {
+		return r, nil, err
+	}
+	signer, enrol, err := a.signing(ctx, o.secureBoot)
+	if err != nil {
+		return r, nil, err
+	}
+	cache, err := debian.CacheDir(o.cache, a.Getenv(debian.CacheVariable))
+	if err != nil {
+		return r, nil, err
+	}
+	mirror, noMirror := a.findMirror(o.mirror)
+	if noMirror != nil && !errors.Is(noMirror, debian.ErrNoMirror) {
+		return r, nil, noMirror
+	}
+	return image.Request{
+		Profile: profile.Name, Lock: l, Store: debian.NewStore(cache),
+		Mirror: mirror, Offline: o.offline,
+		SbcdPath: sbcd, InitPath: boot,
+		BaseCacheDir: filepath.Join(cache, "base"),
+		Signer:       signer, Enrol: enrol,
+	}, noMirror, nil
+}
+
+// withoutMirror adds to an error about missing packages why there was no mirror to
+// ask.
+func withoutMirror(err, noMirror error, offline bool) error {
+	var missing *debian.NotCachedError
+	if errors.As(err, &missing) && noMirror != nil && !offline {
+		return fmt.Errorf("%w: %w", err, noMirror)
+	}
+	return err
+}
+
+// noteImage warns of a root image that takes more memory than plans count for it.
+func (a *app) noteImage(r image.Result) {
 	if note := imageNote(r.Base.TreeBytes, a.calibration.coefficients); note != "" {
 		fmt.Fprintf(a.Stderr, "%s %s\n", a.paint(a.Stderr, "Warning:", "1;33"), note)
 	}
-	return nil
 }
 
 // initrdExtra is what the kernel unpacks beside the files of the root image: init,

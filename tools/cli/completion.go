@@ -70,6 +70,8 @@ func argumentCompleter(c *cobra.Command) completer {
 	switch {
 	case strings.HasPrefix(what, "SPEC"), c.Name() == "upgrade":
 		return atMost(1, completeDirs(holdsSpec))
+	case c.HasParent() && c.Parent().Name() == "cache":
+		return fixed(nil, cobra.ShellCompDirectiveDefault)
 	case what == "A": // diff
 		return atMost(2, completeDirs(holdsSpec))
 	case c.Name() == "keys":

@@ -20,26 +20,38 @@ import (
 
 const mirrorHelp = "`URL` of a Debian mirror, the directory that holds dists/ and pool/ (default: $" + debian.MirrorVariable + ", else this machine's apt configuration)"
 
+// lockOptions are the flags of lock.
+type lockOptions struct {
+	mirror, keyring string
+	check           bool
+}
+
 func (a *app) lock() *cobra.Command {
-	var mirror, keyring string
+	var o lockOptions
 	c := &cobra.Command{
 		Use:   "lock SPEC",
 		Short: "Resolve the image's packages to exact versions and write the lock file",
 		Long: `Read the signed package index of a Debian mirror, resolve what the image needs,
 and write SPEC/` + debian.LockName + `. Commit that file: builds use nothing else.
-One lock file serves all appliances of a spec.` + inputsHelp,
+One lock file serves all appliances of a spec.
+
+What differs from the lock file before is shown: packages removed, added, changed from
+one version to another, and by how much their sizes change. With --check nothing is
+written, and the exit status is 3 when the mirror has other packages than the lock
+file: what a job that runs every night looks for.` + inputsHelp,
 		Args: oneArg("the spec directory"),
 		RunE: a.does(func(ctx context.Context, args []string) error {
-			return a.runLock(ctx, args[0], mirror, keyring)
+			return a.runLock(ctx, args[0], o)
 		}),
 	}
 	a.specFlags(c)
-	c.Flags().StringVar(&mirror, "mirror", "", mirrorHelp)
-	c.Flags().StringVar(&keyring, "keyring", "", "`FILE` of OpenPGP keys the index must be signed with (default: Debian's, built in)")
+	c.Flags().StringVar(&o.mirror, "mirror", "", mirrorHelp)
+	c.Flags().StringVar(&o.keyring, "keyring", "", "`FILE` of OpenPGP keys the index must be signed with (default: Debian's, built in)")
+	c.Flags().BoolVar(&o.check, "check", false, "write nothing; exit with status 3 if the mirror has other packages than the lock file")
 	return c
 }
 
-func (a *app) runLock(ctx context.Context, dir, mirror, keyring string) error {
+func (a *app) runLock(ctx context.Context, dir string, o lockOptions) error {
 	specs, err := a.loadAll(dir)
 	if err != nil {
 		return err
@@ -55,13 +67,13 @@ func (a *app) runLock(ctx context.Context, dir, mirror, keyring string) error {
 	if err != nil {
 		return err
 	}
-	u, err := a.findMirror(mirror)
+	u, err := a.findMirror(o.mirror)
 	if err != nil {
 		return err
 	}
 	archive := debian.NewArchive(u, time.Now())
-	if keyring != "" {
-		if archive.Keyring, err = readKeyring(keyring); err != nil {
+	if o.keyring != "" {
+		if archive.Keyring, err = readKeyring(o.keyring); err != nil {
 			return err
 		}
 	}
@@ -79,7 +91,11 @@ func (a *app) runLock(ctx context.Context, dir, mirror, keyring string) error {
 	}
 	name := filepath.Join(dir, debian.LockName)
 	old, err := debian.ReadLock(name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case err == nil:
+	case o.check:
+		return err
+	case !errors.Is(err, fs.ErrNotExist):
 		fmt.Fprintf(a.Stderr, "%s The old lock file is replaced without a comparison: %v\n", a.paint(a.Stderr, "Warning:", "1;33"), err)
 	}
 	b, err := l.Bytes()
@@ -91,48 +107,18 @@ func (a *app) runLock(ctx context.Context, dir, mirror, keyring string) error {
 		fmt.Fprintf(a.Stdout, "%s is up to date (%s).\n", name, what)
 		return nil
 	}
+	changes := l.Diff(old)
+	if o.check {
+		a.showChanges(changes)
+		fmt.Fprintf(a.Stdout, "%s: the mirror has other packages, %s. `trunkline lock %s` takes them.\n", name, changed(changes), dir)
+		return exitStatus(exitUnformatted)
+	}
 	if err := writeFile(name, b); err != nil {
 		return fmt.Errorf("lock file: %w", err)
 	}
-	changes := l.Diff(old)
 	a.showChanges(changes)
 	fmt.Fprintf(a.Stdout, "%s: %s of %s, %s. Commit it.\n", name, what, profile.Suite, changed(changes))
 	return nil
-}
-
-// showChanges lists what differs, removals first: they are what a reader must not
-// overlook.
-func (a *app) showChanges(changes []debian.Change) {
-	for _, c := range changes {
-		if c.New == "" {
-			fmt.Fprintf(a.Stdout, "%s %s %s\n", a.paint(a.Stdout, "-", "31"), c.Name, c.Old)
-		}
-	}
-	for _, c := range changes {
-		switch {
-		case c.New == "":
-		case c.Old == "":
-			fmt.Fprintf(a.Stdout, "%s %s %s\n", a.paint(a.Stdout, "+", "32"), c.Name, c.New)
-		case c.Old == c.New:
-			fmt.Fprintf(a.Stdout, "%s %s %s (same version, other content)\n", a.paint(a.Stdout, "~", "33"), c.Name, c.New)
-		default:
-			fmt.Fprintf(a.Stdout, "%s %s %s -> %s\n", a.paint(a.Stdout, "~", "33"), c.Name, c.Old, c.New)
-		}
-	}
-}
-
-// changed counts changes: "1 removed, 2 added, 0 changed".
-func changed(changes []debian.Change) string {
-	removed, added := 0, 0
-	for _, c := range changes {
-		switch {
-		case c.New == "":
-			removed++
-		case c.Old == "":
-			added++
-		}
-	}
-	return fmt.Sprintf("%d removed, %d added, %d changed", removed, added, len(changes)-removed-added)
 }
 
 func (a *app) findMirror(flag string) (*url.URL, error) {

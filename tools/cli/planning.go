@@ -110,14 +110,19 @@ func (a *app) fleetProgress(n int) (step func(), done func(ok bool)) {
 	if n < 2 || !a.terminal(a.Stderr) {
 		return func() {}, func(bool) {}
 	}
-	p := mpb.New(mpb.WithOutput(a.Stderr), mpb.WithAutoRefresh())
-	bar := p.AddBar(int64(n), mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.Name("planning  "), decor.CountersNoUnit("%d / %d")),
-		mpb.AppendDecorators(decor.Elapsed(decor.ET_STYLE_MMSS)))
+	p, bar := a.fleetBar(n, decor.Name("planning  "))
 	return bar.Increment, func(ok bool) {
 		if !ok {
 			bar.Abort(true)
 		}
 		p.Wait()
 	}
+}
+
+// fleetBar is a bar of n appliances, which goes when it is full.
+func (a *app) fleetBar(n int, what decor.Decorator) (*mpb.Progress, *mpb.Bar) {
+	p := mpb.New(mpb.WithOutput(a.Stderr), mpb.WithAutoRefresh())
+	return p, p.AddBar(int64(n), mpb.BarRemoveOnComplete(),
+		mpb.PrependDecorators(what, decor.CountersNoUnit("%d / %d")),
+		mpb.AppendDecorators(decor.Elapsed(decor.ET_STYLE_MMSS)))
 }

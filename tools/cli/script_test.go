@@ -9,8 +9,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,11 +23,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"trunkline/image/debian"
+	"trunkline/image/imagetest"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"trunkline": func() { os.Exit(Main()) },
+		// A trunkline whose builds depend on where and how they run.
+		"trunkline-drifting": func() { os.Exit(drift()) },
 	})
 }
 
@@ -37,6 +43,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			// The archives below are directories: no script goes to a network.
 			e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, "cache"))
+			e.Setenv("PROCESSORS", strconv.Itoa(max(2, runtime.NumCPU())))
 			e.Setenv(debian.MirrorVariable, "file://"+filepath.Join(e.WorkDir, "no-such-mirror"))
 			if err := os.CopyFS(filepath.Join(e.WorkDir, "sites"), os.DirFS("../../appliance/examples/fleet")); err != nil {
 				return err
@@ -44,11 +51,66 @@ func TestScripts(t *testing.T) {
 			return os.CopyFS(filepath.Join(e.WorkDir, "site"), os.DirFS("../../appliance/examples/edge-fra1"))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"replace": replace,
-			"archive": archive,
-			"status":  status,
+			"replace":  replace,
+			"archive":  archive,
+			"programs": programs,
+			"status":   status,
 		},
 	})
+}
+
+// drift is Main, but for builds that depend on the environment, in what DRIFT says:
+// sbcd holds the time zone, plan.txt the umask, or a file is written where one
+// processor is used.
+func drift() int {
+	args := os.Args[1:]
+	if len(args) == 0 || args[0] != "build" {
+		return Main()
+	}
+	value := func(flag string) string { return args[slices.Index(args, flag)+1] }
+	must := func(err error) {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "drift:", err)
+			os.Exit(99)
+		}
+	}
+	if os.Getenv("DRIFT") == "sbcd" {
+		_, err := imagetest.Program(value("--programs"), "sbcd", "sbcd in "+os.Getenv("TZ"))
+		must(err)
+	}
+	status := Main()
+	out := filepath.Join(value("-o"), "edge-fra1")
+	switch os.Getenv("DRIFT") {
+	case "plan":
+		f, err := os.OpenFile(filepath.Join(out, "plan.txt"), os.O_APPEND|os.O_WRONLY, 0)
+		must(err)
+		fmt.Fprintf(f, "umask %04o\n", syscall.Umask(0))
+		must(f.Close())
+	case "file":
+		if os.Getenv("GOMAXPROCS") == "1" {
+			must(os.WriteFile(filepath.Join(out, "alone.txt"), nil, 0o644))
+		}
+	case "conditions":
+		// What a build sees of its surroundings, for the script to compare.
+		cwd, err := os.Getwd()
+		must(err)
+		info, err := os.Stat(value("--programs") + "/sbcd")
+		must(err)
+		text := fmt.Sprintf("umask %04o\nTZ %s\nLC_ALL %s\nGOMAXPROCS %s\nTMPDIR %s\nout %s\nold %v\ncwd %s\n", syscall.Umask(0), os.Getenv("TZ"), os.Getenv("LC_ALL"),
+			os.Getenv("GOMAXPROCS"), os.Getenv("TMPDIR"), out, info.ModTime().Year() == 2001, cwd)
+		must(os.WriteFile(filepath.Join(out, "conditions.txt"), []byte(text), 0o644))
+	}
+	return status
+}
+
+// programs DIR writes an sbcd and an init that a small image takes.
+func programs(ts *testscript.TestScript, _ bool, args []string) {
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	for _, name := range []string{"sbcd", "init"} {
+		_, err := imagetest.Program(dir, name, name)
+		ts.Check(err)
+	}
 }
 
 // replace FILE OLD NEW changes the one place in a file where OLD stands.
@@ -80,7 +142,7 @@ func status(ts *testscript.TestScript, _ bool, args []string) {
 
 // archive DIR [NAME=VERSION...] writes a Debian archive with what the vm profile
 // wants, version 1 of each but those named ("-" leaves one out), signed by a key
-// of its own in DIR/key.gpg.
+// of its own in DIR/key.gpg. A small image can be built of it.
 func archive(ts *testscript.TestScript, _ bool, args []string) {
 	dir := ts.MkAbs(args[0])
 	profile, err := debian.ProfileByName("vm")
@@ -94,6 +156,8 @@ func archive(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		versions[n] = v
 	}
+	contents, err := imagetest.Files()
+	ts.Check(err)
 	var packages strings.Builder
 	for _, n := range names {
 		v := versions[n]
@@ -107,8 +171,13 @@ func archive(ts *testscript.TestScript, _ bool, args []string) {
 		if n == "systemd" && versions["libextra"] != "" {
 			depends = "Depends: libextra\n"
 		}
-		fmt.Fprintf(&packages, "Package: %s\nVersion: %s\nArchitecture: amd64\n%sFilename: pool/main/%s_%s.deb\nSize: 1000\nSHA256: %s\n\n",
-			n, v, depends, n, v, sum([]byte(n+v)))
+		deb, err := imagetest.Deb(n, v, contents[n])
+		ts.Check(err)
+		file := fmt.Sprintf("pool/main/%s_%s.deb", n, v)
+		ts.Check(os.MkdirAll(filepath.Join(dir, "pool/main"), 0o755))
+		ts.Check(os.WriteFile(filepath.Join(dir, file), deb, 0o644))
+		fmt.Fprintf(&packages, "Package: %s\nVersion: %s\nArchitecture: amd64\n%sFilename: %s\nSize: %d\nSHA256: %s\n\n",
+			n, v, depends, file, len(deb), sum(deb))
 	}
 
 	now := func() time.Time { return time.Now().Add(-time.Minute) } // of the signature, checked against the clock

@@ -21,7 +21,7 @@ func topics() []*cobra.Command {
   %-3d  the input is refused, or the work failed: standard error says why and what to
        do. A plan with an error is printed all the same, and so is a spec's report
   %-3d  the command line is wrong
-  %-3d  fmt --check and upgrade --check: a file would be rewritten
+  %-3d  fmt, upgrade and lock --check: a file would be rewritten
   %-3d  a signal ended the command; nothing half-written is left
 
 diff --detailed-exitcode has a meaning of its own for %d: something changes. There a
@@ -60,11 +60,11 @@ was sized with another one, and diff warns of two sides that were.`,
 			Long: fmt.Sprintf(`Flags win over the environment. What commands read there:
 
   %-26s value of the variable NAME of a spec
-  %-26s Debian mirror to take packages from (lock, build)
-  %-26s directory of packages and base layers (build)
+  %-26s Debian mirror to take packages from (lock, build, verify, cache)
+  %-26s directory of packages and base layers (build, verify, cache)
   %-26s file of coefficients to size with (plan, diff, bake, build, policy test)
-  %-26s private key to sign images with (build)
-  %-26s its certificate (build)
+  %-26s private key to sign images with (build, verify)
+  %-26s its certificate (build, verify)
   %-26s seconds since 1970: the day waivers and certificates are judged by
   %-26s when set to anything: no colour
   %-26s "dumb": no colour and no moving bars`,

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -155,12 +156,28 @@ func syncDir(name string) error {
 func writeFile(name string, b []byte) error { return writeFileMode(name, b, 0o644) }
 
 func writeFileMode(name string, b []byte, mode fs.FileMode) error {
+	_, err := writeTo(name, mode, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+	return err
+}
+
+// writeStream is writeFile for what does not fit into memory. It returns the size.
+func writeStream(name string, write func(io.Writer) error) (int64, error) {
+	return writeTo(name, 0o644, write)
+}
+
+func writeTo(name string, mode fs.FileMode, write func(io.Writer) error) (size int64, err error) {
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".new-*")
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer os.Remove(f.Name()) // gone already when all went well
-	_, err = f.Write(b)
+	err = write(f)
+	if err == nil {
+		size, err = f.Seek(0, io.SeekCurrent)
+	}
 	if err == nil {
 		err = f.Chmod(mode)
 	}
@@ -176,5 +193,5 @@ func writeFileMode(name string, b []byte, mode fs.FileMode) error {
 	if err == nil {
 		err = syncDir(filepath.Dir(name))
 	}
-	return err
+	return size, err
 }
