@@ -2,6 +2,7 @@ package secureboot
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"debug/pe"
 	"encoding/asn1"
@@ -78,23 +79,20 @@ func (s *Signer) Sign(image []byte) ([]byte, error) {
 // header begins. Bytes between or behind sections are refused: verifiers differ in
 // whether they count them.
 func signable(image []byte) (optional int, err error) {
+	optional, table, err := certificateTable(image)
+	if err != nil {
+		return 0, err
+	}
+	if len(table) > 0 {
+		return 0, errors.New("the image carries a signature already; give the unsigned one")
+	}
 	f, err := pe.NewFile(bytes.NewReader(image))
 	if err != nil {
 		return 0, fmt.Errorf("not a PE image: %w", err)
 	}
-	h, ok := f.OptionalHeader.(*pe.OptionalHeader64)
-	if !ok {
-		return 0, errors.New("not a PE32+ image: only 64-bit ones are signed")
-	}
-	if h.NumberOfRvaAndSizes <= 4 {
-		return 0, fmt.Errorf("the image has room for %d data directories, a signature needs the fifth", h.NumberOfRvaAndSizes)
-	}
-	if d := h.DataDirectory[4]; d.VirtualAddress != 0 || d.Size != 0 {
-		return 0, errors.New("the image carries a signature already; give the unsigned one")
-	}
 	sections := slices.DeleteFunc(slices.Clone(f.Sections), func(s *pe.Section) bool { return s.Size == 0 })
-	slices.SortFunc(sections, func(a, b *pe.Section) int { return int(int64(a.Offset) - int64(b.Offset)) })
-	end := uint64(h.SizeOfHeaders)
+	slices.SortFunc(sections, func(a, b *pe.Section) int { return cmp.Compare(a.Offset, b.Offset) })
+	end := uint64(f.OptionalHeader.(*pe.OptionalHeader64).SizeOfHeaders)
 	for _, s := range sections {
 		if uint64(s.Offset) != end {
 			return 0, fmt.Errorf("section %s begins at byte %d of the file, not where the one before it ends (%d)", s.Name, s.Offset, end)
@@ -104,7 +102,33 @@ func signable(image []byte) (optional int, err error) {
 	if end != uint64(len(image)) {
 		return 0, fmt.Errorf("the sections end at byte %d, the file at %d", end, len(image))
 	}
-	return int(le.Uint32(image[60:])) + 4 + binary.Size(pe.FileHeader{}), nil
+	return optional, nil
+}
+
+// certificateTable returns where the optional header of a PE32+ image begins, and its
+// certificate table, with which the file must end; empty: there is none.
+func certificateTable(image []byte) (optional int, table []byte, err error) {
+	f, err := pe.NewFile(bytes.NewReader(image))
+	if err != nil {
+		return 0, nil, fmt.Errorf("not a PE image: %w", err)
+	}
+	h, ok := f.OptionalHeader.(*pe.OptionalHeader64)
+	if !ok {
+		return 0, nil, errors.New("not a PE32+ image: firmware of 64 bits starts those alone")
+	}
+	if h.NumberOfRvaAndSizes <= 4 {
+		return 0, nil, fmt.Errorf("the image has room for %d data directories, a signature needs the fifth", h.NumberOfRvaAndSizes)
+	}
+	optional = int(le.Uint32(image[60:])) + 4 + binary.Size(pe.FileHeader{})
+	d := h.DataDirectory[4]
+	if d.VirtualAddress == 0 && d.Size == 0 {
+		return optional, nil, nil
+	}
+	begin, end := uint64(d.VirtualAddress), uint64(d.VirtualAddress)+uint64(d.Size)
+	if d.Size == 0 || end != uint64(len(image)) || begin < uint64(optional+optionalSecurity+8) {
+		return 0, nil, fmt.Errorf("the certificate table is at bytes %d to %d of a file of %d: it must be its end", begin, end, len(image))
+	}
+	return optional, image[begin:], nil
 }
 
 // authentihash is the digest of an image of which nothing is left out but what signing

@@ -53,6 +53,9 @@ func TestSignedImages(t *testing.T) {
 			if out, ok := verify(ours, signed); !ok || len(image)%8 == 0 && strings.Contains(out, "warning") { // it warns of the padding
 				t.Errorf("sbverify: %s", out)
 			}
+			if got, err := Signatures(signed); err != nil || len(got) != 1 || got[0].Err != nil || !got[0].Certificate.Equal(s.DB.Certificate) {
+				t.Errorf("signatures %+v, %v", got, err)
+			}
 			if out, ok := verify(other, signed); ok {
 				t.Errorf("another certificate verifies it: %s", out)
 			}
@@ -67,6 +70,9 @@ func TestSignedImages(t *testing.T) {
 				bad[at] ^= 1
 				if out, ok := verify(ours, bad); ok {
 					t.Errorf("verifies with another %s: %s", what, out)
+				}
+				if got, err := Signatures(bad); err == nil && got[0].Err == nil {
+					t.Errorf("holds with another %s", what)
 				}
 			}
 		})

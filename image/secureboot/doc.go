@@ -10,6 +10,8 @@
 //     right again;
 //   - the same image, key and certificate give the same bytes: RSA PKCS #1 v1.5 over
 //     SHA-256, and no signing time;
+//   - what signs an image, and whether the signature still holds, is read from the image
+//     itself, whoever signed it; hostile ones are refused, not crashed on;
 //   - a key and a certificate that firmware could not use, or that do not belong
 //     together, are refused with the file, the cause and the remedy;
 //   - key files of a new set are readable by their owner alone, and no file is ever
