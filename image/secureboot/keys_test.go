@@ -222,19 +222,7 @@ func sum(b []byte) string {
 }
 
 func FuzzCertificates(f *testing.F) {
-	s, err := testSet()
-	if err != nil {
-		f.Fatal(err)
-	}
-	list, err := s.Files(noon)
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, file := range list {
-		if strings.HasSuffix(file.Name, ".auth") {
-			f.Add(file.Data)
-		}
-	}
+	f.Add(seed(f, "db.auth"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		certs, err := certificates(b)
 		if err == nil && len(b) < updateHeader {

@@ -3,6 +3,7 @@ package secureboot
 import (
 	"bytes"
 	"crypto/x509"
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -97,16 +98,42 @@ func flip(b []byte, mark string, behind int) []byte {
 	return edit(b, at, b[at]^1)
 }
 
+var update = flag.Bool("update", false, "write the seeds below testdata anew")
+
+// The fuzz targets begin with files that were made once: under the fuzzer, making RSA
+// keys takes longer than all the rest.
+func TestSeeds(t *testing.T) {
+	if *update {
+		s := keySet(t)
+		signed, err := s.DB.Sign(testPE(make([]byte, 16)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, b := range map[string][]byte{"signed.efi": signed, "db.auth": files(t, noon)["db.auth"]} {
+			if err := os.WriteFile(filepath.Join("testdata", name), b, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got, err := Signatures(seed(t, "signed.efi")); err != nil || len(got) != 1 || got[0].Err != nil {
+		t.Errorf("signed.efi: %+v, %v", got, err)
+	}
+	if got, err := certificates(seed(t, "db.auth")); err != nil || len(got) != 1 {
+		t.Errorf("db.auth: %d certificates, %v", len(got), err)
+	}
+}
+
+func seed(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func FuzzSignatures(f *testing.F) {
-	s, err := testSet()
-	if err != nil {
-		f.Fatal(err)
-	}
-	signed, err := s.DB.Sign(testPE(make([]byte, 16)))
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(signed)
+	f.Add(seed(f, "signed.efi"))
 	f.Add(testPE(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, err := Signatures(b)
