@@ -19,14 +19,15 @@ const BaseFormatVersion = 1
 
 // Names of the files of a base layer.
 const (
-	baseKernel  = "kernel"
-	baseInitrd  = "initrd.zst"
-	baseStub    = "stub.efi"
-	baseLoader  = "systemd-boot.efi"
-	baseDetails = "base.json"
+	baseKernel    = "kernel"
+	baseInitrd    = "initrd.zst"
+	baseStub      = "stub.efi"
+	baseLoader    = "systemd-boot.efi"
+	baseInventory = "inventory.json" // as in the root image
+	baseDetails   = "base.json"
 )
 
-var baseFiles = []string{baseInitrd, baseKernel, baseStub, baseLoader}
+var baseFiles = []string{baseInitrd, baseInventory, baseKernel, baseStub, baseLoader}
 
 // Base describes a base layer: base.json of its directory.
 type Base struct {

@@ -18,6 +18,7 @@ import (
 	"trunkline/image/disk"
 	"trunkline/image/initrd"
 	"trunkline/image/initrd/modules"
+	"trunkline/image/inventory"
 	"trunkline/image/rootfs"
 	"trunkline/image/uki"
 )
@@ -60,7 +61,7 @@ func build(ctx context.Context, r Request) (Result, error) {
 		return Result{}, err
 	}
 	b.result.Base, b.result.BaseDir, b.result.BaseReused = base.Base, base.dir, reused
-	if err := b.assemble(ctx, base, config); err != nil {
+	if err := b.assemble(ctx, base, config, lock); err != nil {
 		return Result{}, err
 	}
 	b.endStep()
@@ -174,6 +175,13 @@ func (b *builder) buildBase(ctx context.Context, in inputs) (*layer, error) {
 	if err != nil {
 		return nil, err
 	}
+	record, err := b.takeInventory(tree, in.lock)
+	if err != nil {
+		return nil, err
+	}
+	if err := tree.File(inventory.Path, 0o644, record); err != nil {
+		return nil, err
+	}
 	tmp, err := newBaseDir(b.BaseCacheDir)
 	if err != nil {
 		return nil, fmt.Errorf("base layer: %w", err)
@@ -196,7 +204,9 @@ func (b *builder) buildBase(ctx context.Context, in inputs) (*layer, error) {
 		return nil, err
 	}
 
-	l := &layer{files: map[string][]byte{baseKernel: boot.Kernel, baseInitrd: img, baseStub: boot.Stub, baseLoader: boot.Loader}}
+	l := &layer{files: map[string][]byte{
+		baseKernel: boot.Kernel, baseInitrd: img, baseStub: boot.Stub, baseLoader: boot.Loader, baseInventory: record,
+	}}
 	nodes, treeBytes := tree.Stats()
 	l.Base = Base{
 		FormatVersion: BaseFormatVersion, Digest: in.digest(), Profile: in.profile, Lock: in.lock, Sbcd: in.sbcd, Init: in.init,
@@ -285,14 +295,14 @@ func configArchive(files []File) ([]byte, error) {
 	return initrd.ConfigArchive(conv)
 }
 
-// assemble writes NAME.efi and NAME.raw.
-func (b *builder) assemble(ctx context.Context, base *layer, config []byte) error {
+// assemble writes NAME.efi, NAME.raw and what is said of them.
+func (b *builder) assemble(ctx context.Context, base *layer, config []byte, lock string) error {
 	b.step("uki")
 	if err := os.MkdirAll(b.OutDir, 0o755); err != nil {
 		return err
 	}
 	efi, raw := b.Name+".efi", b.Name+".raw"
-	release, err := ownOutput(ctx, b.OutDir, efi, raw)
+	release, err := ownOutput(ctx, b.OutDir, efi, raw, b.Name+SPDXEnding, b.Name+CycloneDXEnding, b.Name+ProvenanceEnding)
 	if err != nil {
 		return fmt.Errorf("output: %w", err)
 	}
@@ -301,6 +311,7 @@ func (b *builder) assemble(ctx context.Context, base *layer, config []byte) erro
 	if b.Cmdline != "" {
 		cmdline += " " + b.Cmdline
 	}
+	cmdline += " " + uki.DigestPlaceholder()
 	var img bytes.Buffer
 	err = uki.Write(&img, uki.Parts{
 		Stub: base.files[baseStub], Kernel: base.files[baseKernel],
@@ -308,6 +319,9 @@ func (b *builder) assemble(ctx context.Context, base *layer, config []byte) erro
 		Cmdline: cmdline, OSRelease: base.OSRelease, Uname: base.Kernel,
 	})
 	if err != nil {
+		return err
+	}
+	if b.result.Digest, err = uki.Seal(img.Bytes()); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -329,6 +343,8 @@ func (b *builder) assemble(ctx context.Context, base *layer, config []byte) erro
 		return err
 	}
 	b.result.Disk.Path = raw
-	b.result.Disk.Size, b.result.Disk.SHA256, err = sumFile(raw)
-	return err
+	if b.result.Disk.Size, b.result.Disk.SHA256, err = sumFile(raw); err != nil {
+		return err
+	}
+	return b.evidence(ctx, base, lock)
 }

@@ -11,12 +11,13 @@ import (
 
 	"trunkline/image/debian"
 	"trunkline/image/initrd"
+	"trunkline/image/inventory"
 	"trunkline/image/rootfs"
 )
 
 // sources are inputs of a base layer too; package rootfs says why.
 //
-//go:embed base.go build.go
+//go:embed base.go build.go contents.go
 var sources embed.FS
 
 // shapers are the modules whose code decides bytes of a base layer: another
@@ -46,7 +47,8 @@ func (in inputs) digest() string {
 // sources, wherever they lay.
 func codeIdentity() (string, error) {
 	own := strings.Join([]string{
-		rootfs.Fingerprint(), initrd.Fingerprint(), rootfs.Digest(debian.ReaderSources()), rootfs.Digest(sources),
+		rootfs.Fingerprint(), initrd.Fingerprint(), rootfs.Digest(debian.ReaderSources()),
+		rootfs.Digest(inventory.Sources()), rootfs.Digest(sources),
 	}, " ")
 	if info, ok := debug.ReadBuildInfo(); ok {
 		if v, ok := shaperVersions(info); ok {

@@ -1,7 +1,8 @@
 // Package image builds an appliance's image: locked packages become a base layer
 // (kernel, initrd with the root file system, UEFI stub, boot loader), the base
 // layer and the files of one appliance's config layer become a unified kernel
-// image (NAME.efi) and a bootable raw disk (NAME.raw).
+// image (NAME.efi) and a bootable raw disk (NAME.raw). Beside them lie two bills of
+// material (NAME.spdx.json, NAME.cdx.json) and the provenance (NAME.provenance.json).
 //
 // What is promised: no root, loop device, chroot, container or host tool; the
 // same request gives the same bytes whatever the directory, time, umask, locale
@@ -68,7 +69,12 @@ type Request struct {
 	// machine without keys (secureboot.LoadEnrolment); they need a Signer.
 	Enrol []secureboot.File
 
-	OutDir       string // NAME.efi and NAME.raw are written here; made if missing
+	// For the bills of material and the provenance beside the image; the image
+	// itself depends on neither.
+	Trunkline string   // version of this program
+	Sources   []Source // files of the spec
+
+	OutDir       string // NAME.efi, NAME.raw and what is said of them are written here; made if missing
 	BaseCacheDir string // base layers, one directory each; made if missing
 
 	Progress Progress // may be nil
@@ -80,18 +86,23 @@ type Progress interface {
 	debian.Progress
 	// Step begins a step, ending the one before it. In order: base (the cache is
 	// looked at); packages, rootfs, modules, erofs and initrd when a base layer
-	// has to be built; uki, disk.
+	// has to be built; uki, disk, evidence.
 	Step(name string)
 }
 
 // Result says what a build made.
 type Result struct {
-	UKI        Output `json:"uki"`
-	Disk       Output `json:"disk"`
-	Base       Base   `json:"base"`
-	BaseReused bool   `json:"base_reused"`
-	BaseDir    string `json:"base_dir"`
-	Steps      []Step `json:"steps"`
+	UKI  Output `json:"uki"`
+	Disk Output `json:"disk"`
+	// Digest is the image's name for itself, "sha256:<hex>": the booted appliance
+	// says it, and signing does not change it (uki.Seal).
+	Digest string `json:"digest"`
+	// Evidence are the bills of material, SPDX and CycloneDX, and the provenance.
+	Evidence   []Output `json:"evidence"`
+	Base       Base     `json:"base"`
+	BaseReused bool     `json:"base_reused"`
+	BaseDir    string   `json:"base_dir"`
+	Steps      []Step   `json:"steps"`
 	// Signature is whose signature UKI and boot loader carry; nil: none.
 	Signature *Signature `json:"signature,omitempty"`
 	// Fetched is what the packages step did; zero when the base was reused.

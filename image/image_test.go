@@ -38,17 +38,17 @@ func steps(r Result) []string {
 func TestBuildTwice(t *testing.T) {
 	r := request(t)
 	first := mustBuild(t, r)
-	if want := []string{"base", "packages", "rootfs", "modules", "erofs", "initrd", "uki", "disk"}; first.BaseReused || !slices.Equal(steps(first), want) {
+	if want := []string{"base", "packages", "rootfs", "modules", "erofs", "initrd", "uki", "disk", "evidence"}; first.BaseReused || !slices.Equal(steps(first), want) {
 		t.Errorf("first build: reused %v, steps %v", first.BaseReused, steps(first))
 	}
 	second := mustBuild(t, r)
-	if want := []string{"base", "uki", "disk"}; !second.BaseReused || !slices.Equal(steps(second), want) {
+	if want := []string{"base", "uki", "disk", "evidence"}; !second.BaseReused || !slices.Equal(steps(second), want) {
 		t.Errorf("second build: reused %v, steps %v", second.BaseReused, steps(second))
 	}
-	if first.UKI != second.UKI || first.Disk != second.Disk {
-		t.Errorf("outputs differ: %+v %+v, %+v %+v", first.UKI, second.UKI, first.Disk, second.Disk)
+	if first.UKI != second.UKI || first.Disk != second.Disk || !slices.Equal(first.Evidence, second.Evidence) {
+		t.Errorf("outputs differ: %+v, %+v", first, second)
 	}
-	for _, o := range []Output{first.UKI, first.Disk} {
+	for _, o := range append([]Output{first.UKI, first.Disk}, first.Evidence...) {
 		if n, digest, err := sumFile(o.Path); err != nil || n != o.Size || digest != o.SHA256 {
 			t.Errorf("%s: %d bytes, %s, %v; the result says %+v", o.Path, n, digest, err, o)
 		}
@@ -71,8 +71,13 @@ func TestBuildIsDeterministic(t *testing.T) {
 	if d := cmp.Diff(a.Base, b.Base); d != "" {
 		t.Errorf("base layers differ:\n%s", d)
 	}
-	if a.UKI.SHA256 != b.UKI.SHA256 || a.Disk.SHA256 != b.Disk.SHA256 {
+	if a.UKI.SHA256 != b.UKI.SHA256 || a.Disk.SHA256 != b.Disk.SHA256 || a.Digest != b.Digest {
 		t.Error("outputs differ")
+	}
+	for i, o := range a.Evidence {
+		if o.SHA256 != b.Evidence[i].SHA256 {
+			t.Errorf("%s differs", filepath.Base(o.Path))
+		}
 	}
 }
 
@@ -145,7 +150,7 @@ func TestInterrupted(t *testing.T) {
 	if got := names(t, r.BaseCacheDir); !slices.Equal(got, []string{".lock", filepath.Base(res.BaseDir)}) {
 		t.Errorf("in the cache: %v", got)
 	}
-	if got := names(t, r.OutDir); !slices.Equal(got, []string{"edge-test.efi", "edge-test.raw"}) {
+	if got := names(t, r.OutDir); !slices.Equal(got, []string{"edge-test.cdx.json", "edge-test.efi", "edge-test.provenance.json", "edge-test.raw", "edge-test.spdx.json"}) {
 		t.Errorf("in the output directory: %v", got)
 	}
 }

@@ -54,6 +54,10 @@ func TestSignedBuild(t *testing.T) {
 	if !signed.BaseReused || plain.Signature != nil || signed.Signature == nil || signed.Signature.Certificate != r.Signer.Fingerprint() {
 		t.Errorf("base reused %v, signatures %+v and %+v", signed.BaseReused, plain.Signature, signed.Signature)
 	}
+	// The image keeps its name when it is signed.
+	if img := mustInspect(t, signed.UKI.Path); signed.Digest != plain.Digest || img.Digest != plain.Digest || img.Changed() || img.UKI.Signature == 0 {
+		t.Errorf("image %s, signed %s, as inspected %s with a signature of %d bytes", plain.Digest, signed.Digest, img.Digest, img.UKI.Signature)
+	}
 	r.OutDir = t.TempDir()
 	if again := mustBuild(t, r); again.UKI.SHA256 != signed.UKI.SHA256 || again.Disk.SHA256 != signed.Disk.SHA256 {
 		t.Error("a second build gives other bytes")

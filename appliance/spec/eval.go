@@ -170,11 +170,7 @@ func (d *decoder) readFile(name string, limit int64) ([]byte, error) {
 // appliance, which one of several it is, and the values of the variables.
 // Lengths go in as well, so that no two different sets share the hashed text.
 func (d *decoder) digest() string {
-	names := slices.Clone(d.src.names)
-	for n := range d.used {
-		names = append(names, n)
-	}
-	slices.Sort(names)
+	names := d.files()
 	h := sha256.New()
 	if !d.fleet && len(d.settled) == 0 {
 		for _, n := range names {
@@ -206,3 +202,22 @@ func (s *source) sum(name string) string {
 
 // tableKey names a baked table together with what its rows were checked against.
 func tableKey(file string, sets []string) string { return file + "\x00" + strings.Join(sets, "\x00") }
+
+// files are the names of all files the spec was read from, sorted.
+func (d *decoder) files() []string {
+	names := slices.Clone(d.src.names)
+	for n := range d.used {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// readFiles are those files with their digests.
+func (d *decoder) readFiles() []Source {
+	var out []Source
+	for _, n := range d.files() {
+		out = append(out, Source{Name: n, SHA256: d.src.sum(n)})
+	}
+	return out
+}

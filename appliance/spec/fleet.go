@@ -81,6 +81,7 @@ func (s *source) load(o Options, all bool) ([]*Spec, hcl.Diagnostics) {
 		if spec != nil && !d.diags.HasErrors() {
 			spec.Dir = s.dir
 			spec.Digest = d.digest()
+			spec.Sources = d.readFiles()
 			specs = append(specs, spec)
 		}
 	}

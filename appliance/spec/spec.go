@@ -15,6 +15,7 @@ type Spec struct {
 	FormatVersion int
 	Dir           string // as given by the caller; never part of an output
 	Digest        string // "sha256:<hex>" over names and bytes of the source files, sorted by name
+	Sources       []Source
 
 	Appliance   Appliance
 	Hardware    Hardware
@@ -38,6 +39,12 @@ type Spec struct {
 	Waivers     []*Waiver
 
 	NotBuilt []NotBuilt // in line order
+}
+
+// Source is one file a spec was read from, cache sources included.
+type Source struct {
+	Name   string // relative to the spec's directory
+	SHA256 string // lower-case hexadecimal
 }
 
 // Appliance names the machine. Name is a DNS label: it becomes the host name and

@@ -14,6 +14,7 @@ package compare
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +27,9 @@ import (
 
 // Difference is the first one between two directories.
 type Difference struct {
-	File   string   `json:"file"`             // path below both directories, with slashes
+	// File is the path below both directories, with slashes. Bills of material and
+	// provenance come last: they differ when the image does.
+	File   string   `json:"file"`
 	Offset int64    `json:"offset"`           // of the first byte that differs; -1: Detail says what does
 	Detail string   `json:"detail,omitempty"` // in words
 	Inside []Part   `json:"inside,omitempty"` // parts of the file that byte lies in, from the outermost
@@ -60,7 +63,12 @@ func Dirs(a, b string) (*Difference, error) {
 			paths = append(paths, p)
 		}
 	}
-	slices.Sort(paths)
+	slices.SortFunc(paths, func(a, b string) int {
+		if x, y := follows(a), follows(b); x != y {
+			return cmp.Compare(x, y)
+		}
+		return strings.Compare(a, b)
+	})
 	var first *Difference
 	for _, p := range paths {
 		d, err := one(p, filepath.Join(a, p), filepath.Join(b, p), x, y)
@@ -75,10 +83,24 @@ func Dirs(a, b string) (*Difference, error) {
 			first.Others = append(first.Others, d.File)
 		}
 	}
+	if first != nil {
+		slices.Sort(first.Others)
+	}
 	if first != nil && first.Offset >= 0 {
 		first.Inside = inside(filepath.Join(a, first.File), filepath.Join(b, first.File), first.Offset)
 	}
 	return first, nil
+}
+
+// follows is 1 for what a build writes about an image, which differs when the image
+// does, and 0 for all else.
+func follows(path string) int {
+	for _, ending := range []string{".spdx.json", ".cdx.json", ".provenance.json"} {
+		if strings.HasSuffix(path, ending) {
+			return 1
+		}
+	}
+	return 0
 }
 
 // list finds the files below a directory: path -> permission bits.

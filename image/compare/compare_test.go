@@ -124,7 +124,7 @@ func TestInsideAnImage(t *testing.T) {
 		{"one file less", func(_ *testing.T, r *image.Request) { r.Config = r.Config[1:] },
 			"section .initrd > archive 2 > config/etc/hostname @-1: only in the first"},
 		{"command line", func(_ *testing.T, r *image.Request) { r.Cmdline = "quiet" },
-			"section .cmdline @" + fmt.Sprint(len(image.DefaultCmdline)) + ": the first ends there"},
+			"section .cmdline @" + fmt.Sprint(len(image.DefaultCmdline)+1) + ": 0x74 and 0x71"}, // "trunkline.image=" and "quiet"
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := build(t, func(r *image.Request) { c.change(t, r) })
@@ -132,7 +132,7 @@ func TestInsideAnImage(t *testing.T) {
 			if err != nil || d == nil {
 				t.Fatalf("%+v, %v", d, err)
 			}
-			if d.File != "edge-test.efi" || d.Offset < 0 || !cmp.Equal(d.Others, []string{"edge-test.raw"}) {
+			if d.File != "edge-test.efi" || d.Offset < 0 || !cmp.Equal(d.Others, []string{"edge-test.cdx.json", "edge-test.provenance.json", "edge-test.raw", "edge-test.spdx.json"}) {
 				t.Errorf("%+v", d)
 			}
 			if got := chain(d.Inside); got != c.want {

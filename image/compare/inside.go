@@ -44,9 +44,10 @@ func content(a, b []byte) []Part {
 		return nil
 	}
 	for _, f := range []struct {
-		split func([]byte) []member // nil: not of this format
-		rest  func([]byte, int64) string
+		split func([]byte) []member      // nil: not of this format
+		rest  func([]byte, int64) string // nil: the next one looks closer
 	}{
+		{sectionsWithoutDigest, nil},
 		{sections, outsideSections},
 		{archives, func([]byte, int64) string { return "compression of the archives, or what lies between them" }},
 		{cpioFiles, func([]byte, int64) string { return "headers of the archive" }},
@@ -59,7 +60,9 @@ func content(a, b []byte) []Part {
 		if p := members(x, y); p != nil {
 			return p
 		}
-		return []Part{{Name: f.rest(a, at), Offset: at}}
+		if f.rest != nil {
+			return []Part{{Name: f.rest(a, at), Offset: at}}
+		}
 	}
 	return nil
 }
@@ -116,6 +119,22 @@ func sections(b []byte) []member {
 	out := make([]member, len(list))
 	for i, s := range list {
 		out[i] = member{"section " + s.Name, fmt.Sprintf("address %#x", s.Address), held(b[s.Offset : s.Offset+s.Size])}
+	}
+	return out
+}
+
+// sectionsWithoutDigest are those of a PE image without the digest of the image in
+// its command line: that follows from all others.
+func sectionsWithoutDigest(b []byte) []member {
+	out := sections(b)
+	for i, m := range out {
+		if m.name == "section .cmdline" {
+			line, err := m.data()
+			if err != nil {
+				return nil
+			}
+			out[i].data = held(uki.WithoutDigest(line))
+		}
 	}
 	return out
 }

@@ -22,7 +22,7 @@ const (
 	maxDict        = 256 << 20 // decompression window, bytes
 )
 
-//go:embed ar.go deb.go
+//go:embed ar.go control.go deb.go
 var readerSources embed.FS
 
 // ReaderSources are the sources that read .deb files: what is made of packages

@@ -30,6 +30,12 @@ const Release = "6.0.0-test"
 // Profile is the image profile the packages are for.
 const Profile = "vm"
 
+// linkMark begins the content of what is a symbolic link, before its target.
+const linkMark = "-> "
+
+// sources are what packages say of their source, as control files have it.
+var sources = map[string]string{"linux-image-cloud-amd64": "Source: linux-signed (1.2)\n", "systemd": "Source: linux\n"}
+
 // Files are the contents of the packages: package -> path -> content.
 func Files() (map[string]map[string]string, error) {
 	profile, err := debian.ProfileByName(Profile)
@@ -57,11 +63,13 @@ func Files() (map[string]map[string]string, error) {
 	out := map[string]map[string]string{
 		"base-files": {"etc/debian_version": "13\n"},
 		"linux-image-cloud-amd64": {
+			"usr/share/doc/linux-image-cloud-amd64/copyright": "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n" +
+				"Files: *\nLicense: GPL-2\n\nFiles: x\nLicense: Expat\n",
 			"boot/vmlinuz-" + Release: string(PE(".text")),
 			mods + "modules.builtin":  builtin.String(), mods + "modules.builtin.modinfo": "", mods + "modules.order": "",
 			mods + "kernel/unwanted.ko": "never read",
 		},
-		"systemd": {units + "multi-user.target": "[Unit]\n", units + "dbus-broker.service": install, units + "systemd-networkd.service": install},
+		"systemd": {"usr/share/doc/systemd": linkMark + "linux-image-cloud-amd64", units + "multi-user.target": "[Unit]\n", units + "dbus-broker.service": install, units + "systemd-networkd.service": install},
 		"systemd-boot-efi": {
 			"usr/lib/systemd/boot/efi/linuxx64.efi.stub":   string(PE(".sdmagic")),
 			"usr/lib/systemd/boot/efi/systemd-bootx64.efi": string(PE(".text")),
@@ -112,7 +120,7 @@ func PE(section string) []byte {
 
 // Deb packs files as a .deb (deb(5)) with uncompressed members.
 func Deb(name, version string, files map[string]string) ([]byte, error) {
-	control, err := pack(map[string]string{"control": "Package: " + name + "\nVersion: " + version + "\nArchitecture: amd64\n"})
+	control, err := pack(map[string]string{"control": "Package: " + name + "\nVersion: " + version + "\nArchitecture: amd64\n" + sources[name]})
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +146,12 @@ func pack(files map[string]string) ([]byte, error) {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for _, p := range slices.Sorted(maps.Keys(files)) {
+		if target, ok := strings.CutPrefix(files[p], linkMark); ok {
+			if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: "./" + p, Linkname: target, Mode: 0o777}); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "./" + p, Mode: 0o644, Size: int64(len(files[p]))}); err != nil {
 			return nil, err
 		}

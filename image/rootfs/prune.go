@@ -83,7 +83,8 @@ func Keep(p string) bool {
 		return slices.Contains(programs, name)
 	}
 	if strings.HasPrefix(p, "usr/share/doc/") { // licences stay: they must travel with the programs
-		return path.Base(p) == "copyright"
+		// What lies right below is a link to the directory of another package.
+		return path.Base(p) == "copyright" || path.Dir(p) == "usr/share/doc"
 	}
 	if matchesAny(dropped, p) {
 		return false

@@ -1,6 +1,7 @@
 package uki
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -16,27 +17,66 @@ type Section struct {
 	SHA256  string `json:"sha256"`  // of the content, hexadecimal
 }
 
-// Inspect lists the sections of a PE image in file order.
-func Inspect(r io.Reader) ([]Section, error) {
-	raw, err := io.ReadAll(r)
-	if err != nil {
-		return nil, fmt.Errorf("uki: reading the image: %w", err)
-	}
+// Parsed is a PE image being read.
+type Parsed struct{ img *image }
+
+// Parse reads the headers of a PE image, which must not change afterwards.
+func Parse(raw []byte) (*Parsed, error) {
 	img, err := parse(raw)
 	if err != nil {
 		return nil, fmt.Errorf("uki: %w", err)
 	}
-	out := make([]Section, 0, len(img.sections))
-	for i := range img.sections {
-		h := &img.sections[i]
-		data := img.contents(h)
+	return &Parsed{img}, nil
+}
+
+// Sections lists the sections in file order.
+func (p *Parsed) Sections() []Section {
+	out := make([]Section, 0, len(p.img.sections))
+	for i := range p.img.sections {
+		h := &p.img.sections[i]
+		data := p.img.contents(h)
 		sum := sha256.Sum256(data)
 		out = append(out, Section{
 			Name: h.name, Size: uint32(len(data)), Address: h.virtualAddress, Offset: h.rawOffset,
 			SHA256: hex.EncodeToString(sum[:]),
 		})
 	}
-	return out, nil
+	return out
+}
+
+// Content returns the content of a section, nil when there is none of that name.
+// It is part of the image, not a copy.
+func (p *Parsed) Content(name string) []byte {
+	h := p.img.section(name)
+	if h == nil {
+		return nil
+	}
+	return p.img.contents(h)
+}
+
+// Signature returns the certificate table (PE format specification, "The Attribute
+// Certificate Table"), nil when the image is not signed or the table lies outside
+// of it.
+func (p *Parsed) Signature() []byte {
+	// Unlike all others this entry holds an offset in the file.
+	at, size := p.img.dataDirectory(dirSecurity)
+	if size == 0 || uint64(at)+uint64(size) > uint64(len(p.img.raw)) {
+		return nil
+	}
+	return p.img.raw[at : at+size]
+}
+
+// Inspect lists the sections of a PE image in file order.
+func Inspect(r io.Reader) ([]Section, error) {
+	raw, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("uki: reading the image: %w", err)
+	}
+	p, err := Parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	return p.Sections(), nil
 }
 
 // Extract returns the content of one section of a PE image, for checks of what
@@ -46,13 +86,12 @@ func Extract(r io.Reader, name string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("uki: reading the image: %w", err)
 	}
-	img, err := parse(raw)
+	p, err := Parse(raw)
 	if err != nil {
-		return nil, fmt.Errorf("uki: %w", err)
+		return nil, err
 	}
-	h := img.section(name)
-	if h == nil {
+	if p.img.section(name) == nil {
 		return nil, fmt.Errorf("uki: no section %s in the image", name)
 	}
-	return img.contents(h), nil
+	return bytes.Clone(p.Content(name)), nil
 }

@@ -15,11 +15,12 @@ type ReadyInfo struct {
 	Listeners int
 	Uptime    time.Duration // kernel start to READY, the guest's CLOCK_BOOTTIME
 	Wall      time.Duration // start of QEMU to the line, as seen from here
+	Image     string        // digest of the booted image; empty when it names none
 }
 
 // Lines of the console that decide a boot.
 var (
-	readyLine = regexp.MustCompile(`trunkline: ready name=(\S+) listeners=(\d+) uptime=(\d+(?:\.\d+)?)s`)
+	readyLine = regexp.MustCompile(`trunkline: ready name=(\S+) listeners=(\d+) uptime=(\d+(?:\.\d+)?)s(?: image=(sha256:[0-9a-f]{64})\b)?`)
 	fatal     = regexp.MustCompile(`trunkline: refused: .*|trunkline: init failed: .*|Kernel panic - not syncing.*`)
 )
 
@@ -112,5 +113,5 @@ func parseReady(line string) (ReadyInfo, error) {
 	if err != nil {
 		return ReadyInfo{}, fmt.Errorf("ready line: %w", err)
 	}
-	return ReadyInfo{Name: f[1], Listeners: listeners, Uptime: uptime}, nil
+	return ReadyInfo{Name: f[1], Listeners: listeners, Uptime: uptime, Image: f[4]}, nil
 }

@@ -15,6 +15,7 @@ import (
 	"trunkline/appliance/bake"
 	"trunkline/appliance/plan"
 	"trunkline/appliance/sizing"
+	"trunkline/appliance/spec"
 	"trunkline/image"
 	"trunkline/image/debian"
 	"trunkline/tools/report"
@@ -35,8 +36,9 @@ func (a *app) build() *cobra.Command {
 		Use:   "build SPEC",
 		Short: "Build the images of a spec: NAME.efi, NAME.raw, and the plan of each",
 		Long: `Build the image of a spec from the packages in its lock file. OUT/NAME/ then holds
-NAME.efi (to boot over the network), NAME.raw (a disk), plan.json, plan.txt and plan.html.
-Nothing is asked of this machine but a directory: no root, no containers.
+NAME.efi (to boot over the network), NAME.raw (a disk), plan.json, plan.txt and plan.html,
+what is in the image (NAME.spdx.json, NAME.cdx.json) and what it was made from
+(NAME.provenance.json, an unsigned in-toto statement). Nothing is asked of this machine but a directory: no root, no containers.
 
 Of a spec of several appliances all are built, on all processors; --appliance builds one.
 
@@ -102,6 +104,7 @@ func (a *app) runBuild(ctx context.Context, dir string, o buildOptions) error {
 
 	progress := a.progress()
 	r.Name, r.Config, r.OutDir, r.Progress = name, imageFiles(p.files), out, progress
+	r.Trunkline, r.Sources = version, sources(p.spec)
 	res, err := image.Build(ctx, r)
 	progress.done(err == nil)
 	if err != nil {
@@ -247,6 +250,15 @@ func imageFiles(files []bake.File) []image.File {
 	return out
 }
 
+// sources are the files a spec was read from.
+func sources(s *spec.Spec) []image.Source {
+	out := make([]image.Source, len(s.Sources))
+	for i, f := range s.Sources {
+		out[i] = image.Source{Name: f.Name, SHA256: f.SHA256}
+	}
+	return out
+}
+
 // writePlan puts the plan beside the image it describes.
 func (a *app) writePlan(dir string, p *plan.Plan) error {
 	b, err := plan.Encode(p)
@@ -290,6 +302,7 @@ func (a *app) summary(name string, r image.Result, took time.Duration) {
 	if s := r.Signature; s != nil {
 		fmt.Fprintf(a.Stdout, "  signed for Secure Boot by %s, certificate sha256:%s\n", s.Subject, s.Certificate)
 	}
+	fmt.Fprintf(a.Stdout, "  image %s, as `sbcd status` on the appliance says it\n", r.Digest)
 	fmt.Fprintf(a.Stdout, "  base layer %s: kernel %s, %s, %s files, %s\n", short(r.Base.Digest), r.Base.Kernel,
 		count(r.Base.Packages, "package"), sizing.Count(float64(r.Base.TreeFiles)), sizing.Bytes(float64(r.Base.TreeBytes)))
 }

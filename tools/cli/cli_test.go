@@ -49,6 +49,7 @@ func TestExitStatus(t *testing.T) {
 		{"lock " + empty, exitRefused},
 		{"build " + empty, exitRefused},
 		{"boot " + empty, exitRefused},
+		{"inspect " + empty, exitRefused},
 		{"paln " + example, exitUsage},
 		{"plan", exitUsage},
 		{"plan -jsn " + example, exitUsage},
@@ -57,6 +58,8 @@ func TestExitStatus(t *testing.T) {
 		{"bake " + example, exitUsage},
 		{"boot " + example + " --memory much", exitUsage},
 		{"version now", exitUsage},
+		{"inspect", exitUsage},
+		{"inspect -json -full " + empty, exitUsage},
 	} {
 		status, stdout, stderr := run(t, strings.Fields(tt.args)...)
 		if status != tt.want {

@@ -76,7 +76,7 @@ func argumentCompleter(c *cobra.Command) completer {
 		return atMost(2, completeDirs(holdsSpec))
 	case c.Name() == "keys":
 		return atMost(1, fixed(nil, cobra.ShellCompDirectiveFilterDirs))
-	case c.Name() == "boot":
+	case c.Name() == "boot", c.Name() == "inspect":
 		return atMost(1, completeDirs(holdsImage))
 	case strings.HasPrefix(what, "[PATH"):
 		return fixed([]string{"hcl"}, cobra.ShellCompDirectiveFilterFileExt)

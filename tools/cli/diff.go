@@ -39,6 +39,10 @@ A and B are each one of
                  begins with ./ or ../ is below the working directory
   FILE           a plan saved with plan --out, or the plan.json of a build
   OUT/NAME       a built image, by the plan beside it
+  NAME.efi, .raw an image, by what it holds; both must be such
+
+Of two images packages, Go modules, enabled units, files, kernel and its parameters are
+compared: what differs is read from the images alone, as by inspect.
 
 Revisions are read out of the repository; nothing is checked out.
 
@@ -84,6 +88,9 @@ func asksForChanges(args []string) bool {
 }
 
 func (a *app) runDiff(ctx context.Context, before, after string, o diffOptions) error {
+	if isImage(before) || isImage(after) {
+		return a.runImageDiff(before, after, o)
+	}
 	x, err := a.operand(ctx, before, after, false)
 	if err != nil {
 		return err

@@ -72,7 +72,7 @@ func (l *lines) done(ok bool) {
 
 // buildSteps are the steps of a build from nothing, in order (image.Progress). A
 // warm build leaves most of them out.
-var buildSteps = [...]string{"base", "packages", "rootfs", "modules", "erofs", "initrd", "uki", "disk"}
+var buildSteps = [...]string{"base", "packages", "rootfs", "modules", "erofs", "initrd", "uki", "disk", "evidence"}
 
 // bars shows the steps as one bar, and downloads as another below it.
 type bars struct {

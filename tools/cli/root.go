@@ -18,7 +18,8 @@ SIP session border controller.
   trunkline plan SPEC        what does it need, and what saturates first?
   trunkline diff A B         what does a change do?
   trunkline build SPEC       the image, in out/NAME
-  trunkline boot out/NAME    the image in a virtual machine, with calls through it`
+  trunkline boot out/NAME    the image in a virtual machine, with calls through it
+  trunkline inspect out/NAME what is in the image`
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
@@ -33,7 +34,7 @@ func (a *app) root() *cobra.Command {
 	root.SetVersionTemplate("trunkline {{.Version}}\n")
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
-	root.AddCommand(a.validate(), a.plan(), a.bake(), a.lock(), a.build(), a.verify(), a.boot(), a.keys(), a.version())
+	root.AddCommand(a.validate(), a.plan(), a.bake(), a.lock(), a.build(), a.verify(), a.boot(), a.keys(), a.inspect(), a.version())
 	root.AddCommand(a.init(), a.fmt(), a.upgrade(), a.reference(), a.schema())
 	root.AddCommand(a.diff())
 	root.AddCommand(a.policyCommand(), a.cache())

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"trunkline/image/inspect"
 	"trunkline/image/vm"
 )
 
@@ -73,6 +74,10 @@ func TestCallsThroughTheBootedImage(t *testing.T) {
 	t.Logf("ready: kernel to READY=1 in %.1f s, power-on to READY=1 in %.1f s (%s)", ready.Uptime.Seconds(), ready.Wall.Seconds(), m.Accel())
 	if ready.Name != "edge-fra1" || ready.Listeners != 2 {
 		t.Errorf("ready says %+v", ready)
+	}
+	// The appliance knows its image by the name the file gives itself.
+	if img, err := inspect.Open(filepath.Join(out, "edge-fra1/edge-fra1.raw")); err != nil || ready.Image == "" || img.Digest != ready.Image {
+		t.Errorf("booted image %q, the disk's is %+v (%v)", ready.Image, img, err)
 	}
 
 	t.Run("200 calls, none failed", func(t *testing.T) {

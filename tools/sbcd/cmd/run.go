@@ -86,7 +86,7 @@ func (p *program) run(ctx context.Context, cfg *runtime.Appliance) error {
 	if err != nil {
 		return refuse(err)
 	}
-	v := &view{cfg: cfg, start: time.Now(), warmer: warmer, names: names}
+	v := &view{cfg: cfg, image: bootedImage(), start: time.Now(), warmer: warmer, names: names}
 	note := control.NewNotifier(log)
 	v.drain = &drain{view: v, note: note, log: log}
 	certs := certificates{v, note, log}
@@ -135,7 +135,11 @@ func (p *program) serve(ctx context.Context, v *view, eng *engine.Engine, certs 
 	}
 	v.ready.Store(true)
 	note.Status(v.drain.line())
-	if _, err := fmt.Fprintf(p.Stdout, "trunkline: ready name=%s listeners=%d uptime=%.2fs\n", v.cfg.Name, len(v.cfg.Listeners), bootSeconds()); err != nil {
+	line := fmt.Sprintf("trunkline: ready name=%s listeners=%d uptime=%.2fs", v.cfg.Name, len(v.cfg.Listeners), bootSeconds())
+	if v.image != "" {
+		line += " image=" + v.image
+	}
+	if _, err := fmt.Fprintln(p.Stdout, line); err != nil {
 		log.Warn("readiness not printed", "error", err)
 	}
 

@@ -76,7 +76,11 @@ func (p *program) controlSocket(socket *string) error {
 // there, which destinations are up, what is being refused or dropped.
 func summary(out io.Writer, s Status) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s, up %s, spec %s\n", s.Name, stateOf(s), seconds(s.UptimeSeconds), short(s.SpecDigest))
+	fmt.Fprintf(&b, "%s: %s, up %s, spec %s", s.Name, stateOf(s), seconds(s.UptimeSeconds), short(s.SpecDigest))
+	if s.Image != "" {
+		fmt.Fprintf(&b, ", image %s", short(s.Image))
+	}
+	b.WriteByte('\n')
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, c := range s.Caches {
 		fmt.Fprintf(w, "cache %s\t%s\t%d rows\t%s\n", c.Name, c.State, c.Rows, cacheNote(c))

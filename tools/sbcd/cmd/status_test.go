@@ -20,7 +20,7 @@ import (
 
 func example() Status {
 	return Status{
-		Name: "edge-fra1", SpecDigest: "sha256:0123456789abcdef0123", UptimeSeconds: 3723.4, Ready: true,
+		Name: "edge-fra1", SpecDigest: "sha256:0123456789abcdef0123", Image: "sha256:fedcba9876543210", UptimeSeconds: 3723.4, Ready: true,
 		Caches: []warm.Status{
 			{Name: "carriers", State: warm.Loaded, Rows: 6, Seconds: 0.4},
 			{Name: "late", State: warm.Failed, Error: "open /x: no such file or directory"},
@@ -67,7 +67,7 @@ func TestSummary(t *testing.T) {
 	if err := summary(&b, example()); err != nil {
 		t.Fatal(err)
 	}
-	want := `edge-fra1: ready, up 1h2m3s, spec sha256:0123456789ab
+	want := `edge-fra1: ready, up 1h2m3s, spec sha256:0123456789ab, image sha256:fedcba987654
 cache carriers        loaded             6 rows         in 400ms
 cache late            failed             0 rows         open /x: no such file or directory
 listener core         10.0.0.1:5060      12 packets     1 dropped by the kernel, 700 B waiting
@@ -100,7 +100,11 @@ func TestMetricsGather(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
+		image := ""
 		for _, f := range families {
+			if f.GetName() == "trunkline_image_info" {
+				image = f.Metric[0].GetLabel()[0].GetValue()
+			}
 			if !strings.HasPrefix(f.GetName(), "trunkline_") || f.GetHelp() == "" {
 				t.Errorf("metric %s, help %q", f.GetName(), f.GetHelp())
 			}
@@ -110,6 +114,9 @@ func TestMetricsGather(t *testing.T) {
 			if counter := strings.HasSuffix(f.GetName(), "_total"); counter != (f.GetType().String() == "COUNTER") {
 				t.Errorf("metric %s is a %s", f.GetName(), f.GetType())
 			}
+		}
+		if image != s.Image {
+			t.Errorf("trunkline_image_info says %q, want %q", image, s.Image)
 		}
 	}
 }

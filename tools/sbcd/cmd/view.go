@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -16,8 +17,9 @@ type Status struct {
 	Site          string  `json:"site,omitempty"`
 	Version       string  `json:"version"`
 	SpecDigest    string  `json:"spec_digest"`
-	UptimeSeconds float64 `json:"uptime_seconds"` // of this process
-	Ready         bool    `json:"ready"`          // READY=1 was sent, nothing has begun to stop and it does not drain
+	Image         string  `json:"image,omitempty"` // digest of the booted image; absent outside of one
+	UptimeSeconds float64 `json:"uptime_seconds"`  // of this process
+	Ready         bool    `json:"ready"`           // READY=1 was sent, nothing has begun to stop and it does not drain
 	// Drain is how far a drain is; absent while none is under way.
 	Drain  *DrainStatus  `json:"drain,omitempty"`
 	Caches []warm.Status `json:"caches"`
@@ -30,6 +32,7 @@ type Status struct {
 // view is a proxy as its control API sees it, from before its listeners are bound.
 type view struct {
 	cfg    *runtime.Appliance
+	image  string // digest of the booted image, may be empty
 	start  time.Time
 	ready  atomic.Bool
 	warmer *warm.Warmer
@@ -40,7 +43,7 @@ type view struct {
 
 func (v *view) status() Status {
 	s := Status{
-		Name: v.cfg.Name, Site: v.cfg.Site, Version: version, SpecDigest: v.cfg.SpecDigest,
+		Name: v.cfg.Name, Site: v.cfg.Site, Version: version, SpecDigest: v.cfg.SpecDigest, Image: v.image,
 		UptimeSeconds: time.Since(v.start).Seconds(), Ready: v.ready.Load(), Caches: v.warmer.Status(),
 	}
 	if v.names != nil {
@@ -55,4 +58,14 @@ func (v *view) status() Status {
 		s.Ready = false
 	}
 	return s
+}
+
+// bootedImage is the digest of the image this machine was booted from, as its
+// kernel was told; empty where nobody told it.
+func bootedImage() string {
+	b, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return "" // no proc: not on an appliance
+	}
+	return runtime.ImageDigest(string(b))
 }

@@ -1,0 +1,160 @@
+package inspect
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/cavaliergopher/cpio"
+	"github.com/klauspost/compress/zstd"
+)
+
+// maxUnpacked bounds what all archives of an initrd unpack to, bytes: more would
+// not boot, because it is all memory of the machine.
+const maxUnpacked = 2 << 30
+
+// maxWindow is what the kernel takes (lib/decompress_unzstd.c), bytes.
+const maxWindow = 128 << 20
+
+var (
+	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd} // RFC 8878, 3.1.1
+	cpioMagic = []byte("070701")
+)
+
+// unpack reads the archives of an initrd one after the other, as the kernel does:
+// plain cpio or one zstd frame of it, zero bytes between them. Directories are
+// left out; of two files with one path the later counts.
+func unpack(b []byte) ([]File, error) {
+	u := unpacking{at: map[string]int{}, left: maxUnpacked}
+	for {
+		if b = bytes.TrimLeft(b, "\x00"); len(b) == 0 {
+			return u.files, nil
+		}
+		switch {
+		case bytes.HasPrefix(b, zstdMagic):
+			n, err := frameLength(b)
+			if err != nil {
+				return nil, fmt.Errorf("compressed archive: %w", err)
+			}
+			raw, err := u.decompress(b[:n])
+			if err != nil {
+				return nil, fmt.Errorf("compressed archive: %w", err)
+			}
+			if _, err := u.archive(raw); err != nil {
+				return nil, err
+			}
+			b = b[n:]
+		case bytes.HasPrefix(b, cpioMagic):
+			n, err := u.archive(b)
+			if err != nil {
+				return nil, err
+			}
+			b = b[n:]
+		default:
+			return nil, fmt.Errorf("an archive begins with %q: only cpio and zstd are known", b[:min(len(b), 6)])
+		}
+	}
+}
+
+// unpacking is an initrd being read.
+type unpacking struct {
+	files []File
+	at    map[string]int // path -> index in files
+	left  int64          // bytes that may still be unpacked
+}
+
+func (u *unpacking) decompress(frame []byte) ([]byte, error) {
+	z, err := zstd.NewReader(bytes.NewReader(frame), zstd.WithDecoderMaxWindow(maxWindow))
+	if err != nil {
+		return nil, err
+	}
+	defer z.Close()
+	raw, err := io.ReadAll(io.LimitReader(z, u.left+1))
+	if err != nil {
+		return nil, err
+	}
+	if u.left -= int64(len(raw)); u.left < 0 {
+		return nil, fmt.Errorf("unpacks to more than %d MiB", maxUnpacked>>20)
+	}
+	return raw, nil
+}
+
+// archive reads one cpio archive and returns its length.
+func (u *unpacking) archive(b []byte) (int, error) {
+	in := bytes.NewReader(b)
+	r := cpio.NewReader(in)
+	for {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) && in.Len() < len(b) {
+			return len(b) - in.Len(), nil
+		}
+		if err != nil {
+			return 0, fmt.Errorf("archive: %w", err)
+		}
+		if err := u.entry(h, r, in.Len()); err != nil {
+			return 0, fmt.Errorf("archive: %.200q: %w", h.Name, err)
+		}
+	}
+}
+
+// entry takes one file; left is what the archive still has.
+func (u *unpacking) entry(h *cpio.Header, r io.Reader, left int) error {
+	name := strings.TrimPrefix(path.Clean("/"+h.Name), "/")
+	var f File
+	switch {
+	case h.Mode&^cpio.ModePerm == cpio.TypeSymlink:
+		f = linkOf(name, h.Linkname)
+	case h.Mode.IsRegular():
+		if h.Size > int64(left) {
+			return io.ErrUnexpectedEOF
+		}
+		data := make([]byte, h.Size)
+		if _, err := io.ReadFull(r, data); err != nil {
+			return err
+		}
+		f = fileOf(name, h.FileInfo().Mode(), data)
+	default:
+		return nil // directories; devices come from devtmpfs
+	}
+	if i, ok := u.at[name]; ok {
+		u.files[i] = f
+		return nil
+	}
+	u.at[name] = len(u.files)
+	u.files = append(u.files, f)
+	return nil
+}
+
+// frameLength is the length of the zstd frame that b begins with: its header, its
+// blocks, and the checksum when there is one (RFC 8878, 3.1.1).
+func frameLength(b []byte) (int, error) {
+	var h zstd.Header
+	if err := h.Decode(b); err != nil {
+		return 0, err
+	}
+	at := h.HeaderSize
+	for last := false; !last; {
+		if at+3 > len(b) {
+			return 0, io.ErrUnexpectedEOF
+		}
+		block := int(b[at]) | int(b[at+1])<<8 | int(b[at+2])<<16
+		at += 3
+		last = block&1 == 1
+		const rle = 1 // one byte stands for the whole block
+		if block>>1&3 == rle {
+			at++
+		} else {
+			at += block >> 3
+		}
+	}
+	if h.HasCheckSum {
+		at += 4
+	}
+	if at > len(b) {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return at, nil
+}
