@@ -43,10 +43,10 @@ func TestInspectWhatWasBuilt(t *testing.T) {
 	res := mustBuild(t, r)
 	img := mustInspect(t, res.UKI.Path)
 
-	if img.UKI.SHA256 != res.UKI.SHA256 || img.UKI.Size != res.UKI.Size || img.UKI.Name != "edge-test.efi" || img.UKI.Signature != 0 || img.Disk != nil {
+	if img.UKI.SHA256 != res.UKI.SHA256 || img.UKI.Size != res.UKI.Size || img.UKI.Name != "edge-test.efi" || len(img.UKI.Signatures) != 0 || img.Disk != nil {
 		t.Errorf("UKI %+v, disk %v; built %+v", img.UKI, img.Disk, res.UKI)
 	}
-	if img.Digest != res.Digest || img.DigestNamed != res.Digest || img.Changed() {
+	if img.Digest != res.Digest || img.DigestNamed != res.Digest || img.Changed() != nil {
 		t.Errorf("digest %s, named %s, built %s", img.Digest, img.DigestNamed, res.Digest)
 	}
 	if img.Cmdline != DefaultCmdline+" extra=1 "+uki.DigestParameter+"="+res.Digest || img.Kernel != imagetest.Release || img.OS != (inspect.OS{Name: "Trunkline", Version: "1"}) {
@@ -143,7 +143,7 @@ func TestInspectOfAChangedImage(t *testing.T) {
 	if string(img.ConfigFile("etc/hostname")) != "edge-evil\n" {
 		t.Error("what is shown is not what the image holds")
 	}
-	if !img.Changed() || img.DigestNamed != res.Digest {
+	if img.Changed() == nil || img.DigestNamed != res.Digest {
 		t.Errorf("the change is not seen: %s, named %s", img.Digest, img.DigestNamed)
 	}
 	for _, cut := range []int{len(efi) / 2, 1000, len(efi) - 5000} {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"trunkline/image/inspect"
 	"trunkline/image/secureboot"
 )
 
@@ -55,8 +56,14 @@ func TestSignedBuild(t *testing.T) {
 		t.Errorf("base reused %v, signatures %+v and %+v", signed.BaseReused, plain.Signature, signed.Signature)
 	}
 	// The image keeps its name when it is signed.
-	if img := mustInspect(t, signed.UKI.Path); signed.Digest != plain.Digest || img.Digest != plain.Digest || img.Changed() || img.UKI.Signature == 0 {
-		t.Errorf("image %s, signed %s, as inspected %s with a signature of %d bytes", plain.Digest, signed.Digest, img.Digest, img.UKI.Signature)
+	img := mustInspect(t, signed.Disk.Path)
+	if signed.Digest != plain.Digest || img.Digest != plain.Digest || img.Changed() != nil {
+		t.Errorf("image %s, signed %s, as inspected %s (%v)", plain.Digest, signed.Digest, img.Digest, img.Changed())
+	}
+	for what, list := range map[string][]inspect.Signature{"UKI": img.UKI.Signatures, "boot loader": img.Disk.LoaderSignatures} {
+		if len(list) != 1 || list[0].Certificate != r.Signer.Fingerprint() || list[0].Subject != r.Signer.Certificate.Subject.String() || list[0].Problem != "" {
+			t.Errorf("signatures of the %s: %+v", what, list)
+		}
 	}
 	r.OutDir = t.TempDir()
 	if again := mustBuild(t, r); again.UKI.SHA256 != signed.UKI.SHA256 || again.Disk.SHA256 != signed.Disk.SHA256 {
@@ -103,6 +110,9 @@ func TestSignedBuild(t *testing.T) {
 	}
 	if out, ok := command(t, "sbverify", "--cert", crt, bad); ok {
 		t.Errorf("a changed UKI verifies: %s", out)
+	}
+	if img := mustInspect(t, bad); img.Changed() == nil || img.UKI.Signatures[0].Problem == "" {
+		t.Errorf("a changed UKI is not told: %+v", img.UKI.Signatures)
 	}
 }
 

@@ -84,7 +84,11 @@ func (r *reader) dir(dir string, depth int) error {
 				return err
 			}
 		default:
-			if err := r.file(name); err != nil {
+			info, err := e.Info()
+			if err == nil {
+				err = r.file(name, info.Size())
+			}
+			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 		}
@@ -92,17 +96,22 @@ func (r *reader) dir(dir string, depth int) error {
 	return nil
 }
 
-func (r *reader) file(name string) error {
+// file reads one of a size. The size is asked for because go-diskfs 1.9.4 reads a file
+// up to the end of its last cluster.
+func (r *reader) file(name string, size int64) error {
+	if r.left -= size; r.left < 0 {
+		return errors.New("larger than the volume")
+	}
 	f, err := r.fs.OpenFile(name, os.O_RDONLY)
 	if err != nil {
 		return err
 	}
-	b, err := io.ReadAll(io.LimitReader(f, r.left+1))
+	b, err := io.ReadAll(io.LimitReader(f, size))
+	if err == nil && int64(len(b)) < size {
+		err = io.ErrUnexpectedEOF
+	}
 	if err != nil {
 		return err
-	}
-	if r.left -= int64(len(b)); r.left < 0 {
-		return errors.New("larger than the volume")
 	}
 	r.files = append(r.files, File{Path: name, Data: b})
 	return f.Close()

@@ -21,6 +21,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"trunkline/image/disk"
@@ -63,16 +64,17 @@ type Disk struct {
 	Size     int64  `json:"size"`
 	ESPBytes int64  `json:"esp_bytes"`
 	Files    []File `json:"files"` // of the EFI system partition, by path
+	// LoaderSignatures are those of the boot loader (/EFI/BOOT/BOOTX64.EFI).
+	LoaderSignatures []Signature `json:"loader_signatures"`
 }
 
 // UKI is the unified kernel image as a file.
 type UKI struct {
-	Name     string        `json:"name"` // file name, on the disk when it lies on one
-	Size     int64         `json:"size"`
-	SHA256   string        `json:"sha256"`
-	Sections []uki.Section `json:"sections"` // in file order
-	// Signature is the size of the certificate table (Authenticode); 0: not signed.
-	Signature int `json:"signature_bytes"`
+	Name       string        `json:"name"` // file name, on the disk when it lies on one
+	Size       int64         `json:"size"`
+	SHA256     string        `json:"sha256"`
+	Sections   []uki.Section `json:"sections"` // in file order
+	Signatures []Signature   `json:"signatures"`
 }
 
 // OS is the identity of the operating system (os-release(5)).
@@ -192,12 +194,15 @@ func (img *Image) openDisk(path string, size int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	img.Disk = &Disk{Size: size, ESPBytes: esp}
+	img.Disk = &Disk{Size: size, ESPBytes: esp, LoaderSignatures: []Signature{}}
 	var images []disk.File
 	for _, f := range files {
 		file := fileOf(f.Path, 0, f.Data)
 		file.Mode = "" // FAT has none
 		img.Disk.Files = append(img.Disk.Files, file)
+		if strings.EqualFold(f.Path, "EFI/BOOT/BOOTX64.EFI") {
+			img.Disk.LoaderSignatures = signatures(f.Data)
+		}
 		// Where systemd-boot looks for them (UAPI.1, type 2 entries).
 		if dir, name := filepath.Split(strings.ToLower(f.Path)); dir == "efi/linux/" && strings.HasSuffix(name, ".efi") {
 			images = append(images, f)
@@ -224,5 +229,20 @@ func linkOf(path, target string) File { return File{Path: path, Mode: octal(0o77
 
 func octal(mode fs.FileMode) string { return fmt.Sprintf("%04o", mode.Perm()) }
 
-// Changed reports whether an image is not the one it says it is.
-func (img *Image) Changed() bool { return img.Digest != img.DigestNamed }
+// Changed says why an image is not the one that was built or signed; nil: nothing
+// speaks against it.
+func (img *Image) Changed() error {
+	if img.Digest != img.DigestNamed {
+		return fmt.Errorf("%s was changed after it was built: it names itself %s, but is %s", img.Path, img.DigestNamed, img.Digest)
+	}
+	loader := []Signature(nil)
+	if img.Disk != nil {
+		loader = img.Disk.LoaderSignatures
+	}
+	for _, s := range append(slices.Clone(img.UKI.Signatures), loader...) {
+		if s.Problem != "" {
+			return fmt.Errorf("%s has a signature by %q that does not hold: %s", img.Path, s.Subject, s.Problem)
+		}
+	}
+	return nil
+}

@@ -23,7 +23,7 @@ func (img *Image) read(raw []byte) error {
 	if err != nil {
 		return err
 	}
-	img.UKI.Sections, img.UKI.Signature = p.Sections(), len(p.Signature())
+	img.UKI.Sections, img.UKI.Signatures = p.Sections(), signatures(raw)
 	for _, name := range []string{".osrel", ".cmdline", ".initrd", ".linux"} {
 		if p.Content(name) == nil {
 			return fmt.Errorf("no section %s: this is a program for UEFI, not an image of Trunkline's", name)

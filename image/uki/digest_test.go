@@ -90,9 +90,6 @@ func TestDigestAfterChanges(t *testing.T) {
 	if named, computed := digestOf(t, signed); named != digest || computed != digest {
 		t.Errorf("signed: %s, %s, want %s twice", named, computed, digest)
 	}
-	if p, err := Parse(signed); err != nil || len(p.Signature()) != 1480 {
-		t.Errorf("%v", err)
-	}
 	for name, at := range map[string]int{
 		"entry point": img.optional + 16, "section header": img.table + 8, "stub": int(img.sections[0].rawOffset),
 		"command line": int(img.section(".cmdline").rawOffset), "initrd": int(img.section(".initrd").rawOffset), "last byte": len(raw) - 1,

@@ -54,18 +54,6 @@ func (p *Parsed) Content(name string) []byte {
 	return p.img.contents(h)
 }
 
-// Signature returns the certificate table (PE format specification, "The Attribute
-// Certificate Table"), nil when the image is not signed or the table lies outside
-// of it.
-func (p *Parsed) Signature() []byte {
-	// Unlike all others this entry holds an offset in the file.
-	at, size := p.img.dataDirectory(dirSecurity)
-	if size == 0 || uint64(at)+uint64(size) > uint64(len(p.img.raw)) {
-		return nil
-	}
-	return p.img.raw[at : at+size]
-}
-
 // Inspect lists the sections of a PE image in file order.
 func Inspect(r io.Reader) ([]Section, error) {
 	raw, err := io.ReadAll(r)

@@ -40,8 +40,10 @@ IMAGE is NAME.efi, NAME.raw, or the directory a build wrote them to. All is read
 image itself, nothing from the files beside it: what is printed is what would boot. Nothing
 is mounted, and no root is needed.
 
-The image's digest is computed anew and compared with the one in its command line. When
-they differ, the image was changed after it was built, and the exit status is 1.
+The image's digest is computed anew and compared with the one in its command line, and
+signatures for Secure Boot are checked against what they are of. When something does not
+hold, the image was changed after it was built or signed, and the exit status is 1. Whether
+a machine trusts who signed is for its firmware to say.
 
 --full lists every file of the root image, every module and every unit; --json has all of
 it, with digests (fields: package image/inspect).`,
@@ -79,8 +81,10 @@ func (a *app) runInspect(path string, asJSON, full bool) error {
 	} else {
 		err = inspection.Text(a.Stdout, img, appliance, inspection.Options{Width: width(a.Stdout), Full: full, Color: a.color(a.Stdout)})
 	}
-	if err == nil && img.Changed() {
-		return fmt.Errorf("%s was changed after it was built: it names itself %s, but is %s. Do not boot it; build it again, or fetch it again from where it was built", img.Path, img.DigestNamed, img.Digest)
+	if err == nil {
+		if changed := img.Changed(); changed != nil {
+			return fmt.Errorf("%w. Do not boot it; build it again, or fetch it again from where it was built", changed)
+		}
 	}
 	return err
 }

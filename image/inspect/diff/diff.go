@@ -104,8 +104,12 @@ func changes(before, after map[string]string) []Change {
 
 func facts(img *inspect.Image) map[string]string {
 	out := map[string]string{"kernel": img.Kernel, "system": img.OS.Name + " " + img.OS.Version, "signature": "none"}
-	if img.UKI.Signature > 0 {
-		out["signature"] = "present"
+	var signed []string
+	for _, s := range img.UKI.Signatures {
+		signed = append(signed, s.Subject+" (certificate "+s.Certificate[:min(16, len(s.Certificate))]+")")
+	}
+	if len(signed) > 0 {
+		out["signature"] = strings.Join(signed, ", ")
 	}
 	if v := img.Inventory; v != nil {
 		out["profile"], out["lock"] = v.Profile, v.Lock

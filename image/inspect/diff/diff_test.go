@@ -46,7 +46,7 @@ func TestSame(t *testing.T) {
 func TestCompare(t *testing.T) {
 	a, b := image(), image()
 	b.Path, b.Digest, b.DigestNamed, b.UKI.SHA256 = "b.raw", "sha256:2", "sha256:2", "2"
-	b.Kernel, b.UKI.Signature = "6.2", 100
+	b.Kernel, b.UKI.Signatures = "6.2", []inspect.Signature{{Subject: "CN=a", Certificate: strings.Repeat("0", 64)}, {Subject: "CN=b"}}
 	b.Cmdline = "console=tty0 panic=10 quiet trunkline.image=sha256:2"
 	b.UKI.Sections = []uki.Section{{Name: ".text", SHA256: "t"}, {Name: ".initrd", SHA256: "other"}, {Name: ".linux", SHA256: "k2"}, {Name: ".sbat", SHA256: "s"}}
 	b.Inventory = &inventory.Inventory{
@@ -62,7 +62,7 @@ func TestCompare(t *testing.T) {
 		FormatVersion: FormatVersion, Changed: true,
 		Before: Side{"a.efi", "sha256:1", "1"}, After: Side{"b.raw", "sha256:2", "2"},
 		Facts: []Change{
-			{"Go of usr/bin/sbcd", "go1.26", "go1.27"}, {"kernel", "6.1", "6.2"}, {"lock", "sha256:l", "sha256:m"}, {"signature", "none", "present"},
+			{"Go of usr/bin/sbcd", "go1.26", "go1.27"}, {"kernel", "6.1", "6.2"}, {"lock", "sha256:l", "sha256:m"}, {"signature", "none", "CN=a (certificate 0000000000000000), CN=b (certificate )"},
 		},
 		Cmdline:  []Change{{"console", "console=tty0 console=ttyS0", "console=tty0"}, {"quiet", "", "quiet"}},
 		Packages: []Change{{"libc6", "1", "2"}, {"new", "", "1"}, {"old", "1", ""}},

@@ -89,16 +89,32 @@ func (v *view) head(a *runtime.Appliance) {
 	if inv := img.Inventory; inv != nil {
 		lines = append(lines, "lock\t"+inv.Lock, fmt.Sprintf("base\tprofile %s, Debian %s/%s", inv.Profile, inv.Suite, inv.Architecture))
 	}
-	signed := "none: Secure Boot refuses it"
-	if n := img.UKI.Signature; n > 0 {
-		signed = fmt.Sprintf("Authenticode, certificate table of %s", bytesOf(int64(n)))
+	lines = append(lines, v.signatures("signature", img.UKI.Signatures)...)
+	if img.Disk != nil {
+		lines = append(lines, v.signatures("boot loader", img.Disk.LoaderSignatures)...)
 	}
-	v.rows(append(lines, "signature\t"+signed))
-	if img.Changed() {
-		v.Wrap("This is not the image that was built: it names itself "+img.DigestNamed+".", "  ", "  ", canvas.Red)
+	v.rows(lines)
+	if err := img.Changed(); err != nil {
+		v.Wrap("This is not what was built or signed: "+err.Error()+".", "  ", "  ", canvas.Red)
 	}
 	v.Title("Kernel command line")
 	v.Wrap(img.Cmdline, "  ", "  ", "")
+}
+
+// signatures says who signed a file of the boot chain.
+func (v *view) signatures(what string, list []inspect.Signature) []string {
+	if len(list) == 0 {
+		return []string{what + "\tnone: Secure Boot refuses it"}
+	}
+	var out []string
+	for _, s := range list {
+		line := fmt.Sprintf("%s\t%s, certificate %s until %s", what, s.Subject, short(s.Certificate), s.NotAfter.Format("2006-01-02"))
+		if s.Problem != "" {
+			line = what + "\tDOES NOT HOLD: " + s.Problem
+		}
+		out = append(out, line)
+	}
+	return out
 }
 
 func (v *view) unified() {

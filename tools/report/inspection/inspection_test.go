@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -60,8 +61,9 @@ func TestText(t *testing.T) {
 	appliance := &runtime.Appliance{Name: "edge-fra1", Site: "fra1", SpecDigest: "sha256:" + digest('f')}
 	onDisk := testImage()
 	onDisk.DigestNamed = "sha256:" + digest('4')
-	onDisk.Path, onDisk.UKI.Name, onDisk.UKI.Signature = "edge-fra1.raw", "EFI/Linux/edge-fra1.efi", 1480
-	onDisk.Disk = &inspect.Disk{Size: 262 << 20, ESPBytes: 260 << 20, Files: []inspect.File{
+	onDisk.Path, onDisk.UKI.Name = "edge-fra1.raw", "EFI/Linux/edge-fra1.efi"
+	onDisk.UKI.Signatures = []inspect.Signature{{Subject: "CN=edge db", Certificate: digest('7'), NotAfter: time.Date(2036, 1, 2, 0, 0, 0, 0, time.UTC)}}
+	onDisk.Disk = &inspect.Disk{LoaderSignatures: []inspect.Signature{{Problem: "the image was changed after it was signed"}}, Size: 262 << 20, ESPBytes: 260 << 20, Files: []inspect.File{
 		{Path: "EFI/Linux/edge-fra1.efi", Size: 34 << 20, SHA256: digest('a')}, {Path: "loader/loader.conf", Size: 54, SHA256: digest('9')},
 	}}
 	older := testImage()
