@@ -196,6 +196,10 @@ func (b *builder) ensureBase(ctx context.Context, in inputs) (l *layer, reused b
 	}
 	digest := in.digest()
 	dir := baseDir(b.BaseCacheDir, digest)
+	if l := b.Memory.layer(digest); l != nil {
+		return l, true, nil
+	}
+	defer func() { b.Memory.keep(l) }()
 	if l, err := reuse(dir, digest); !errors.Is(err, errNoBase) {
 		return l, true, err
 	}

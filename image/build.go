@@ -37,10 +37,10 @@ func build(ctx context.Context, r Request) (Result, error) {
 		return Result{}, err
 	}
 	var err error
-	if b.sbcd, err = program("sbcd", r.SbcdPath); err != nil {
+	if b.sbcd, err = r.Memory.program("sbcd", r.SbcdPath); err != nil {
 		return Result{}, err
 	}
-	if b.init, err = program("init", r.InitPath); err != nil {
+	if b.init, err = r.Memory.program("init", r.InitPath); err != nil {
 		return Result{}, err
 	}
 	lock, err := r.Lock.Digest()

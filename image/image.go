@@ -78,6 +78,8 @@ type Request struct {
 	BaseCacheDir string // base layers, one directory each; made if missing
 
 	Progress Progress // may be nil
+	// Memory is shared by the builds of a fleet; nil: everything is read anew.
+	Memory *Memory
 }
 
 // Progress is told how a build goes. Calls come from one goroutine, but those of

@@ -22,6 +22,10 @@ import (
 // maxBuilders bounds the images built at once: each takes some 300 MB of memory.
 const maxBuilders = 8
 
+// perProcessor is how many images are built at once on each processor: while one
+// waits for the disk to write, another counts.
+const perProcessor = 2
+
 // buildFleet builds the images of all appliances of a spec. Every plan is made, and
 // every refusal told, before the first image is. The first error ends the work;
 // images that are whole by then stay.
@@ -62,12 +66,13 @@ func (a *app) buildFleet(ctx context.Context, dir string, specs []*spec.Spec, o 
 // error, if any, is that of the first one that has one.
 func (a *app) buildAll(ctx context.Context, made []*planned, common image.Request, out string) ([]image.Result, error) {
 	show := a.fleetBuildProgress(len(made))
+	common.Memory = new(image.Memory)
 	results, errs := make([]image.Result, len(made)), make([]error, len(made))
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	next := make(chan int)
 	var workers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(made), maxBuilders) {
+	for range min(perProcessor*runtime.GOMAXPROCS(0), len(made), maxBuilders) {
 		workers.Go(func() {
 			for i := range next {
 				if results[i], errs[i] = a.buildOne(ctx, made[i], common, out, show); errs[i] != nil {
