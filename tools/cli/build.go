@@ -103,9 +103,7 @@ func (a *app) runBuild(ctx context.Context, dir string, o buildOptions) error {
 	}
 
 	progress := a.progress()
-	r.Name, r.Config, r.OutDir, r.Progress = name, imageFiles(p.files), out, progress
-	r.Trunkline, r.Sources = version, sources(p.spec)
-	res, err := image.Build(ctx, r)
+	res, err := image.Build(ctx, p.request(r, out, progress))
 	progress.done(err == nil)
 	if err != nil {
 		unmake()
@@ -160,6 +158,14 @@ func (a *app) buildRequest(ctx context.Context, dir, platform string, o buildOpt
 		BaseCacheDir: filepath.Join(cache, "base"),
 		Signer:       signer, Enrol: enrol,
 	}, noMirror, nil
+}
+
+// request is that of one appliance, made of what it has in common with others.
+func (p *planned) request(common image.Request, out string, progress image.Progress) image.Request {
+	r := common
+	r.Name, r.Config, r.OutDir, r.Progress = p.plan.Appliance.Name, imageFiles(p.files), out, progress
+	r.Trunkline, r.Sources = version, sources(p.spec)
+	return r
 }
 
 // withoutMirror adds to an error about missing packages why there was no mirror to

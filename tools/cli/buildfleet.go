@@ -106,10 +106,9 @@ func (a *app) buildAll(ctx context.Context, made []*planned, common image.Reques
 	return results, interrupted
 }
 
-func (a *app) buildOne(ctx context.Context, p *planned, r image.Request, out string, show *fleetBuild) (image.Result, error) {
+func (a *app) buildOne(ctx context.Context, p *planned, common image.Request, out string, show *fleetBuild) (image.Result, error) {
 	name := p.plan.Appliance.Name
-	r.Name, r.Config, r.OutDir = name, imageFiles(p.files), filepath.Join(out, name)
-	r.Progress = show.of(name)
+	r := p.request(common, filepath.Join(out, name), show.of(name))
 	unmake := remover(r.OutDir)
 	if err := writable(r.OutDir); err != nil {
 		return image.Result{}, err
