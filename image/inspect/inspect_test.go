@@ -15,7 +15,7 @@ import (
 )
 
 // archive is a cpio archive of regular files, in the order given: "path", "content", ...
-func archive(t *testing.T, files ...string) []byte {
+func archive(t testing.TB, files ...string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := cpio.NewWriter(&b)
@@ -36,7 +36,7 @@ func archive(t *testing.T, files ...string) []byte {
 	return b.Bytes()
 }
 
-func compress(t *testing.T, b []byte, o ...zstd.EOption) []byte {
+func compress(t testing.TB, b []byte, o ...zstd.EOption) []byte {
 	t.Helper()
 	w, err := zstd.NewWriter(nil, o...)
 	if err != nil {
@@ -212,9 +212,8 @@ func TestOpenRefuses(t *testing.T) {
 
 // Whatever an archive holds, unpacking ends, with files or an error.
 func FuzzUnpack(f *testing.F) {
-	w := &testing.T{}
-	f.Add(archive(w, "init", "one"))
-	f.Add(compress(w, archive(w, "init", "one", "etc/x", "two")))
+	f.Add(archive(f, "init", "one"))
+	f.Add(compress(f, archive(f, "init", "one", "etc/x", "two")))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		files, err := unpack(b)
 		if err != nil && files != nil {
