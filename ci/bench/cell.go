@@ -49,6 +49,7 @@ type run struct {
 			Resident    int64   `json:"resident_bytes"`
 		} `json:"watched"`
 		Others float64 `json:"others"`
+		Steal  float64 `json:"steal"`
 	} `json:"cpu"`
 }
 
@@ -57,8 +58,27 @@ type ramp struct {
 	Limit bool    `json:"at_end"`
 }
 
-// quiet is how much of a core other processes may use while a cell is measured.
-const quiet = 0.15
+// What a machine may do beside a cell: cores that other processes use, cores that a host
+// takes away, and how late one call in a hundred is sent.
+const (
+	quiet    = 0.15 // cores
+	quietLag = 500  // us
+)
+
+// disturbances are what the machine did that has nothing to do with the proxy.
+func (r *run) disturbances() []string {
+	var out []string
+	if r.CPU.Others > quiet {
+		out = append(out, fmt.Sprintf("other processes used %.2f cores", r.CPU.Others))
+	}
+	if r.CPU.Steal > quiet {
+		out = append(out, fmt.Sprintf("the host took %.2f cores away", r.CPU.Steal))
+	}
+	if lag := r.Latency["schedule_lag"].P99; lag > quietLag {
+		out = append(out, fmt.Sprintf("calls were sent %d us late", lag))
+	}
+	return out
+}
 
 // sipload runs the load generator on its core.
 func (b *bench) sipload(ctx context.Context, bound time.Duration, args ...string) (*document, error) {

@@ -12,6 +12,6 @@
 // without a look at their contents: no proxy in Go costs less (12 datagrams: nobody sends 100).
 //
 // Absolute figures are of the machine and the hour; ratios of neighbouring cells
-// are what can be compared. Cells during which other processes used the machine are
-// marked, and no verdict is given on them.
+// are what can be compared. Cells during which other processes or the host used the
+// machine, or the load came late, are measured again, twice at most, and no verdict is given on them.
 package main

@@ -19,7 +19,7 @@ type bench struct {
 	proxyCore, loadCore string
 	workers             int
 	rates               []int
-	rounds              int
+	rounds, again       int
 	seconds, warmup     float64
 	ramp                string
 	parts               map[string]bool
@@ -49,6 +49,7 @@ func benchmark(ctx context.Context) error {
 	flag.StringVar(&b.bin, "bin", "bin", "directory of trunkline, sbcd and sipload")
 	flag.StringVar(&b.spec, "spec", "ci/bench/spec", "spec of the proxy under test")
 	flag.IntVar(&b.rounds, "rounds", 3, "times each cell is measured; the median counts")
+	flag.IntVar(&b.again, "again", 2, "times a cell that the machine has spoiled is measured again")
 	flag.Float64Var(&b.seconds, "seconds", 8, "length of the measured window")
 	flag.Float64Var(&b.warmup, "warmup", 6, "seconds before it; transactions live 5 s after their end")
 	flag.IntVar(&b.workers, "workers", 1, "receive workers of each proxy")
