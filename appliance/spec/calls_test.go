@@ -306,7 +306,7 @@ func TestCallsTakeAnyValue(t *testing.T) {
 			if (null == nil) != (without == nil) {
 				t.Errorf("%s: null and nothing differ", p)
 			} else if null != nil {
-				null.Digest, without.Digest, null.NotBuilt, without.NotBuilt = "", "", nil, nil
+				null.Digest, without.Digest, null.NotBuilt, without.NotBuilt, null.Sources, without.Sources = "", "", nil, nil, nil, nil
 				if x, y := dump(t, null), dump(t, without); !bytes.Equal(x, y) {
 					t.Errorf("%s: null and nothing differ\n%s\n%s", p, x, y)
 				}

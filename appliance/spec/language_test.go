@@ -417,7 +417,7 @@ func checkDescription(t *testing.T, path string, a attrSchema, d description) {
 		t.Errorf("%s = %s, its default: %v", path, d.def, diags)
 		return
 	}
-	without.Digest, stated.Digest = "", ""
+	without.Digest, stated.Digest, without.Sources, stated.Sources = "", "", nil, nil
 	without.NotBuilt, stated.NotBuilt = nil, nil // what is stated is recorded there, default or not
 	if x, y := dump(t, without), dump(t, stated); !bytes.Equal(x, y) {
 		t.Errorf("%s: stating the default %s changes the spec\n%s\n%s", path, d.def, x, y)

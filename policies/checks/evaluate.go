@@ -43,13 +43,17 @@ func Evaluate(packs []*Pack, in Input) ([]sizing.Finding, error) {
 			ids[r.ID] = p.Name
 		}
 	}
+	var doc cty.Value
+	var wg sync.WaitGroup
+	wg.Go(func() { doc = document(in.Spec) })
 	plan, err := planValue(packs, in.Plan)
+	wg.Wait()
 	if err != nil {
 		return nil, fmt.Errorf("policies: %w", err)
 	}
 	ctx := &hcl.EvalContext{
 		Functions: functions,
-		Variables: map[string]cty.Value{"spec": document(in.Spec), "plan": plan},
+		Variables: map[string]cty.Value{"spec": doc, "plan": plan},
 	}
 	var rules []*Rule
 	for _, p := range packs {

@@ -122,24 +122,28 @@ func (d *drain) stop(ctx context.Context, e *engine.Engine, within time.Duration
 	}
 	e.Drain(true)
 	d.mu.Unlock()
-	d.log.Info("stopping", "calls", e.Stats().Calls.Live, "within", within)
+	calls := e.Stats().Calls.Live
+	d.log.Info("stopping", "calls", calls, "within", within)
 
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	left := 0
 	var told time.Time
 	err := e.Drained(ctx, func(n int) {
+		if live := e.Stats().Calls.Live; ctx.Err() == nil { // the end of ctx ends the calls
+			calls = live
+		}
 		if left = n; n > 0 && time.Since(told) >= statusEach {
 			told = time.Now()
 			d.note.Status(fmt.Sprintf("stopping, transactions left: %d, %s at most", n, seconds(time.Until(start.Add(within)).Seconds())))
 		}
 	})
-	calls, took := e.Stats().Calls.Live, time.Since(start)
+	took := time.Since(start)
 	if err != nil && left > 0 {
 		d.log.Warn("stopped with transactions under way: their callers try again elsewhere, or hear nothing", "transactions", left, "calls", calls, "after", took)
 		return
 	}
-	d.log.Info("drained", "calls", calls, "after", took)
+	d.log.Info("drained", "calls", e.Stats().Calls.Live, "after", took)
 }
 
 func (p *program) drainCommand() *cobra.Command {

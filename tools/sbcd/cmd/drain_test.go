@@ -153,6 +153,7 @@ func TestStopEndsADrain(t *testing.T) {
 			p.signal(syscall.SIGTERM)
 			p.toldOf("STOPPING=1")
 			if tt.second != 0 {
+				p.toldOf("STATUS=stopping, transactions left: 1")
 				p.signal(tt.second)
 			}
 			if code := p.exit(); code != 0 {
