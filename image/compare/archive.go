@@ -10,30 +10,27 @@ import (
 	"github.com/cavaliergopher/cpio"
 	"github.com/erofs/go-erofs"
 	"github.com/klauspost/compress/zstd"
-)
 
-var (
-	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd} // RFC 8878, 3.1.1
-	cpioMagic = []byte("070701")
+	"trunkline/image/initrd"
 )
 
 // archives are those of an initrd that begins with a compressed one: one after the
 // other with zero bytes between them, as the kernel reads them.
 func archives(b []byte) []member {
-	if !bytes.HasPrefix(b, zstdMagic) {
+	if !initrd.Compressed(b) {
 		return nil
 	}
 	var out []member
 	for rest := b; ; {
 		rest = bytes.TrimLeft(rest, "\x00")
 		name := fmt.Sprintf("archive %d", len(out)+1)
-		if !bytes.HasPrefix(rest, zstdMagic) {
+		if !initrd.Compressed(rest) {
 			if len(rest) > 0 {
 				out = append(out, member{name: name, data: held(rest)})
 			}
 			return out
 		}
-		n, err := frameLength(rest)
+		n, err := initrd.FrameLength(rest)
 		if err != nil {
 			return nil
 		}
@@ -44,8 +41,7 @@ func archives(b []byte) []member {
 }
 
 func decompress(frame []byte) ([]byte, error) {
-	const window = 128 << 20 // what the kernel takes (lib/decompress_unzstd.c)
-	z, err := zstd.NewReader(bytes.NewReader(frame), zstd.WithDecoderMaxWindow(window))
+	z, err := zstd.NewReader(bytes.NewReader(frame), zstd.WithDecoderMaxWindow(initrd.MaxWindow))
 	if err != nil {
 		return nil, err
 	}
@@ -53,40 +49,9 @@ func decompress(frame []byte) ([]byte, error) {
 	return io.ReadAll(z)
 }
 
-// frameLength is the length of the zstd frame that b begins with: its header, its
-// blocks, and the checksum when there is one (RFC 8878, 3.1.1).
-func frameLength(b []byte) (int, error) {
-	var h zstd.Header
-	if err := h.Decode(b); err != nil {
-		return 0, err
-	}
-	at := h.HeaderSize
-	for last := false; !last; {
-		if at+3 > len(b) {
-			return 0, io.ErrUnexpectedEOF
-		}
-		block := int(b[at]) | int(b[at+1])<<8 | int(b[at+2])<<16
-		at += 3
-		last = block&1 == 1
-		const rle = 1 // one byte stands for the whole block
-		if block>>1&3 == rle {
-			at++
-		} else {
-			at += block >> 3
-		}
-	}
-	if h.HasCheckSum {
-		at += 4
-	}
-	if at > len(b) {
-		return 0, io.ErrUnexpectedEOF
-	}
-	return at, nil
-}
-
 // cpioFiles are the entries of a cpio archive, in its order.
 func cpioFiles(b []byte) []member {
-	if !bytes.HasPrefix(b, cpioMagic) {
+	if !initrd.Plain(b) {
 		return nil
 	}
 	r := cpio.NewReader(bytes.NewReader(b))

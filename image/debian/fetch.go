@@ -92,7 +92,7 @@ func (c client) retry(ctx context.Context, f func() error) error {
 			return p.error
 		}
 	}
-	return fmt.Errorf("%w (tried %d times)", err, attempts)
+	return fmt.Errorf("%w (tried %d times): name a mirror that answers with --mirror or TRUNKLINE_MIRROR, or fill the cache from elsewhere with `trunkline cache import`", err, attempts)
 }
 
 // get makes one attempt at a file and hands its body to read.

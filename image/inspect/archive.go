@@ -10,19 +10,13 @@ import (
 
 	"github.com/cavaliergopher/cpio"
 	"github.com/klauspost/compress/zstd"
+
+	"trunkline/image/initrd"
 )
 
 // maxUnpacked bounds what all archives of an initrd unpack to, bytes: more would
 // not boot, because it is all memory of the machine.
 const maxUnpacked = 2 << 30
-
-// maxWindow is what the kernel takes (lib/decompress_unzstd.c), bytes.
-const maxWindow = 128 << 20
-
-var (
-	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd} // RFC 8878, 3.1.1
-	cpioMagic = []byte("070701")
-)
 
 // unpack reads the archives of an initrd one after the other, as the kernel does:
 // plain cpio or one zstd frame of it, zero bytes between them. Directories are
@@ -34,8 +28,8 @@ func unpack(b []byte) ([]File, error) {
 			return u.files, nil
 		}
 		switch {
-		case bytes.HasPrefix(b, zstdMagic):
-			n, err := frameLength(b)
+		case initrd.Compressed(b):
+			n, err := initrd.FrameLength(b)
 			if err != nil {
 				return nil, fmt.Errorf("compressed archive: %w", err)
 			}
@@ -47,7 +41,7 @@ func unpack(b []byte) ([]File, error) {
 				return nil, err
 			}
 			b = b[n:]
-		case bytes.HasPrefix(b, cpioMagic):
+		case initrd.Plain(b):
 			n, err := u.archive(b)
 			if err != nil {
 				return nil, err
@@ -67,7 +61,7 @@ type unpacking struct {
 }
 
 func (u *unpacking) decompress(frame []byte) ([]byte, error) {
-	z, err := zstd.NewReader(bytes.NewReader(frame), zstd.WithDecoderMaxWindow(maxWindow))
+	z, err := zstd.NewReader(bytes.NewReader(frame), zstd.WithDecoderMaxWindow(initrd.MaxWindow))
 	if err != nil {
 		return nil, err
 	}
@@ -126,35 +120,4 @@ func (u *unpacking) entry(h *cpio.Header, r io.Reader, left int) error {
 	u.at[name] = len(u.files)
 	u.files = append(u.files, f)
 	return nil
-}
-
-// frameLength is the length of the zstd frame that b begins with: its header, its
-// blocks, and the checksum when there is one (RFC 8878, 3.1.1).
-func frameLength(b []byte) (int, error) {
-	var h zstd.Header
-	if err := h.Decode(b); err != nil {
-		return 0, err
-	}
-	at := h.HeaderSize
-	for last := false; !last; {
-		if at+3 > len(b) {
-			return 0, io.ErrUnexpectedEOF
-		}
-		block := int(b[at]) | int(b[at+1])<<8 | int(b[at+2])<<16
-		at += 3
-		last = block&1 == 1
-		const rle = 1 // one byte stands for the whole block
-		if block>>1&3 == rle {
-			at++
-		} else {
-			at += block >> 3
-		}
-	}
-	if h.HasCheckSum {
-		at += 4
-	}
-	if at > len(b) {
-		return 0, io.ErrUnexpectedEOF
-	}
-	return at, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 
+	"trunkline/image/initrd"
 	"trunkline/image/inventory"
 )
 
@@ -96,13 +97,13 @@ func TestFrameLength(t *testing.T) {
 		"one byte many times": bytes.Repeat([]byte{7}, 1<<20), "noise": noise,
 	} {
 		frame := compress(t, b, zstd.WithZeroFrames(true))
-		got, err := frameLength(append(bytes.Clone(frame), "070701 and more"...))
+		got, err := initrd.FrameLength(append(bytes.Clone(frame), "070701 and more"...))
 		if err != nil || got != len(frame) {
 			t.Errorf("%s: %d, %v, want %d", name, got, err, len(frame))
 		}
 		for _, n := range []int{3, len(frame) / 2, len(frame) - 1} {
 			if n > 0 && n < len(frame) {
-				if got, err := frameLength(frame[:n]); err == nil {
+				if got, err := initrd.FrameLength(frame[:n]); err == nil {
 					t.Errorf("%s cut to %d bytes has a frame of %d", name, n, got)
 				}
 			}
@@ -114,7 +115,7 @@ func TestUnpackRefuses(t *testing.T) {
 	whole := archive(t, "init", "one")
 	huge := bytes.Clone(whole)
 	// The size field of the second entry: more than the archive has.
-	at := bytes.Index(huge[6:], cpioMagic) + 6
+	at := bytes.Index(huge[6:], []byte("070701")) + 6
 	copy(huge[at+54:], "FFFFFFF0")
 	for name, c := range map[string]struct {
 		section []byte
