@@ -19,36 +19,38 @@ type Exclusion struct {
 }
 
 // Profiles lists the profiles by name.
-func Profiles() []string { return []string{"vm"} }
+func Profiles() []string { return []string{"vm", "baremetal"} }
 
 // ProfileByName returns a profile.
 func ProfileByName(name string) (Profile, error) {
-	if name == "vm" {
-		return vm(), nil
+	switch name {
+	case "vm":
+		return profile(name, "linux-image-cloud-amd64"), nil
+	case "baremetal":
+		return profile(name, "linux-image-amd64"), nil
 	}
 	return Profile{}, fmt.Errorf("no image profile %q: hardware.platform must be one of %q", name, Profiles())
 }
 
-// vm is an appliance on a hypervisor with virtio devices. No maintainer script
+// profile is what every profile has, and its own packages. No maintainer script
 // runs and no shell is kept, so what packages need for those alone stays out.
-func vm() Profile {
+func profile(name string, own ...string) Profile {
 	return Profile{
-		Name:         "vm",
+		Name:         name,
 		Suite:        "trixie",
 		Architecture: "amd64",
-		Seeds: []string{
+		Seeds: append([]string{
 			"base-files", // os-release, the directory skeleton
 			"ca-certificates",
 			"dbus-broker", // networkd and PID 1 answer over it
 			"kmod",
 			"libnss-myhostname",
-			"linux-image-cloud-amd64",
 			"netbase", // /etc/protocols, /etc/services
 			"systemd",
 			"systemd-boot-efi",  // boot loader and UKI stub
 			"systemd-timesyncd", // started where the spec names time servers, and nowhere else
 			"udev",
-		},
+		}, own...),
 		Exclude: []Exclusion{
 			{"awk", "base-files wants it for its postinst"},
 			{"debconf", "configuration of maintainer scripts"},
