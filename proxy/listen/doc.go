@@ -62,4 +62,10 @@
 // A thread that blocks in a system call loses to the poller, because it keeps the runtime's
 // monitor awake: 7,400 wake-ups a second at 6,000 packets/s, against 90. Gathered sends
 // pay in overload alone, and would let one worker's packets overtake another's.
+//
+// A wake-up by the poller costs 14 us of CPU, two calls of epoll_pwait among it; at 28,000
+// packets/s there were 5,400 a second. So a worker whose packets come densely sleeps 0.1 ms
+// before it looks again, and parks when that was in vain. make bench at 4,000 calls/s, three runs in
+// turn: 0.099 to 0.117 CPU-s per 1,000 calls with these naps, 0.148 and 0.157 without (0.103 to
+// 0.109 with naps of 0.25 ms); 180 after 0.28 ms against 0.11. At 1,000 calls/s nothing changes.
 package listen

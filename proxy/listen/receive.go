@@ -125,17 +125,22 @@ func (g *Group) receive(s *socket, each func(b *batch, n int)) error {
 	s.serving.Store(true)
 	var failed error
 	failures := 0
+	var naps naps
 	err := s.raw.Read(func(fd uintptr) bool {
 		for !g.closed.Load() {
 			n, e := b.receive(fd)
 			switch e {
 			case 0:
 				failures = 0
+				naps.fresh += n
 				g.count(s, b, n)
 				each(b, n)
 			case unix.EAGAIN:
 				s.empty.Add(1)
-				return false
+				if !naps.worth() {
+					return false
+				}
+				nap()
 			case unix.EINTR:
 			default:
 				// An ICMP error of an earlier send may show up here and harms nobody; a
