@@ -135,7 +135,7 @@ rule "backend-limits-unstated" {
   source    = "Scaling Kamailio to 1,000 CPS, bottleneck 6: UAS limits of 30 sessions per second and 1,000 sessions"
   for_each  = spec.dispatchers
   when      = spec.workload.cps >= 100
-  condition = any([for x in each.destinations : x.max_cps > 0]) && any([for x in each.destinations : x.max_calls > 0])
+  condition = each.max_cps > 0 && each.max_calls > 0
   at        = each.at.block
   summary   = "Limits of the destinations are not stated"
   message   = "Dispatcher \"${each.name}\" does not state both how many calls/s and how many calls its destinations take, so the plan cannot tell whether they carry ${count(spec.workload.cps)} calls/s and ${count(spec.workload.concurrent_calls)} calls."

@@ -132,6 +132,14 @@ func dispatcher(d *spec.Dispatcher) cty.Value {
 			"at": places(p.Range, at{"fail_threshold": p.FailRange, "recover_threshold": p.RecoverRange, "interval": p.IntervalRange}),
 		}.val()
 	}
+	// What the destinations state in all, so that rules need not look at each: thousands may be there.
+	cps, calls, hosts := 0, 0, []string{}
+	for _, x := range d.Destinations {
+		cps, calls = cps+x.MaxCPS, calls+x.MaxCalls
+		if x.Host != "" {
+			hosts = append(hosts, x.Host)
+		}
+	}
 	never := make([]cty.Value, len(d.Failover.Never))
 	for i, n := range d.Failover.Never {
 		never[i] = num(n)
@@ -142,8 +150,8 @@ func dispatcher(d *spec.Dispatcher) cty.Value {
 			"on": spans(d.Failover.On), "on_timeout": cty.BoolVal(d.Failover.OnTimeout), "never": cty.TupleVal(never),
 			"at": places(or(d.Failover.Range, d.Range), nil),
 		}.val(),
-		"destinations": list(d.Destinations, destination),
-		"at":           places(d.Range, at{"id": d.IDRange, "algorithm": d.AlgorithmRange, "next": d.NextRange}),
+		"destinations": list(d.Destinations, destination), "max_cps": num(cps), "max_calls": num(calls), "hosts": texts(hosts),
+		"at": places(d.Range, at{"id": d.IDRange, "algorithm": d.AlgorithmRange, "next": d.NextRange}),
 	}.val()
 }
 

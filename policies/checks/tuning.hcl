@@ -74,7 +74,7 @@ rule "failover-busy" {
 rule "resolver-single" {
   severity  = "warning"
   source    = "RFC 3263 section 4: a destination by name is reached through its records, and not at all without a resolver"
-  when      = any([for d in spec.dispatchers : any([for x in d.destinations : x.host != ""])])
+  when      = any([for d in spec.dispatchers : length(d.hosts) > 0])
   condition = length(spec.hardware.dns) != 1
   at        = spec.hardware.at.dns
   summary   = "One resolver for all names"
