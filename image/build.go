@@ -11,11 +11,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"trunkline/image/debian"
 	"trunkline/image/disk"
+	"trunkline/image/entry"
 	"trunkline/image/initrd"
 	"trunkline/image/initrd/modules"
 	"trunkline/image/inventory"
@@ -33,6 +35,10 @@ type builder struct {
 
 func build(ctx context.Context, r Request) (Result, error) {
 	b := &builder{Request: r}
+	if b.Version == "" {
+		b.Version = entry.DefaultVersion
+	}
+	b.result.Version = b.Version
 	if err := b.check(); err != nil {
 		return Result{}, err
 	}
@@ -48,7 +54,7 @@ func build(ctx context.Context, r Request) (Result, error) {
 		return Result{}, err
 	}
 	// Cheap mistakes first: a bad config layer must not wait for a base layer.
-	config, err := configArchive(r.Config)
+	config, err := configArchive(append(slices.Clone(r.Config), b.release()))
 	if err != nil {
 		return Result{}, err
 	}
@@ -103,6 +109,9 @@ func (b *builder) check() error {
 		return errors.New("image: no output or cache directory given")
 	case strings.ContainsFunc(b.Cmdline, func(r rune) bool { return r < ' ' || r > '~' }):
 		return fmt.Errorf("image: kernel command line %q: only printable ASCII on one line is allowed", b.Cmdline)
+	}
+	if err := entry.CheckVersion(b.Version); err != nil {
+		return fmt.Errorf("image: %w", err)
 	}
 	if err := b.checkEnrolment(); err != nil {
 		return err
@@ -316,7 +325,7 @@ func (b *builder) assemble(ctx context.Context, base *layer, config []byte, lock
 	err = uki.Write(&img, uki.Parts{
 		Stub: base.files[baseStub], Kernel: base.files[baseKernel],
 		Initrd:  [][]byte{base.files[baseInitrd], config},
-		Cmdline: cmdline, OSRelease: base.OSRelease, Uname: base.Kernel,
+		Cmdline: cmdline, OSRelease: b.osRelease(), Uname: base.Kernel,
 	})
 	if err != nil {
 		return err
@@ -339,7 +348,7 @@ func (b *builder) assemble(ctx context.Context, base *layer, config []byte, lock
 
 	b.step("disk")
 	raw = filepath.Join(b.OutDir, raw)
-	if err := disk.Write(raw, disk.Layout{Name: b.Name, UKI: unified, BootLoader: loader, Keys: b.enrolment()}); err != nil {
+	if err := disk.Write(raw, disk.Layout{Name: b.Name, Version: b.Version, UKI: unified, BootLoader: loader, Keys: b.enrolment()}); err != nil {
 		return err
 	}
 	b.result.Disk.Path = raw

@@ -71,7 +71,7 @@ func (b *builder) attach(ending string, text []byte) error {
 // origin is what went in and what came out.
 func (b *builder) origin(inv *inventory.Inventory, lock string) provenance.Build {
 	p := provenance.Build{
-		Appliance: b.Name, Profile: b.Profile, Cmdline: b.Cmdline, Trunkline: b.Trunkline,
+		Appliance: b.Name, Version: b.Version, Profile: b.Profile, Cmdline: b.Cmdline, Trunkline: b.Trunkline,
 		Image: b.result.Digest, Base: b.result.Base.Digest,
 	}
 	for _, o := range append([]Output{b.result.UKI, b.result.Disk}, b.result.Evidence...) {

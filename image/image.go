@@ -47,7 +47,10 @@ type File struct {
 
 // Request is one build.
 type Request struct {
-	Name    string // of the appliance; names the outputs
+	Name string // of the appliance; names the outputs
+	// Version of the image, which orders updates (entry.CheckVersion); empty:
+	// entry.DefaultVersion.
+	Version string
 	Profile string // "vm"
 
 	Lock  *debian.Lock
@@ -94,8 +97,9 @@ type Progress interface {
 
 // Result says what a build made.
 type Result struct {
-	UKI  Output `json:"uki"`
-	Disk Output `json:"disk"`
+	UKI     Output `json:"uki"`
+	Disk    Output `json:"disk"`
+	Version string `json:"version"` // of the image
 	// Digest is the image's name for itself, "sha256:<hex>": the booted appliance
 	// says it, and signing does not change it (uki.Seal).
 	Digest string `json:"digest"`

@@ -36,7 +36,7 @@ func paths(files []inspect.File) []string {
 // directory.
 func TestInspectWhatWasBuilt(t *testing.T) {
 	r := request(t)
-	r.Cmdline = "extra=1"
+	r.Cmdline, r.Version = "extra=1", "1.4.2"
 	r.Config = append(r.Config,
 		File{Path: "etc/trunkline/secret.json", Mode: 0o600, Data: []byte("{}\n")},
 		File{Path: "etc/systemd/system/sysinit.target.wants/ntp.service", Link: "/usr/lib/systemd/system/ntp.service"})
@@ -49,13 +49,13 @@ func TestInspectWhatWasBuilt(t *testing.T) {
 	if img.Digest != res.Digest || img.DigestNamed != res.Digest || img.Changed() != nil {
 		t.Errorf("digest %s, named %s, built %s", img.Digest, img.DigestNamed, res.Digest)
 	}
-	if img.Cmdline != DefaultCmdline+" extra=1 "+uki.DigestParameter+"="+res.Digest || img.Kernel != imagetest.Release || img.OS != (inspect.OS{Name: "Trunkline", Version: "1"}) {
+	if img.Cmdline != DefaultCmdline+" extra=1 "+uki.DigestParameter+"="+res.Digest || img.Kernel != imagetest.Release || img.OS != (inspect.OS{Name: "Trunkline", Version: "1", ImageID: "edge-test", ImageVersion: "1.4.2"}) {
 		t.Errorf("command line %q, kernel %q, system %+v", img.Cmdline, img.Kernel, img.OS)
 	}
-	if want := []string{"etc/hostname", "etc/systemd/system/sysinit.target.wants/ntp.service", "etc/trunkline/secret.json"}; !slices.Equal(paths(img.Config), want) {
+	if want := []string{"etc/hostname", "etc/os-release", "etc/systemd/system/sysinit.target.wants/ntp.service", "etc/trunkline/secret.json"}; !slices.Equal(paths(img.Config), want) {
 		t.Errorf("config layer: %v", paths(img.Config))
 	}
-	if f := img.Config[2]; f.Mode != "0600" || f.SHA256 != sum([]byte("{}\n")) || string(img.ConfigFile("/etc/trunkline/secret.json")) != "{}\n" {
+	if f := img.Config[3]; f.Mode != "0600" || f.SHA256 != sum([]byte("{}\n")) || string(img.ConfigFile("/etc/trunkline/secret.json")) != "{}\n" {
 		t.Errorf("config file: %+v", f)
 	}
 	if img.ConfigFile("etc/none") != nil {
@@ -75,10 +75,10 @@ func TestInspectWhatWasBuilt(t *testing.T) {
 	checkInventory(t, r, img.Inventory)
 
 	onDisk := mustInspect(t, res.Disk.Path)
-	if want := []string{"EFI/BOOT/BOOTX64.EFI", "EFI/Linux/edge-test.efi", "loader/loader.conf"}; !slices.Equal(paths(onDisk.Disk.Files), want) {
+	if want := []string{"EFI/BOOT/BOOTX64.EFI", "EFI/Linux/edge-test_1.4.2.efi", "loader/loader.conf"}; !slices.Equal(paths(onDisk.Disk.Files), want) {
 		t.Errorf("on the disk: %v", paths(onDisk.Disk.Files))
 	}
-	if onDisk.Disk.Size != res.Disk.Size || onDisk.Disk.ESPBytes <= 0 || onDisk.UKI.Name != "EFI/Linux/edge-test.efi" {
+	if onDisk.Disk.Size != res.Disk.Size || onDisk.Disk.ESPBytes <= 0 || onDisk.UKI.Name != "EFI/Linux/edge-test_1.4.2.efi" {
 		t.Errorf("disk: %+v, UKI %s", onDisk.Disk, onDisk.UKI.Name)
 	}
 	onDisk.Path, onDisk.Disk, onDisk.UKI.Name = img.Path, nil, img.UKI.Name
@@ -135,7 +135,7 @@ func TestInspectOfAChangedImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The config layer is not compressed, so that a change of it is no damage.
-	changed := bytes.Replace(efi, []byte("edge-test\n"), []byte("edge-evil\n"), 1)
+	changed := bytes.Replace(efi, []byte("\x00edge-test\n"), []byte("\x00edge-evil\n"), 1)
 	if err := os.WriteFile(res.UKI.Path, changed, 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,7 @@ func TestSignedBuild(t *testing.T) {
 
 	dir, crt := t.TempDir(), filepath.Join(keys, "db.crt")
 	for path, name := range map[string]string{
-		"::/EFI/BOOT/BOOTX64.EFI": "loader.efi", "::/EFI/Linux/edge-test.efi": "uki.efi",
+		"::/EFI/BOOT/BOOTX64.EFI": "loader.efi", "::/EFI/Linux/edge-test_0.efi": "uki.efi",
 		"::/loader/keys/auto/PK.auth": "PK.auth", "::/loader/keys/auto/KEK.auth": "KEK.auth", "::/loader/keys/auto/db.auth": "db.auth",
 		"::/loader/loader.conf": "loader.conf",
 	} {

@@ -140,7 +140,7 @@ func TestInsideAnImage(t *testing.T) {
 			}
 			// The same within the disk.
 			disk := inside(filepath.Join(whole, "edge-test.raw"), filepath.Join(b, "edge-test.raw"), 0)
-			if got, want := chain(disk), "ESP file EFI/Linux/edge-test.efi > "+c.want; got != want {
+			if got, want := chain(disk), "ESP file EFI/Linux/edge-test_0.efi > "+c.want; got != want {
 				t.Errorf("inside the disk\n%s\nwant\n%s", got, want)
 			}
 		})

@@ -26,13 +26,18 @@ import (
 	"github.com/diskfs/go-diskfs/filesystem/fat32"
 	"github.com/diskfs/go-diskfs/partition/gpt"
 	"github.com/google/uuid"
+
+	"trunkline/image/entry"
 )
 
 // Layout is what goes on the disk.
 type Layout struct {
-	Name       string // appliance name: the UKI becomes /EFI/Linux/NAME.efi
-	UKI        []byte
-	BootLoader []byte // systemd-bootx64.efi
+	// Name of the appliance and Version of the image: the UKI becomes
+	// /EFI/Linux/NAME_VERSION.efi, whose starts are not counted, for there is nothing to
+	// fall back to.
+	Name, Version string
+	UKI           []byte
+	BootLoader    []byte // systemd-bootx64.efi
 	// Keys are the Secure Boot updates that systemd-boot enrols in a machine without
 	// keys, by file name; none: it enrols nothing.
 	Keys map[string][]byte
@@ -78,6 +83,8 @@ func Write(path string, l Layout) (err error) {
 	switch {
 	case l.Name == "" || strings.ContainsAny(l.Name, `/\"*:<>?|`): // not allowed in FAT names
 		return fmt.Errorf("disk: name %q cannot name a file", l.Name)
+	case entry.CheckVersion(l.Version) != nil:
+		return fmt.Errorf("disk: %w", entry.CheckVersion(l.Version))
 	case len(l.UKI) == 0:
 		return errors.New("disk: no UKI given")
 	case len(l.BootLoader) == 0:
@@ -184,7 +191,7 @@ func (l Layout) fillESP(f backend.Storage, size int64) error {
 	if err != nil {
 		return fmt.Errorf("ESP: %w", err)
 	}
-	dirs, conf := []string{"/EFI/BOOT", "/EFI/Linux", "/loader"}, loaderConf
+	dirs, conf := []string{"/EFI/BOOT", "/" + entry.Dir, "/loader"}, loaderConf
 	if len(l.Keys) > 0 {
 		dirs, conf = append(dirs, keysDir), conf+enrolConf
 	}
@@ -200,7 +207,7 @@ func (l Layout) fillESP(f backend.Storage, size int64) error {
 	files := []content{
 		{"/EFI/BOOT/BOOTX64.EFI", l.BootLoader},
 		{"/loader/loader.conf", []byte(conf)},
-		{"/EFI/Linux/" + l.Name + ".efi", l.UKI},
+		{"/" + entry.Dir + "/" + entry.Good(l.Name, l.Version).File(), l.UKI},
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.Keys)) {
 		files = append(files, content{keysDir + "/" + name, l.Keys[name]})
@@ -227,7 +234,7 @@ func writeFile(fs *fat32.FileSystem, path string, data []byte) error {
 // identity is a digest of everything on the disk.
 func (l Layout) identity() [sha256.Size]byte {
 	h := sha256.New()
-	parts := [][]byte{[]byte(l.Name), l.BootLoader, l.UKI}
+	parts := [][]byte{[]byte(l.Name + "_" + l.Version), l.BootLoader, l.UKI}
 	for _, name := range slices.Sorted(maps.Keys(l.Keys)) {
 		parts = append(parts, []byte(name), l.Keys[name])
 	}

@@ -20,7 +20,7 @@ func testLayout() Layout {
 	for i := range uki {
 		uki[i] = byte(r.Uint32())
 	}
-	return Layout{Name: "edge-fra1", UKI: uki, BootLoader: bytes.Repeat([]byte("sd-boot "), 9000)}
+	return Layout{Name: "edge-fra1", Version: "1.2", UKI: uki, BootLoader: bytes.Repeat([]byte("sd-boot "), 9000)}
 }
 
 func tool(t *testing.T, name string, args ...string) string {
@@ -66,11 +66,11 @@ func toolsReadTheDisk(t *testing.T, size int64) {
 		t.Errorf("fsck.vfat:\n%s", out)
 	}
 	for name, want := range map[string][]byte{
-		"::/EFI/BOOT/BOOTX64.EFI":     l.BootLoader,
-		"::/EFI/Linux/edge-fra1.efi":  l.UKI,
-		"::/loader/loader.conf":       []byte(loaderConf + enrolConf),
-		"::/loader/keys/auto/PK.auth": l.Keys["PK.auth"],
-		"::/loader/keys/auto/db.auth": l.Keys["db.auth"],
+		"::/EFI/BOOT/BOOTX64.EFI":        l.BootLoader,
+		"::/EFI/Linux/edge-fra1_1.2.efi": l.UKI,
+		"::/loader/loader.conf":          []byte(loaderConf + enrolConf),
+		"::/loader/keys/auto/PK.auth":    l.Keys["PK.auth"],
+		"::/loader/keys/auto/db.auth":    l.Keys["db.auth"],
 	} {
 		out := filepath.Join(dir, "out")
 		tool(t, "mcopy", "-n", "-o", "-i", esp, name, out)
@@ -149,7 +149,7 @@ func TestSameBytesAnywhere(t *testing.T) {
 		t.Error("another image gave the same disk")
 	}
 	l.Keys = map[string][]byte{"PK.auth": nil}
-	before, after := l.identity(), (Layout{Name: l.Name, UKI: l.UKI, BootLoader: l.BootLoader}).identity()
+	before, after := l.identity(), (Layout{Name: l.Name, Version: l.Version, UKI: l.UKI, BootLoader: l.BootLoader}).identity()
 	if before == after {
 		t.Error("keys to enrol do not change the identity of the disk")
 	}
@@ -170,6 +170,7 @@ func TestFailureLeavesNothing(t *testing.T) {
 	for name, edit := range map[string]func(*Layout){
 		"no name":        func(l *Layout) { l.Name = "" },
 		"a path as name": func(l *Layout) { l.Name = "a/b" },
+		"no version":     func(l *Layout) { l.Version = "" },
 		"no UKI":         func(l *Layout) { l.UKI = nil },
 		"no loader":      func(l *Layout) { l.BootLoader = nil },
 		"ESP too small":  func(l *Layout) { l.ESPBytes = mib },

@@ -16,7 +16,7 @@ import (
 
 // File is a file of an ESP.
 type File struct {
-	Path string // "EFI/Linux/edge-fra1.efi"
+	Path string // "EFI/Linux/edge-fra1_1.4.2.efi"
 	Data []byte
 }
 

@@ -23,7 +23,7 @@ func TestRead(t *testing.T) {
 				t.Fatalf("%d bytes, %v", size, err)
 			}
 			want := []File{
-				{"EFI/BOOT/BOOTX64.EFI", l.BootLoader}, {"EFI/Linux/edge-fra1.efi", l.UKI}, {"loader/loader.conf", nil},
+				{"EFI/BOOT/BOOTX64.EFI", l.BootLoader}, {"EFI/Linux/edge-fra1_1.2.efi", l.UKI}, {"loader/loader.conf", nil},
 			}
 			if len(files) != len(want) {
 				t.Fatalf("%d files", len(files))

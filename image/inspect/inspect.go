@@ -25,6 +25,7 @@ import (
 	"strings"
 
 	"trunkline/image/disk"
+	"trunkline/image/entry"
 	"trunkline/image/inventory"
 	"trunkline/image/uki"
 )
@@ -64,6 +65,9 @@ type Disk struct {
 	Size     int64  `json:"size"`
 	ESPBytes int64  `json:"esp_bytes"`
 	Files    []File `json:"files"` // of the EFI system partition, by path
+	// Images are the unified kernel images on it in the order the boot loader prefers
+	// them, which are several once an appliance has been updated. The first one is read.
+	Images []string `json:"images"`
 	// LoaderSignatures are those of the boot loader (/EFI/BOOT/BOOTX64.EFI).
 	LoaderSignatures []Signature `json:"loader_signatures"`
 }
@@ -81,6 +85,10 @@ type UKI struct {
 type OS struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
+	// ImageID is the appliance the image is of and ImageVersion what orders its updates;
+	// empty for images of an older version of Trunkline.
+	ImageID      string `json:"image_id,omitempty"`
+	ImageVersion string `json:"image_version,omitempty"`
 }
 
 // File is one file, or symbolic link.
@@ -208,15 +216,31 @@ func (img *Image) openDisk(path string, size int64) ([]byte, error) {
 			images = append(images, f)
 		}
 	}
-	if len(images) != 1 {
-		names := make([]string, len(images))
-		for i, f := range images {
-			names[i] = f.Path
-		}
-		return nil, fmt.Errorf("%s: %d unified kernel images on the disk (%s), one is wanted: copy the one you mean out of it", path, len(images), strings.Join(names, ", "))
+	if len(images) == 0 {
+		return nil, fmt.Errorf("%s: no unified kernel image on the disk", path)
+	}
+	slices.SortFunc(images, func(a, b disk.File) int { return preference(a.Path, b.Path) })
+	for _, f := range images {
+		img.Disk.Images = append(img.Disk.Images, f.Path)
 	}
 	img.UKI.Name = images[0].Path
 	return images[0].Data, nil
+}
+
+// preference orders two images of a partition as systemd-boot does, by their names: ours
+// before others.
+func preference(a, b string) int {
+	x, ours := entry.Parse(filepath.Base(a))
+	y, also := entry.Parse(filepath.Base(b))
+	switch {
+	case ours && also:
+		return entry.Compare(x, y)
+	case ours:
+		return -1
+	case also:
+		return 1
+	}
+	return strings.Compare(a, b)
 }
 
 // fileOf describes a regular file; its data is kept.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -221,4 +222,18 @@ func FuzzUnpack(f *testing.F) {
 			t.Error("files and an error")
 		}
 	})
+}
+
+// Of several images on a disk the one that systemd-boot starts is read.
+func TestPreference(t *testing.T) {
+	want := []string{
+		"EFI/Linux/edge_3+2-1.efi", "EFI/Linux/edge_2.efi", "EFI/Linux/edge_1.efi", "EFI/Linux/edge_4+0-3.efi",
+		"EFI/Linux/another.efi",
+	}
+	got := slices.Clone(want)
+	slices.Sort(got)
+	slices.SortFunc(got, preference)
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
 }

@@ -124,6 +124,10 @@ func osRelease(text string) OS {
 			out.Name = value
 		case "VERSION_ID":
 			out.Version = value
+		case "IMAGE_ID":
+			out.ImageID = value
+		case "IMAGE_VERSION":
+			out.ImageVersion = value
 		}
 	}
 	return out

@@ -38,6 +38,7 @@ type Artifact struct {
 // Build is one build.
 type Build struct {
 	Appliance string
+	Version   string // of the image
 	Profile   string
 	Cmdline   string // kernel command line beyond the usual one
 	Trunkline string // version
@@ -58,7 +59,7 @@ func Statement(b Build) ([]byte, error) {
 }
 
 func (b Build) statement() ([]byte, error) {
-	external, err := structpb.NewStruct(map[string]any{"appliance": b.Appliance, "profile": b.Profile, "kernelParameters": b.Cmdline})
+	external, err := structpb.NewStruct(map[string]any{"appliance": b.Appliance, "imageVersion": b.Version, "profile": b.Profile, "kernelParameters": b.Cmdline})
 	if err != nil {
 		return nil, err
 	}

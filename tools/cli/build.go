@@ -18,6 +18,7 @@ import (
 	"trunkline/appliance/spec"
 	"trunkline/image"
 	"trunkline/image/debian"
+	"trunkline/image/entry"
 	"trunkline/tools/report"
 	"trunkline/tools/report/html"
 	"trunkline/tools/report/issues"
@@ -27,6 +28,7 @@ type buildOptions struct {
 	out, mirror, cache, programs string
 	offline                      bool
 	plan                         string // a saved plan; empty: none
+	version                      string // of the images
 	secureBoot                   secureBootOptions
 }
 
@@ -46,6 +48,9 @@ With --plan the image is built only if the spec still gives that very plan, save
 with plan --out: what was reviewed is what is built. "build PLAN.json" does the same
 for the spec in the working directory.
 
+--image-version orders updates: an appliance takes only what is newer than what it runs.
+A time or a release number does, 20260131.120000 or 1.4.2.
+
 With --secure-boot-key and --secure-boot-cert, UKI and boot loader are signed for Secure
 Boot: "trunkline keys" makes a set of keys and says which goes where.` + inputsHelp + calibrationHelp,
 		Args: oneArg("the spec directory"),
@@ -55,6 +60,7 @@ Boot: "trunkline keys" makes a set of keys and says which goes where.` + inputsH
 	a.policyFlags(c)
 	c.Flags().StringVarP(&o.out, "out", "o", "out", "`DIR` to write DIR/NAME into")
 	c.Flags().StringVar(&o.plan, "plan", "", "saved plan `FILE` that the image must be of")
+	c.Flags().StringVar(&o.version, "image-version", entry.DefaultVersion, "`VERSION` of the image, by which updates are newer or older: digits, small letters, '.' and '-'")
 	c.Flags().BoolVar(&o.offline, "offline", false, "use the package cache alone")
 	c.Flags().StringVar(&o.mirror, "mirror", "", mirrorHelp)
 	c.Flags().StringVar(&o.cache, "cache", "", "`DIR` to cache packages and base layers in (default: $"+debian.CacheVariable+", else trunkline in the user's cache directory)")
@@ -121,6 +127,9 @@ func (a *app) runBuild(ctx context.Context, dir string, o buildOptions) error {
 // wrong is looked at, before the long work starts. Without a mirror noMirror says so:
 // that is an error only when packages are missing.
 func (a *app) buildRequest(ctx context.Context, dir, platform string, o buildOptions) (r image.Request, noMirror, err error) {
+	if err := entry.CheckVersion(o.version); err != nil {
+		return r, nil, fmt.Errorf("--image-version: %w", err)
+	}
 	profile, err := debian.ProfileByName(platform)
 	if err != nil {
 		return r, nil, err
@@ -152,7 +161,7 @@ func (a *app) buildRequest(ctx context.Context, dir, platform string, o buildOpt
 		return r, nil, noMirror
 	}
 	return image.Request{
-		Profile: profile.Name, Lock: l, Store: debian.NewStore(cache),
+		Profile: profile.Name, Version: o.version, Lock: l, Store: debian.NewStore(cache),
 		Mirror: mirror, Offline: o.offline,
 		SbcdPath: sbcd, InitPath: boot,
 		BaseCacheDir: filepath.Join(cache, "base"),
@@ -308,7 +317,7 @@ func (a *app) summary(name string, r image.Result, took time.Duration) {
 	if s := r.Signature; s != nil {
 		fmt.Fprintf(a.Stdout, "  signed for Secure Boot by %s, certificate sha256:%s\n", s.Subject, s.Certificate)
 	}
-	fmt.Fprintf(a.Stdout, "  image %s, as `sbcd status` on the appliance says it\n", r.Digest)
+	fmt.Fprintf(a.Stdout, "  version %s, image %s, as `sbcd status` on the appliance says it\n", r.Version, r.Digest)
 	fmt.Fprintf(a.Stdout, "  base layer %s: kernel %s, %s, %s files, %s\n", short(r.Base.Digest), r.Base.Kernel,
 		count(r.Base.Packages, "package"), sizing.Count(float64(r.Base.TreeFiles)), sizing.Bytes(float64(r.Base.TreeBytes)))
 }

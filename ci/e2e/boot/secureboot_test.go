@@ -58,7 +58,7 @@ func TestSecureBoot(t *testing.T) {
 		if err := os.WriteFile(changed, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		run(t, "mcopy", "-o", "-i", disk+esp, changed, "::/EFI/Linux/edge-fra1.efi")
+		run(t, "mcopy", "-o", "-i", disk+esp, changed, "::/EFI/Linux/edge-fra1_0.efi")
 
 		ctx, cancel := context.WithTimeout(context.Background(), bootWithin)
 		defer cancel()

@@ -25,7 +25,7 @@ type Diff struct {
 	Before        Side `json:"before"`
 	After         Side `json:"after"`
 
-	Facts    []Change     `json:"facts"`    // kernel, system, profile, lock, signature
+	Facts    []Change     `json:"facts"`    // kernel, system, version, profile, lock, signature
 	Cmdline  []Change     `json:"cmdline"`  // kernel parameters
 	Packages []Change     `json:"packages"` // versions
 	Modules  []Change     `json:"modules"`  // Go modules of the programs: "usr/bin/sbcd golang.org/x/sys"
@@ -103,7 +103,7 @@ func changes(before, after map[string]string) []Change {
 }
 
 func facts(img *inspect.Image) map[string]string {
-	out := map[string]string{"kernel": img.Kernel, "system": img.OS.Name + " " + img.OS.Version, "signature": "none"}
+	out := map[string]string{"kernel": img.Kernel, "system": img.OS.Name + " " + img.OS.Version, "version": img.OS.ImageVersion, "signature": "none"}
 	var signed []string
 	for _, s := range img.UKI.Signatures {
 		signed = append(signed, s.Subject+" (certificate "+s.Certificate[:min(16, len(s.Certificate))]+")")

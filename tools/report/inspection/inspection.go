@@ -78,8 +78,14 @@ func (v *view) head(a *runtime.Appliance) {
 		"file\t" + img.Path,
 		"sha256\t" + img.UKI.SHA256 + " of " + img.UKI.Name + ", " + bytesOf(img.UKI.Size),
 	}
+	if img.OS.ImageVersion != "" {
+		lines = append(lines, "version\t"+img.OS.ImageVersion)
+	}
 	if img.Digest != "" {
 		lines = append(lines, "image\t"+img.Digest)
+	}
+	if img.Disk != nil && len(img.Disk.Images) > 1 {
+		lines = append(lines, "also on the disk\t"+strings.Join(img.Disk.Images[1:], ", "))
 	}
 	lines = append(lines,
 		"system\t"+strings.TrimSpace(img.OS.Name+" "+img.OS.Version)+", Linux "+img.Kernel)

@@ -31,7 +31,7 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 	g.gauge("trunkline_info", "The appliance and its software; always 1.", 1,
 		"name", s.Name, "site", s.Site, "version", s.Version, "spec_digest", s.SpecDigest)
 	if s.Image != "" {
-		g.gauge("trunkline_image_info", "The image the appliance was booted from; always 1, absent outside of an image.", 1, "digest", s.Image)
+		g.gauge("trunkline_image_info", "The image the appliance was booted from; always 1, absent outside of an image.", 1, "digest", s.Image, "version", s.ImageVersion)
 	}
 	g.gauge("trunkline_ready", "1 when the proxy takes calls.", truth(s.Ready))
 	g.gauge("trunkline_draining", "1 while new calls are refused because the proxy drains.", truth(s.Drain != nil))

@@ -77,6 +77,9 @@ func (p *program) controlSocket(socket *string) error {
 func summary(out io.Writer, s Status) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s, up %s, spec %s", s.Name, stateOf(s), seconds(s.UptimeSeconds), short(s.SpecDigest))
+	if s.ImageVersion != "" {
+		fmt.Fprintf(&b, ", version %s", s.ImageVersion)
+	}
 	if s.Image != "" {
 		fmt.Fprintf(&b, ", image %s", short(s.Image))
 	}

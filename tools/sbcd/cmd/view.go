@@ -18,8 +18,9 @@ type Status struct {
 	Version       string  `json:"version"`
 	SpecDigest    string  `json:"spec_digest"`
 	Image         string  `json:"image,omitempty"` // digest of the booted image; absent outside of one
-	UptimeSeconds float64 `json:"uptime_seconds"`  // of this process
-	Ready         bool    `json:"ready"`           // READY=1 was sent, nothing has begun to stop and it does not drain
+	ImageVersion  string  `json:"image_version,omitempty"`
+	UptimeSeconds float64 `json:"uptime_seconds"` // of this process
+	Ready         bool    `json:"ready"`          // READY=1 was sent, nothing has begun to stop and it does not drain
 	// Drain is how far a drain is; absent while none is under way.
 	Drain  *DrainStatus  `json:"drain,omitempty"`
 	Caches []warm.Status `json:"caches"`
@@ -31,19 +32,21 @@ type Status struct {
 
 // view is a proxy as its control API sees it, from before its listeners are bound.
 type view struct {
-	cfg    *runtime.Appliance
-	image  string // digest of the booted image, may be empty
-	start  time.Time
-	ready  atomic.Bool
-	warmer *warm.Warmer
-	names  *resolve.Names // nil: no destination is by name
-	engine atomic.Pointer[engine.Engine]
-	drain  *drain
+	cfg   *runtime.Appliance
+	image string // digest of the booted image, may be empty
+	// imageVersion orders updates; empty outside of an image.
+	imageVersion string
+	start        time.Time
+	ready        atomic.Bool
+	warmer       *warm.Warmer
+	names        *resolve.Names // nil: no destination is by name
+	engine       atomic.Pointer[engine.Engine]
+	drain        *drain
 }
 
 func (v *view) status() Status {
 	s := Status{
-		Name: v.cfg.Name, Site: v.cfg.Site, Version: version, SpecDigest: v.cfg.SpecDigest, Image: v.image,
+		Name: v.cfg.Name, Site: v.cfg.Site, Version: version, SpecDigest: v.cfg.SpecDigest, Image: v.image, ImageVersion: v.imageVersion,
 		UptimeSeconds: time.Since(v.start).Seconds(), Ready: v.ready.Load(), Caches: v.warmer.Status(),
 	}
 	if v.names != nil {
@@ -68,4 +71,15 @@ func bootedImage() string {
 		return "" // no proc: not on an appliance
 	}
 	return runtime.ImageDigest(string(b))
+}
+
+// bootedVersion is the version of the image this machine was booted from; empty on a
+// system that is none.
+func bootedVersion() string {
+	b, err := os.ReadFile(runtime.ReleasePath)
+	if err != nil {
+		return ""
+	}
+	_, version := runtime.ImageRelease(string(b))
+	return version
 }
