@@ -304,14 +304,13 @@ func configArchive(files []File) ([]byte, error) {
 	return initrd.ConfigArchive(conv)
 }
 
-// assemble writes NAME.efi, NAME.raw and what is said of them.
+// assemble writes NAME.efi, the disk in every format and what is said of them.
 func (b *builder) assemble(ctx context.Context, base *layer, config []byte, lock string) error {
 	b.step("uki")
 	if err := os.MkdirAll(b.OutDir, 0o755); err != nil {
 		return err
 	}
-	efi, raw := b.Name+".efi", b.Name+".raw"
-	release, err := ownOutput(ctx, b.OutDir, efi, raw, b.Name+SPDXEnding, b.Name+CycloneDXEnding, b.Name+ProvenanceEnding)
+	release, err := ownOutput(ctx, b.OutDir, outputNames(b.Name)...)
 	if err != nil {
 		return fmt.Errorf("output: %w", err)
 	}
@@ -340,19 +339,15 @@ func (b *builder) assemble(ctx context.Context, base *layer, config []byte, lock
 	if err != nil {
 		return err
 	}
-	efi = filepath.Join(b.OutDir, efi)
-	if err := writeWhole(efi, unified); err != nil {
-		return fmt.Errorf("writing the UKI: %w", err)
+	// The disk waits for one file to be on stable storage while it writes another.
+	written := make(chan error, 1)
+	go func() { written <- writeWhole(b.outputPath(EFI), unified) }()
+	b.result.UKI = Output{Path: b.outputPath(EFI), Size: int64(len(unified)), SHA256: sum(unified)}
+	err = b.media(ctx, disk.Layout{Name: b.Name, Version: b.Version, UKI: unified, Digest: b.result.UKI.SHA256, BootLoader: loader, Keys: b.enrolment()})
+	if w := <-written; w != nil {
+		return fmt.Errorf("writing the UKI: %w", w)
 	}
-	b.result.UKI = Output{Path: efi, Size: int64(len(unified)), SHA256: sum(unified)}
-
-	b.step("disk")
-	raw = filepath.Join(b.OutDir, raw)
-	if err := disk.Write(raw, disk.Layout{Name: b.Name, Version: b.Version, UKI: unified, BootLoader: loader, Keys: b.enrolment()}); err != nil {
-		return err
-	}
-	b.result.Disk.Path = raw
-	if b.result.Disk.Size, b.result.Disk.SHA256, err = sumFile(raw); err != nil {
+	if err != nil {
 		return err
 	}
 	return b.evidence(ctx, base, lock)

@@ -74,7 +74,7 @@ func (b *builder) origin(inv *inventory.Inventory, lock string) provenance.Build
 		Appliance: b.Name, Version: b.Version, Profile: b.Profile, Cmdline: b.Cmdline, Trunkline: b.Trunkline,
 		Image: b.result.Digest, Base: b.result.Base.Digest,
 	}
-	for _, o := range append([]Output{b.result.UKI, b.result.Disk}, b.result.Evidence...) {
+	for _, o := range append(b.result.Outputs(), b.result.Evidence...) {
 		p.Subjects = append(p.Subjects, provenance.Artifact{Name: filepath.Base(o.Path), SHA256: o.SHA256})
 	}
 	for _, s := range b.Sources {

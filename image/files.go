@@ -19,21 +19,6 @@ func sum(b []byte) string {
 	return hex.EncodeToString(h[:])
 }
 
-// sumFile returns size and SHA-256 of a file.
-func sumFile(name string) (int64, string, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return 0, "", err
-	}
-	defer f.Close() //nolint:errcheck // read only
-	h := sha256.New()
-	n, err := io.Copy(h, f)
-	if err != nil {
-		return 0, "", fmt.Errorf("reading %s: %w", name, err)
-	}
-	return n, hex.EncodeToString(h.Sum(nil)), nil
-}
-
 // writeSynced writes a file of a directory that is not in its place yet.
 func writeSynced(name string, data []byte) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)

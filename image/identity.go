@@ -13,6 +13,7 @@ import (
 	"trunkline/image/initrd"
 	"trunkline/image/inventory"
 	"trunkline/image/rootfs"
+	"trunkline/image/sparse"
 )
 
 // sources are inputs of a base layer too; package rootfs says why.
@@ -61,7 +62,7 @@ func codeIdentity() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("base layer: finding out which program makes it: %w", err)
 	}
-	_, digest, err := sumFile(exe)
+	_, digest, err := sparse.Sum(exe)
 	if err != nil {
 		return "", fmt.Errorf("base layer: finding out which program makes it: %w", err)
 	}

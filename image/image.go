@@ -1,8 +1,8 @@
 // Package image builds an appliance's image: locked packages become a base layer
 // (kernel, initrd with the root file system, UEFI stub, boot loader), the base
 // layer and the files of one appliance's config layer become a unified kernel
-// image (NAME.efi) and a bootable raw disk (NAME.raw). Beside them lie two bills of
-// material (NAME.spdx.json, NAME.cdx.json) and the provenance (NAME.provenance.json).
+// image (NAME.efi) and a bootable disk (NAME.raw, and on request NAME.qcow2 and the
+// read-only NAME.iso). Beside them lie two bills of material (NAME.spdx.json, NAME.cdx.json) and the provenance (NAME.provenance.json).
 //
 // What is promised: no root, loop device, chroot, container or host tool; the
 // same request gives the same bytes whatever the directory, time, umask, locale
@@ -77,6 +77,9 @@ type Request struct {
 	Trunkline string   // version of this program
 	Sources   []Source // files of the spec
 
+	// Formats are those the image is written in; nil: DefaultFormats. EFI always is.
+	Formats []Format
+
 	OutDir       string // NAME.efi, NAME.raw and what is said of them are written here; made if missing
 	BaseCacheDir string // base layers, one directory each; made if missing
 
@@ -91,15 +94,17 @@ type Progress interface {
 	debian.Progress
 	// Step begins a step, ending the one before it. In order: base (the cache is
 	// looked at); packages, rootfs, modules, erofs and initrd when a base layer
-	// has to be built; uki, disk, evidence.
+	// has to be built; uki, disk, qcow2 and iso when asked for, evidence.
 	Step(name string)
 }
 
 // Result says what a build made.
 type Result struct {
-	UKI     Output `json:"uki"`
-	Disk    Output `json:"disk"`
-	Version string `json:"version"` // of the image
+	UKI  Output `json:"uki"`
+	Disk Output `json:"disk"` // raw; without a path: none was asked for
+	// Media are the further formats: qcow2, iso.
+	Media   []Output `json:"media,omitempty"`
+	Version string   `json:"version"` // of the image
 	// Digest is the image's name for itself, "sha256:<hex>": the booted appliance
 	// says it, and signing does not change it (uki.Seal).
 	Digest string `json:"digest"`

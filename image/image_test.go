@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"trunkline/image/debian"
+	"trunkline/image/sparse"
 )
 
 func mustBuild(t *testing.T, r Request) Result {
@@ -49,7 +50,7 @@ func TestBuildTwice(t *testing.T) {
 		t.Errorf("outputs differ: %+v, %+v", first, second)
 	}
 	for _, o := range append([]Output{first.UKI, first.Disk}, first.Evidence...) {
-		if n, digest, err := sumFile(o.Path); err != nil || n != o.Size || digest != o.SHA256 {
+		if n, digest, err := sparse.Sum(o.Path); err != nil || n != o.Size || digest != o.SHA256 {
 			t.Errorf("%s: %d bytes, %s, %v; the result says %+v", o.Path, n, digest, err, o)
 		}
 	}

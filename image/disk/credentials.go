@@ -3,35 +3,23 @@ package disk
 import (
 	"fmt"
 	"io/fs"
-	"os"
 	pathpkg "path"
 	"slices"
 	"strings"
-
-	"github.com/diskfs/go-diskfs/backend/file"
-	"github.com/diskfs/go-diskfs/filesystem/fat32"
 )
 
 // credentialDir is where the stub of a UKI looks for credentials for all images of the ESP,
 // files NAME.cred (systemd-stub(7)).
 const credentialDir = "loader/credentials"
 
-// Credentials are the names of the credentials that somebody put on the ESP of a disk that
-// Write made. They are not opened; the disk is only read.
+// Credentials are the names of the credentials that somebody put on the ESP of a disk of
+// any format. They are not opened; the disk is only read.
 func Credentials(path string) (names []string, err error) {
-	f, err := os.Open(path)
+	esp, err := openESP(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: build it again", err)
 	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	esp, err := fat32.Read(file.New(f, true), st.Size()-partitionStart-tail, partitionStart, sectorSize)
-	if err != nil {
-		return nil, fmt.Errorf("%s: its ESP: %w: build it again", path, err)
-	}
+	defer esp.Close() //nolint:errcheck // read only
 	// One level after the other: the library does not say of an error that a directory is missing.
 	dir := "."
 	for _, next := range strings.Split(credentialDir, "/") {

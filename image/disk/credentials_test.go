@@ -38,7 +38,7 @@ func TestCredentials(t *testing.T) {
 	if err := os.WriteFile(none, make([]byte, 4*mib), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Credentials(none); err == nil || !strings.Contains(err.Error(), "none.raw: its ESP: ") {
+	if _, err := Credentials(none); err == nil || !strings.Contains(err.Error(), "none.raw is no disk with a GUID partition table") {
 		t.Errorf("what is no disk of ours: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 // Package disk writes the raw disk of an appliance: a GPT with one EFI System
 // Partition (ESP) that holds systemd-boot, its configuration, the unified kernel
-// image and, when given, the Secure Boot keys that systemd-boot enrols.
+// image and, when given, the Secure Boot keys that systemd-boot enrols. The same disk
+// also as qcow2, and the files of its ESP as a medium to boot from that is only read (ISO).
 //
 // It promises: the same layout gives the same bytes (GUIDs and the FAT serial
 // number are derived from the contents); the file appears whole or not at all;
@@ -12,11 +13,11 @@ package disk
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -37,6 +38,7 @@ type Layout struct {
 	// fall back to.
 	Name, Version string
 	UKI           []byte
+	Digest        string // SHA-256 of UKI, by a caller that has it; empty: it is computed
 	BootLoader    []byte // systemd-bootx64.efi
 	// Keys are the Secure Boot updates that systemd-boot enrols in a machine without
 	// keys, by file name; none: it enrols nothing.
@@ -48,9 +50,10 @@ type Layout struct {
 const (
 	mib        = 1 << 20
 	sectorSize = 512
-	// minESP is FAT32 whatever the cluster size up to 4 KiB: a volume of fewer
-	// than 65,525 clusters is FAT16 by definition (Microsoft FAT specification 1.03).
-	minESP = 260 * mib
+	// minESP is room for images of 12 MiB. It is FAT32 whatever its size: a volume of fewer
+	// than 65,525 clusters is FAT16 by definition (Microsoft FAT specification 1.03), and
+	// go-diskfs makes clusters of one sector up to 260 MiB, of eight above.
+	minESP = 64 * mib
 	// partitionStart leaves the first MiB to the table, as every tool does.
 	partitionStart = mib
 	// tail holds the backup table; a whole MiB keeps the disk's size round.
@@ -75,55 +78,25 @@ const keysDir = "/loader/keys/auto"
 func ESPSize(uki int64) int64 {
 	size := 3*(uki+uki/4) + 16*mib
 	size = max(size, minESP)
-	return (size + 4*mib - 1) / (4 * mib) * (4 * mib)
+	const step = 4 * mib
+	return soundSize((size+step-1)/step*step, step)
 }
 
 // Write writes the disk to path, replacing what is there.
-func Write(path string, l Layout) (err error) {
-	switch {
-	case l.Name == "" || strings.ContainsAny(l.Name, `/\"*:<>?|`): // not allowed in FAT names
-		return fmt.Errorf("disk: name %q cannot name a file", l.Name)
-	case entry.CheckVersion(l.Version) != nil:
-		return fmt.Errorf("disk: %w", entry.CheckVersion(l.Version))
-	case len(l.UKI) == 0:
-		return errors.New("disk: no UKI given")
-	case len(l.BootLoader) == 0:
-		return errors.New("disk: no boot loader given")
+func Write(path string, l Layout) error {
+	if err := l.check(); err != nil {
+		return err
 	}
 	esp := l.ESPBytes
 	if esp == 0 {
 		esp = ESPSize(int64(len(l.UKI)))
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("disk: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = os.Remove(f.Name())
+	return replace(path, func(f *os.File) error {
+		if err := f.Truncate(partitionStart + esp + tail); err != nil {
+			return fmt.Errorf("making %s %d MiB large: %w", f.Name(), (partitionStart+esp+tail)/mib, err)
 		}
-	}()
-	if err := f.Truncate(partitionStart + esp + tail); err != nil {
-		return fmt.Errorf("disk: making %s %d MiB large: %w", f.Name(), (partitionStart+esp+tail)/mib, err)
-	}
-	if err := l.fill(f, esp); err != nil {
-		return fmt.Errorf("disk: %w", err)
-	}
-	// CreateTemp makes the file 0600; an image is no secret.
-	if err := f.Chmod(0o644); err != nil {
-		return fmt.Errorf("disk: %w", err)
-	}
-	if err := f.Sync(); err != nil {
-		return fmt.Errorf("disk: syncing %s: %w", f.Name(), err)
-	}
-	if err := f.Close(); err != nil {
-		return fmt.Errorf("disk: %w", err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("disk: %w", err)
-	}
-	return syncDir(filepath.Dir(path))
+		return l.fill(f, esp)
+	})
 }
 
 func (l Layout) fill(f *os.File, esp int64) error {
@@ -145,7 +118,7 @@ func (l Layout) fill(f *os.File, esp int64) error {
 	if err := table.Write(unsynced{f}, partitionStart+esp+tail); err != nil {
 		return fmt.Errorf("partition table: %w", err)
 	}
-	if err := l.fillESP(file.New(f, false), esp); err != nil {
+	if err := l.fillESP(file.New(f, false), partitionStart, esp); err != nil {
 		return err
 	}
 	return mendParents(f, partitionStart)
@@ -180,14 +153,14 @@ func setEpoch() (restore func(), err error) {
 	return restore, nil
 }
 
-// fillESP makes the FAT32 file system of the ESP and its files.
-func (l Layout) fillESP(f backend.Storage, size int64) error {
+// fillESP makes the FAT32 file system of the ESP and its files. start is where it begins.
+func (l Layout) fillESP(f backend.Storage, start, size int64) error {
 	restore, err := setEpoch()
 	if err != nil {
 		return err
 	}
 	defer restore()
-	fs, err := fat32.Create(f, size, partitionStart, sectorSize, "ESP", true)
+	fs, err := fat32.Create(f, size, start, sectorSize, "ESP", true)
 	if err != nil {
 		return fmt.Errorf("ESP: %w", err)
 	}
@@ -234,7 +207,12 @@ func writeFile(fs *fat32.FileSystem, path string, data []byte) error {
 // identity is a digest of everything on the disk.
 func (l Layout) identity() [sha256.Size]byte {
 	h := sha256.New()
-	parts := [][]byte{[]byte(l.Name + "_" + l.Version), l.BootLoader, l.UKI}
+	digest := l.Digest
+	if digest == "" {
+		sum := sha256.Sum256(l.UKI)
+		digest = hex.EncodeToString(sum[:])
+	}
+	parts := [][]byte{[]byte(l.Name + "_" + l.Version), l.BootLoader, []byte(digest)}
 	for _, name := range slices.Sorted(maps.Keys(l.Keys)) {
 		parts = append(parts, []byte(name), l.Keys[name])
 	}
@@ -273,11 +251,11 @@ func (u unsynced) Close() error                                 { return u.f.Clo
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
-		return fmt.Errorf("disk: %w", err)
+		return err
 	}
 	defer d.Close()
 	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return fmt.Errorf("disk: syncing %s: %w", dir, err)
+		return fmt.Errorf("syncing %s: %w", dir, err)
 	}
 	return nil
 }

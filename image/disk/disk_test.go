@@ -40,7 +40,7 @@ func tool(t *testing.T, name string, args ...string) string {
 }
 
 func TestToolsReadTheDisk(t *testing.T) {
-	for name, esp := range map[string]int64{"smallest clusters": minESP, "clusters of 4 KiB": 300 * mib} {
+	for name, esp := range map[string]int64{"smallest clusters": ESPSize(0), "clusters of 4 KiB": 300 * mib} {
 		t.Run(name, func(t *testing.T) { toolsReadTheDisk(t, esp) })
 	}
 }
@@ -157,7 +157,7 @@ func TestSameBytesAnywhere(t *testing.T) {
 
 func TestESPSize(t *testing.T) {
 	for _, tt := range []struct{ uki, want int64 }{
-		{0, minESP}, {58 * mib, minESP}, {100 * mib, 392 * mib},
+		{0, soundSize(minESP, 4*mib)}, {34 * mib, 144 * mib}, {58 * mib, 236 * mib}, {100 * mib, 392 * mib},
 	} {
 		if got := ESPSize(tt.uki); got != tt.want {
 			t.Errorf("ESPSize(%d MiB) = %d MiB, want %d MiB", tt.uki/mib, got/mib, tt.want/mib)
@@ -184,5 +184,24 @@ func TestFailureLeavesNothing(t *testing.T) {
 		if left, _ := os.ReadDir(dir); len(left) > 0 {
 			t.Errorf("%s: left %v behind", name, left)
 		}
+	}
+}
+
+// fsck.vfat finds nothing to mend in volumes of any size that ESPSize may choose.
+func TestSoundSizes(t *testing.T) {
+	l := testLayout()
+	for _, uki := range []int64{0, 35 * mib, 45 * mib, 64 * mib, 66 * mib} {
+		size := ESPSize(uki)
+		dir := t.TempDir()
+		path, esp := filepath.Join(dir, "edge.raw"), filepath.Join(dir, "esp.img")
+		l.ESPBytes = size
+		if err := Write(path, l); err != nil {
+			t.Fatal(err)
+		}
+		extract(t, path, esp, size)
+		if out := tool(t, "fsck.vfat", "-n", "-v", esp); strings.Contains(out, "differences") {
+			t.Errorf("%d MiB:\n%s", size/mib, out)
+		}
+		os.RemoveAll(dir)
 	}
 }

@@ -52,3 +52,22 @@ func mendParents(f *os.File, start int64) error {
 	}
 	return nil
 }
+
+// soundSize is the least volume, from size on in whole steps, that go-diskfs makes soundly:
+// 1.9.4 forgets that the first two entries of a table stand for no cluster, and of some
+// sizes the table is two entries short, which fsck.vfat and mtools refuse.
+func soundSize(size, step int64) int64 {
+	for ; ; size += step {
+		const reserved, tables, entries = 32, 2, sectorSize / 4
+		perCluster := int64(1) // sectors, as go-diskfs chooses
+		if size > 260*mib {
+			perCluster = 8
+		}
+		sectors := size/sectorSize - reserved
+		perTable := (4*sectors + sectorSize*perCluster + 7) / (sectorSize*perCluster + 8)
+		clusters := (sectors - tables*perTable) / perCluster
+		if perTable*entries >= clusters+rootCluster {
+			return size
+		}
+	}
+}

@@ -9,9 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/diskfs/go-diskfs/backend/file"
 	"github.com/diskfs/go-diskfs/filesystem/fat32"
-	"github.com/diskfs/go-diskfs/partition/gpt"
 )
 
 // File is a file of an ESP.
@@ -23,38 +21,21 @@ type File struct {
 // maxESP bounds what is read of an ESP, bytes; ours are a quarter of it.
 const maxESP = 2 << 30
 
-// Read returns the files of the EFI System Partition of a raw disk, sorted by
-// path, and the size of the partition. A file without a partition table is an
-// error that says so.
+// Read returns the files of the EFI System Partition of a disk of any format, sorted by
+// path, and the size of the partition. A file without a partition table is an error that
+// says so.
 func Read(name string) (files []File, espBytes int64, err error) {
-	f, err := os.Open(name)
+	e, err := openESP(name)
 	if err != nil {
 		return nil, 0, err
 	}
-	defer f.Close() //nolint:errcheck // read only
-	table, err := gpt.Read(f, sectorSize, sectorSize)
-	if err != nil {
-		return nil, 0, fmt.Errorf("%s is no disk with a GUID partition table: %w", name, err)
-	}
-	i := slices.IndexFunc(table.Partitions, func(p *gpt.Partition) bool { return p.Type == gpt.EFISystemPartition })
-	if i < 0 {
-		return nil, 0, fmt.Errorf("%s has no EFI system partition", name)
-	}
-	p := table.Partitions[i]
-	size := (int64(p.End) - int64(p.Start) + 1) * sectorSize
-	if size <= 0 || size > maxESP {
-		return nil, 0, fmt.Errorf("%s: an EFI system partition of %d bytes is not read", name, size)
-	}
-	fs, err := fat32.Read(file.New(f, true), size, int64(p.Start)*sectorSize, sectorSize)
-	if err != nil {
-		return nil, 0, fmt.Errorf("%s: EFI system partition: %w", name, err)
-	}
-	r := reader{fs: fs, left: size}
+	defer e.Close() //nolint:errcheck // read only
+	r := reader{fs: e.FileSystem, left: e.size}
 	if err := r.dir(".", 0); err != nil {
 		return nil, 0, fmt.Errorf("%s: EFI system partition: %w", name, err)
 	}
 	slices.SortFunc(r.files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
-	return r.files, size, nil
+	return r.files, e.size, nil
 }
 
 // reader collects the files of a volume.

@@ -60,11 +60,12 @@ type Image struct {
 	Root      []File               `json:"root"`    // root image without directories, by path
 }
 
-// Disk is a raw disk.
+// Disk is a disk.
 type Disk struct {
-	Size     int64  `json:"size"`
-	ESPBytes int64  `json:"esp_bytes"`
-	Files    []File `json:"files"` // of the EFI system partition, by path
+	Format   disk.Format `json:"format"`
+	Size     int64       `json:"size"` // of the file
+	ESPBytes int64       `json:"esp_bytes"`
+	Files    []File      `json:"files"` // of the EFI system partition, by path
 	// Images are the unified kernel images on it in the order the boot loader prefers
 	// them, which are several once an appliance has been updated. The first one is read.
 	Images []string `json:"images"`
@@ -101,8 +102,8 @@ type File struct {
 	Data   []byte `json:"-"`              // of files outside of the root image, and of its inventory
 }
 
-// Open reads the image at path: a unified kernel image (NAME.efi), a raw disk
-// (NAME.raw), or the directory a build wrote them to, of which the first is taken.
+// Open reads the image at path: a unified kernel image (NAME.efi), a disk (NAME.raw,
+// NAME.qcow2, NAME.iso), or the directory a build wrote them to, of which the first is taken.
 func Open(path string) (*Image, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -139,7 +140,7 @@ func Open(path string) (*Image, error) {
 			return nil, err
 		}
 	default:
-		return nil, fmt.Errorf("%s is neither a unified kernel image nor a disk: name NAME.efi, NAME.raw, or the directory that `trunkline build` wrote", path)
+		return nil, fmt.Errorf("%s is neither a unified kernel image nor a disk: name NAME.efi, NAME.raw, NAME.qcow2, NAME.iso, or the directory that `trunkline build` wrote", path)
 	}
 	if err := img.read(raw); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -166,13 +167,12 @@ func KindOf(path string) (int, error) {
 		return KindOther, fmt.Errorf("image: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // read only
-	const sector = 512
-	head := make([]byte, sector+8)
+	head := make([]byte, 2)
 	n, _ := f.ReadAt(head, 0) // a short file is no image
 	switch {
-	case n >= 2 && string(head[:2]) == "MZ":
+	case n == len(head) && string(head) == "MZ":
 		return KindUKI, nil
-	case n == len(head) && string(head[sector:]) == "EFI PART":
+	case disk.FormatOf(f) != "":
 		return KindDisk, nil
 	}
 	return KindOther, nil
@@ -180,7 +180,7 @@ func KindOf(path string) (int, error) {
 
 // inDirectory finds the image of a build's output directory.
 func inDirectory(dir string) (string, error) {
-	for _, ending := range []string{".efi", ".raw"} {
+	for _, ending := range []string{".efi", ".raw", ".qcow2", ".iso"} {
 		found, err := filepath.Glob(filepath.Join(dir, "*"+ending))
 		if err != nil {
 			return "", fmt.Errorf("image: %w", err)
@@ -193,7 +193,7 @@ func inDirectory(dir string) (string, error) {
 			return "", fmt.Errorf("%s holds %d images (%s): name one of them", dir, len(found), strings.Join(found, ", "))
 		}
 	}
-	return "", fmt.Errorf("%s holds no image (NAME.efi or NAME.raw): `trunkline build` makes one", dir)
+	return "", fmt.Errorf("%s holds no image (NAME.efi, NAME.raw, NAME.qcow2 or NAME.iso): `trunkline build` makes one", dir)
 }
 
 // openDisk reads the disk's partition and returns the unified kernel image on it.
@@ -202,7 +202,11 @@ func (img *Image) openDisk(path string, size int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	img.Disk = &Disk{Size: size, ESPBytes: esp, LoaderSignatures: []Signature{}}
+	format, err := formatOf(path)
+	if err != nil {
+		return nil, err
+	}
+	img.Disk = &Disk{Format: format, Size: size, ESPBytes: esp, LoaderSignatures: []Signature{}}
 	var images []disk.File
 	for _, f := range files {
 		file := fileOf(f.Path, 0, f.Data)
@@ -241,6 +245,15 @@ func preference(a, b string) int {
 		return 1
 	}
 	return strings.Compare(a, b)
+}
+
+func formatOf(path string) (disk.Format, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("image: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // read only
+	return disk.FormatOf(f), nil
 }
 
 // fileOf describes a regular file; its data is kept.

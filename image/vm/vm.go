@@ -1,4 +1,5 @@
-// Package vm runs an appliance's raw disk in QEMU under UEFI.
+// Package vm runs an appliance's image in QEMU under UEFI: its disk, its ISO, or its unified
+// kernel image over the network.
 //
 // It promises:
 //
@@ -31,9 +32,13 @@ import (
 
 // Config is one virtual machine.
 type Config struct {
-	Disk      string // raw disk image
-	MemoryMiB int    // 0: 1024, the least the image boots with
-	CPUs      int    // 0: 2
+	// Disk is what the machine boots from: a raw or a qcow2 disk, an ISO, which is put into
+	// a CD-ROM drive, or a unified kernel image, which the firmware fetches over a network of
+	// its own (PXE, TFTP). Which of them it is, its contents say.
+	Disk      string
+	USB       bool // the raw disk or the ISO is on a USB stick
+	MemoryMiB int  // 0: 1024, the least the image boots with
+	CPUs      int  // 0: 2
 	NICs      []NIC
 	Console   io.Writer // receives the serial console as it comes; nil: kept only
 	Firmware  Firmware  // zero: FindFirmware, or FindSecureFirmware
@@ -52,6 +57,8 @@ type Config struct {
 	// Netns is a network namespace (a path like /run/netns/NAME) the QEMU process
 	// runs in; empty: the caller's. Needs root.
 	Netns string
+
+	medium medium // of Disk
 }
 
 // NIC is one virtio network interface.
@@ -130,6 +137,11 @@ func (c *Config) complete() error {
 	} else if !st.Mode().IsRegular() {
 		return fmt.Errorf("disk %s is not a file", c.Disk)
 	}
+	kind, err := mediumOf(c.Disk)
+	if err != nil {
+		return err
+	}
+	c.medium = kind
 	if c.QEMU == "" {
 		path, err := exec.LookPath("qemu-system-x86_64")
 		if err != nil {
@@ -189,12 +201,15 @@ func (c *Config) args(pass func(*os.File) int, qmp *os.File, credentials []*os.F
 		"-m", fmt.Sprint(c.MemoryMiB), "-smp", fmt.Sprint(c.CPUs),
 		"-drive", "if=pflash,unit=0,format=raw,readonly=on,file=" + escape(c.Firmware.Code),
 		"-drive", "if=pflash,unit=1,format=raw,snapshot=on,file=" + escape(c.Firmware.Vars),
-		"-drive", "if=none,id=disk,format=raw,snapshot=on,file=" + escape(c.Disk),
-		"-device", "virtio-blk-pci,drive=disk,bootindex=0",
 		"-device", "virtio-rng-pci",
 		"-serial", "stdio",
 		"-chardev", fmt.Sprintf("socket,id=qmp,fd=%d", pass(qmp)), "-mon", "chardev=qmp,mode=control",
 	}
+	from, err := c.bootArgs(c.medium)
+	if err != nil {
+		return nil, err
+	}
+	a = append(a, from...)
 	if !c.Restarts {
 		a = append(a, "-no-reboot")
 	}

@@ -18,6 +18,7 @@ import (
 	"trunkline/appliance/plan"
 	"trunkline/appliance/runtime"
 	"trunkline/image/disk"
+	"trunkline/image/inspect"
 	"trunkline/image/vm/boot"
 	"trunkline/image/vm/testcall"
 )
@@ -41,14 +42,16 @@ type bootOptions struct {
 func (a *app) boot() *cobra.Command {
 	var o bootOptions
 	c := &cobra.Command{
-		Use:   "boot DIR",
+		Use:   "boot IMAGE",
 		Short: "Boot a built image in QEMU, on a network of its own",
-		Long: `Boot the image in DIR (OUT/NAME, as build wrote it) in QEMU under UEFI. The
+		Long: `Boot the image in the directory IMAGE (OUT/NAME, as build wrote it) in QEMU under UEFI, or
+one of its files: NAME.raw, NAME.qcow2, NAME.iso from a CD-ROM drive, NAME.efi over the network
+(PXE, TFTP). Of a directory it is the first of these that is there. The
 appliance gets an isolated network: nothing it sends leaves this program but
 through the SIP ports that are forwarded from 127.0.0.1, those over UDP. The disk is not
 written. Certificates and keys that the spec names as secrets are given with --credential, or lie
 on the disk (README, "Certificates and keys").`,
-		Args: oneArg("the directory of a built image"),
+		Args: oneArg("the directory of a built image, or an image in it"),
 		RunE: a.does(func(ctx context.Context, args []string) error { return a.runBoot(ctx, args[0], o) }),
 	}
 	c.Flags().BoolVar(&o.call, "call", false, "place a test call through the appliance once it is ready")
@@ -61,7 +64,11 @@ on the disk (README, "Certificates and keys").`,
 	return c
 }
 
-func (a *app) runBoot(ctx context.Context, dir string, o bootOptions) error {
+func (a *app) runBoot(ctx context.Context, image string, o bootOptions) error {
+	dir, file := image, ""
+	if info, err := os.Stat(image); err == nil && !info.IsDir() {
+		dir, file = filepath.Dir(image), image
+	}
 	p, err := readPlan(dir)
 	if err != nil {
 		return err
@@ -70,12 +77,11 @@ func (a *app) runBoot(ctx context.Context, dir string, o bootOptions) error {
 	if err != nil {
 		return err
 	}
-	options.Disk = filepath.Join(dir, p.Appliance.Name+".raw")
-	if _, err := os.Stat(options.Disk); err != nil {
-		return fmt.Errorf("no disk to boot: %w: run `trunkline build` first", err)
+	if options.Disk, err = bootable(dir, file, p.Appliance.Name); err != nil {
+		return err
 	}
 	var onDisk []string
-	if len(p.Appliance.Secrets) > 0 {
+	if len(p.Appliance.Secrets) > 0 && filepath.Ext(options.Disk) != ".efi" {
 		if onDisk, err = disk.Credentials(options.Disk); err != nil {
 			return err
 		}
@@ -92,6 +98,26 @@ func (a *app) runBoot(ctx context.Context, dir string, o bootOptions) error {
 		return fmt.Errorf("%s was not ready within %s: give it longer with --timeout, or read on its console why: %w", p.Appliance.Name, o.timeout, err)
 	}
 	return err
+}
+
+// bootable is the file to boot: the one named, or the first of the directory.
+func bootable(dir, file, name string) (string, error) {
+	if file != "" {
+		kind, err := inspect.KindOf(file)
+		if err == nil && kind == inspect.KindOther {
+			err = fmt.Errorf("%s is no image: name NAME.raw, NAME.qcow2, NAME.iso or NAME.efi, or the directory they are in", file)
+		}
+		return file, err
+	}
+	for _, ending := range []string{".raw", ".qcow2", ".iso", ".efi"} {
+		path := filepath.Join(dir, name+ending)
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+	}
+	return "", fmt.Errorf("no image to boot in %s: run `trunkline build` first", dir)
 }
 
 // readPlan reads the plan of a built image.

@@ -29,6 +29,7 @@ type buildOptions struct {
 	offline                      bool
 	plan                         string // a saved plan; empty: none
 	version                      string // of the images
+	formats                      []string
 	secureBoot                   secureBootOptions
 }
 
@@ -41,6 +42,11 @@ func (a *app) build() *cobra.Command {
 NAME.efi (to boot over the network), NAME.raw (a disk), plan.json, plan.txt and plan.html,
 what is in the image (NAME.spdx.json, NAME.cdx.json) and what it was made from
 (NAME.provenance.json, an unsigned in-toto statement). Nothing is asked of this machine but a directory: no root, no containers.
+
+--format says which forms the image is written in: "qcow2" is the disk for hypervisors that
+take no raw one; "iso" is for virtual media (the CD-ROM of a management controller or of a
+hypervisor) and USB sticks. An ISO is only read: an appliance that runs from one has no second
+image to update to, and no state partition. NAME.efi, which all others hold, is always written.
 
 Of a spec of several appliances all are built, on all processors; --appliance builds one.
 
@@ -65,6 +71,7 @@ Boot: "trunkline keys" makes a set of keys and says which goes where.` + inputsH
 	c.Flags().StringVar(&o.mirror, "mirror", "", mirrorHelp)
 	c.Flags().StringVar(&o.cache, "cache", "", "`DIR` to cache packages and base layers in (default: $"+debian.CacheVariable+", else trunkline in the user's cache directory)")
 	c.Flags().StringVar(&o.programs, "programs", "", "`DIR` of sbcd and init, which go into the image (default: where trunkline lies)")
+	c.Flags().StringSliceVar(&o.formats, "format", []string{"efi", "raw"}, "`FORMATS` to write the image in: efi, raw, qcow2, iso; separated by commas")
 	secureBootFlags(c, &o.secureBoot)
 	return c
 }
@@ -134,6 +141,10 @@ func (a *app) buildRequest(ctx context.Context, dir, platform string, o buildOpt
 	if err != nil {
 		return r, nil, err
 	}
+	formats, err := image.ParseFormats(o.formats)
+	if err != nil {
+		return r, nil, fmt.Errorf("--format: %w", err)
+	}
 	l, err := debian.ReadLock(filepath.Join(dir, debian.LockName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, nil, fmt.Errorf("there is no lock file %s: run `trunkline lock %s` and commit what it writes", filepath.Join(dir, debian.LockName), dir)
@@ -166,6 +177,7 @@ func (a *app) buildRequest(ctx context.Context, dir, platform string, o buildOpt
 		SbcdPath: sbcd, InitPath: boot,
 		BaseCacheDir: filepath.Join(cache, "base"),
 		Signer:       signer, Enrol: enrol,
+		Formats: formats,
 	}, noMirror, nil
 }
 
@@ -311,7 +323,7 @@ func (a *app) summary(name string, r image.Result, took time.Duration) {
 		how = "cold: base layer built, packages from the cache"
 	}
 	fmt.Fprintf(a.Stdout, "%s built in %.1f s (%s)\n", name, took.Seconds(), how)
-	for _, o := range []image.Output{r.UKI, r.Disk} {
+	for _, o := range r.Outputs() {
 		fmt.Fprintf(a.Stdout, "  %s  %s  sha256:%s\n", o.Path, sizing.Bytes(float64(o.Size)), o.SHA256)
 	}
 	if s := r.Signature; s != nil {

@@ -39,7 +39,7 @@ A and B are each one of
                  begins with ./ or ../ is below the working directory
   FILE           a plan saved with plan --out, or the plan.json of a build
   OUT/NAME       a built image, by the plan beside it
-  NAME.efi, .raw an image, by what it holds; both must be such
+  NAME.efi       an image (or .raw, .qcow2, .iso), by what it holds; both must be such
 
 Of two images packages, Go modules, enabled units, files, kernel and its parameters are
 compared: what differs is read from the images alone, as by inspect.

@@ -27,7 +27,7 @@ func (a *app) runImageDiff(before, after string, o diffOptions) error {
 	}
 	for _, name := range []string{before, after} {
 		if !isImage(name) {
-			return fmt.Errorf("%s is no image, and an image is compared with an image alone: name NAME.efi or NAME.raw on both sides, or on neither", name)
+			return fmt.Errorf("%s is no image, and an image is compared with an image alone: name NAME.efi, NAME.raw, NAME.qcow2 or NAME.iso on both sides, or on neither", name)
 		}
 	}
 	x, err := inspect.Open(before)

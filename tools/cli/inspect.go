@@ -36,7 +36,7 @@ func (a *app) inspect() *cobra.Command {
 line, sections, Debian packages with versions and licences, the programs of Trunkline,
 enabled units, the files of the config layer, and the EFI system partition of a disk.
 
-IMAGE is NAME.efi, NAME.raw, or the directory a build wrote them to. All is read from the
+IMAGE is NAME.efi, NAME.raw, NAME.qcow2, NAME.iso, or the directory a build wrote them to. All is read from the
 image itself, nothing from the files beside it: what is printed is what would boot. Nothing
 is mounted, and no root is needed.
 

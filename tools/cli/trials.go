@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -131,7 +132,7 @@ func copySpec(to, from string) error {
 			return fs.SkipDir
 		case d.IsDir():
 			return os.MkdirAll(filepath.Join(to, rel), 0o755)
-		case filepath.Ext(p) == ".efi" || filepath.Ext(p) == ".raw":
+		case slices.Contains([]string{".efi", ".raw", ".qcow2", ".iso"}, filepath.Ext(p)):
 			return nil
 		}
 		if info, err := os.Stat(p); err != nil || !info.Mode().IsRegular() {

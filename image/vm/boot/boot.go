@@ -28,7 +28,7 @@ import (
 // Options say what to run. Addresses come from the plan of the appliance.
 type Options struct {
 	Name      string // of the appliance; when given, another one's disk is an error
-	Disk      string // the raw disk
+	Disk      string // what it boots from (vm.Config)
 	MemoryMiB int    // 0: the least that boots
 	CPUs      int    // 0: 2
 	Accel     vm.Accel

@@ -137,7 +137,14 @@ func (v *view) disk() {
 	if d == nil {
 		return
 	}
-	v.Title(fmt.Sprintf("EFI system partition, %s of a disk of %s", bytesOf(d.ESPBytes), bytesOf(d.Size)))
+	what := "a disk"
+	switch d.Format {
+	case "qcow2":
+		what = "a qcow2 file"
+	case "iso":
+		what = "a read-only medium (ISO)"
+	}
+	v.Title(fmt.Sprintf("EFI system partition, %s of %s of %s", bytesOf(d.ESPBytes), what, bytesOf(d.Size)))
 	v.files(d.Files)
 }
 
