@@ -34,6 +34,7 @@ const leastMemory = 256
 type bootOptions struct {
 	call, headless bool
 	secureBoot     bool
+	usb            bool
 	memory, port   int
 	timeout        time.Duration
 	credentials    []string // NAME=FILE
@@ -58,6 +59,7 @@ on the disk (README, "Certificates and keys").`,
 	c.Flags().BoolVar(&o.headless, "headless", false, "no console; end once the appliance is ready and the call was placed")
 	c.Flags().IntVar(&o.memory, "memory", 0, "`MIB` of memory for the machine (default: the plan's, at most 4096)")
 	c.Flags().BoolVar(&o.secureBoot, "secure-boot", false, "firmware that enforces Secure Boot, with the keys on the disk (build --secure-boot-enroll)")
+	c.Flags().BoolVar(&o.usb, "usb", false, "put NAME.raw or NAME.iso on a USB stick")
 	c.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long the appliance may take to be ready")
 	c.Flags().IntVar(&o.port, "port", 0, "first local `PORT` to forward (default: any free ones)")
 	c.Flags().StringArrayVar(&o.credentials, "credential", nil, "`NAME=FILE`: hand the appliance a credential that the spec names; may be repeated")
@@ -157,6 +159,7 @@ func bootPlan(ap *runtime.Appliance, o bootOptions) (boot.Options, error) {
 		MemoryMiB:  memory,
 		CPUs:       max(1, min(ap.Hardware.Threads, goruntime.NumCPU())),
 		SecureBoot: o.secureBoot,
+		USB:        o.usb,
 		Headless:   o.headless,
 
 		ReadyTimeout: o.timeout,

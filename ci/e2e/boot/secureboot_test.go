@@ -14,7 +14,7 @@ import (
 )
 
 // TestSecureBoot signs the example with keys of its own, which a virtual machine with
-// empty firmware enrols from the disk. Signed, it becomes ready and its kernel is locked
+// empty firmware enrols from the disk, which is a qcow2 one here. Signed, it becomes ready and its kernel is locked
 // down; changed in one letter, it is refused.
 func TestSecureBoot(t *testing.T) {
 	bin := os.Getenv("TRUNKLINE_BIN")
@@ -26,12 +26,13 @@ func TestSecureBoot(t *testing.T) {
 	keys, image := filepath.Join(dir, "keys"), filepath.Join(dir, "edge-fra1")
 	run(t, trunkline, "keys", keys)
 	run(t, trunkline, "build", "../../../appliance/examples/edge-fra1", "-o", dir, "--secure-boot-key", filepath.Join(keys, "db.key"),
-		"--secure-boot-cert", filepath.Join(keys, "db.crt"), "--secure-boot-enroll", keys)
+		"--secure-boot-cert", filepath.Join(keys, "db.crt"), "--secure-boot-enroll", keys,
+		"--format", "raw,qcow2")
 	efi, disk := filepath.Join(image, "edge-fra1.efi"), filepath.Join(image, "edge-fra1.raw")
 	run(t, "sbverify", "--cert", filepath.Join(keys, "db.crt"), efi)
 
 	t.Run("signed, it is ready", func(t *testing.T) {
-		cmd := exec.Command(trunkline, "boot", image, "--headless", "--secure-boot", "--timeout", bootWithin.String())
+		cmd := exec.Command(trunkline, "boot", filepath.Join(image, "edge-fra1.qcow2"), "--headless", "--secure-boot", "--timeout", bootWithin.String())
 		out, err := cmd.CombinedOutput()
 		t.Logf("%s", out)
 		if err != nil {

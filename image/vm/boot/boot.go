@@ -29,6 +29,7 @@ import (
 type Options struct {
 	Name      string // of the appliance; when given, another one's disk is an error
 	Disk      string // what it boots from (vm.Config)
+	USB       bool   // likewise
 	MemoryMiB int    // 0: the least that boots
 	CPUs      int    // 0: 2
 	Accel     vm.Accel
@@ -125,7 +126,7 @@ func Run(ctx context.Context, o Options) (res Result, err error) {
 	}
 	// The machine outlives ctx for as long as powering off takes.
 	m, err := vm.Start(context.WithoutCancel(ctx), vm.Config{
-		Disk: o.Disk, MemoryMiB: o.MemoryMiB, CPUs: o.CPUs, NICs: nics, Console: o.Console, Accel: accel, Credentials: o.Credentials,
+		Disk: o.Disk, USB: o.USB, MemoryMiB: o.MemoryMiB, CPUs: o.CPUs, NICs: nics, Console: o.Console, Accel: accel, Credentials: o.Credentials,
 		SecureBoot: o.SecureBoot, Restarts: o.SecureBoot,
 	})
 	if err != nil {
