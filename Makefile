@@ -12,7 +12,7 @@ GO      ?= go
 GOFLAGS_STATIC := -trimpath -buildvcs=false -ldflags=-buildid=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-race image plan boot test unit sip e2e soak fuzz lint fmt bench bench-image bench-go dist clean
+.PHONY: help setup build build-race image plan boot test unit sip e2e e2e-formats soak fuzz lint fmt bench bench-image bench-go dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,10 @@ sip: build ## run the call scenarios and the SIPp flows over loopback alone
 e2e: image build-race ## boot the built image and send calls through it
 	ci/setup test
 	TRUNKLINE_BIN=$(CURDIR)/$(BIN) TRUNKLINE_OUT=$(CURDIR)/$(OUT) $(GO) test -count=1 -v ./ci/e2e/...
+
+e2e-formats: build ## boot ISO (CD-ROM and USB stick), UKI over the network and qcow2, with a call through each
+	ci/setup test
+	TRUNKLINE_FORMATS=all TRUNKLINE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 30m -v -run TestFormatsBoot ./ci/e2e/outputs
 
 build-race: ## build sbcd with the race detector into bin/sbcd-race, for tests alone
 	$(GO) build -race -trimpath -buildvcs=false -o $(BIN)/sbcd-race ./tools/sbcd

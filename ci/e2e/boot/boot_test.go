@@ -166,7 +166,8 @@ func (n *network) dial(from, to string) (err error) {
 	return err
 }
 
-// A sync cache whose file is not there: the appliance says so and takes no call.
+// A sync cache whose file is not there: the appliance says so and takes no call. It boots
+// over the network (PXE, TFTP), from the unified kernel image alone.
 func TestMissingCacheRefusesToStart(t *testing.T) {
 	bin := os.Getenv("TRUNKLINE_BIN")
 	if bin == "" {
@@ -195,7 +196,7 @@ func TestMissingCacheRefusesToStart(t *testing.T) {
 		t.Fatalf("trunkline build: %v\n%s", err, b)
 	}
 	t.Logf("a warm build took %.1f s", time.Since(begin).Seconds())
-	m := n.boot(filepath.Join(dir, "edge-fra1/edge-fra1.raw"))
+	m := n.boot(filepath.Join(dir, "edge-fra1/edge-fra1.efi"))
 	ctx, cancel := context.WithTimeout(context.Background(), bootWithin)
 	defer cancel()
 	_, err = m.Ready(ctx)

@@ -19,7 +19,8 @@ import (
 const wiredSpec = "testdata/wired"
 
 // TestBootedNetwork boots an appliance with a bond, VLANs, a static route, a resolver
-// and a time server, and looks at the frames on its cables. This machine's kernel may
+// and a time server, and looks at the frames on its cables. It boots from
+// the ISO, as virtual media do. This machine's kernel may
 // have no driver for any of that; the image's has.
 func TestBootedNetwork(t *testing.T) {
 	bin := os.Getenv("TRUNKLINE_BIN")
@@ -140,7 +141,7 @@ func buildWired(t *testing.T, bin string) (disk string) {
 	if b, err := exec.Command(filepath.Join(bin, "trunkline"), "build", dir, "-o", out).CombinedOutput(); err != nil {
 		t.Fatalf("trunkline build: %v\n%s", err, b)
 	}
-	return filepath.Join(out, "edge-wired", "edge-wired.raw")
+	return filepath.Join(out, "edge-wired", "edge-wired.iso")
 }
 
 // options is a request of its own each time: a repeated one would be a retransmission.
