@@ -27,6 +27,7 @@ func TestReadyLine(t *testing.T) {
 		{"trunkline: ready name=edge-fra1 listeners=2 uptime=12.34s", ReadyInfo{Name: "edge-fra1", Listeners: 2, Uptime: 12340 * time.Millisecond}},
 		{"[   12.3] sbcd[213]: trunkline: ready name=a listeners=10 uptime=7s", ReadyInfo{Name: "a", Listeners: 10, Uptime: 7 * time.Second}},
 		{"trunkline: ready name=a listeners=1 uptime=7.00s image=sha256:" + strings.Repeat("0f", 32), ReadyInfo{Name: "a", Listeners: 1, Uptime: 7 * time.Second, Image: "sha256:" + strings.Repeat("0f", 32)}},
+		{"trunkline: ready name=a listeners=1 uptime=7.00s image=sha256:" + strings.Repeat("0f", 32) + " memory=2048KiB", ReadyInfo{Name: "a", Listeners: 1, Uptime: 7 * time.Second, Image: "sha256:" + strings.Repeat("0f", 32), Memory: 2 << 20}},
 	} {
 		got, err := parseReady(tt.line)
 		if err != nil || got != tt.want {

@@ -16,11 +16,12 @@ type ReadyInfo struct {
 	Uptime    time.Duration // kernel start to READY, the guest's CLOCK_BOOTTIME
 	Wall      time.Duration // start of QEMU to the line, as seen from here
 	Image     string        // digest of the booted image; empty when it names none
+	Memory    int64         // in use on the machine by then, bytes; 0: not said
 }
 
 // Lines of the console that decide a boot.
 var (
-	readyLine = regexp.MustCompile(`trunkline: ready name=(\S+) listeners=(\d+) uptime=(\d+(?:\.\d+)?)s(?: image=(sha256:[0-9a-f]{64})\b)?`)
+	readyLine = regexp.MustCompile(`trunkline: ready name=(\S+) listeners=(\d+) uptime=(\d+(?:\.\d+)?)s(?: image=(sha256:[0-9a-f]{64})\b)?(?: memory=(\d{1,12})KiB)?`)
 	fatal     = regexp.MustCompile(`trunkline: refused: .*|trunkline: init failed: .*|Kernel panic - not syncing.*`)
 )
 
@@ -113,5 +114,13 @@ func parseReady(line string) (ReadyInfo, error) {
 	if err != nil {
 		return ReadyInfo{}, fmt.Errorf("ready line: %w", err)
 	}
-	return ReadyInfo{Name: f[1], Listeners: listeners, Uptime: uptime, Image: f[4]}, nil
+	info := ReadyInfo{Name: f[1], Listeners: listeners, Uptime: uptime, Image: f[4]}
+	if f[5] != "" {
+		kib, err := strconv.ParseInt(f[5], 10, 64)
+		if err != nil {
+			return ReadyInfo{}, fmt.Errorf("ready line: %w", err)
+		}
+		info.Memory = kib << 10
+	}
+	return info, nil
 }

@@ -17,6 +17,10 @@ import (
 	"trunkline/image/vm"
 )
 
+// maxMemory bounds what the booted appliance has in use when it is ready, before the first
+// call, bytes: kernel, root image, services, and the proxy with the state it has set aside.
+const maxMemory = 250 << 20
+
 // bootWithin bounds a boot under software emulation on a busy machine.
 const bootWithin = 5 * time.Minute
 
@@ -72,6 +76,10 @@ func TestCallsThroughTheBootedImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("ready: kernel to READY=1 in %.1f s, power-on to READY=1 in %.1f s (%s)", ready.Uptime.Seconds(), ready.Wall.Seconds(), m.Accel())
+	t.Logf("ready: %.0f MiB of memory in use", float64(ready.Memory)/(1<<20))
+	if ready.Memory == 0 || ready.Memory >= maxMemory {
+		t.Errorf("%d bytes of memory are in use, the bound is %d", ready.Memory, maxMemory)
+	}
 	if ready.Name != "edge-fra1" || ready.Listeners != 2 {
 		t.Errorf("ready says %+v", ready)
 	}

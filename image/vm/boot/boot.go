@@ -173,6 +173,9 @@ func attend(ctx context.Context, o Options, m *vm.VM, network *wire.Wire, destin
 	}
 	fmt.Fprintf(o.Out, "%s is ready: %d listeners, %.2f s from kernel start to READY, %.2f s from power on (%s).\n",
 		res.Ready.Name, res.Ready.Listeners, res.Ready.Uptime.Seconds(), res.Ready.Wall.Seconds(), res.Accel)
+	if res.Ready.Memory > 0 {
+		fmt.Fprintf(o.Out, "%.0f MiB of memory are in use, root image and proxy included.\n", float64(res.Ready.Memory)/(1<<20))
+	}
 	for _, f := range res.Forwards {
 		fmt.Fprintf(o.Out, "sip:%s -> %s %s as %s\n", f.Host, f.Listener, f.Guest, f.As)
 	}

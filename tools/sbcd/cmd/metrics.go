@@ -33,6 +33,10 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 	if s.Image != "" {
 		g.gauge("trunkline_image_info", "The image the appliance was booted from; always 1, absent outside of an image.", 1, "digest", s.Image, "version", s.ImageVersion)
 	}
+	if m := s.Memory; m != nil {
+		g.gauge("trunkline_memory_total_bytes", "Memory of the machine that its kernel has to give; absent outside of an image.", float64(m.Total))
+		g.gauge("trunkline_memory_used_bytes", "Memory in use on the machine (MemTotal - MemAvailable), root image included; absent outside of an image.", float64(m.Used))
+	}
 	g.gauge("trunkline_ready", "1 when the proxy takes calls.", truth(s.Ready))
 	g.gauge("trunkline_draining", "1 while new calls are refused because the proxy drains.", truth(s.Drain != nil))
 	if s.Drain != nil {

@@ -138,6 +138,9 @@ func (p *program) serve(ctx context.Context, v *view, eng *engine.Engine, certs 
 	line := fmt.Sprintf("trunkline: ready name=%s listeners=%d uptime=%.2fs", v.cfg.Name, len(v.cfg.Listeners), bootSeconds())
 	if v.image != "" {
 		line += " image=" + v.image
+		if m := machineMemory(); m != nil {
+			line += fmt.Sprintf(" memory=%dKiB", m.Used>>10)
+		}
 	}
 	if _, err := fmt.Fprintln(p.Stdout, line); err != nil {
 		log.Warn("readiness not printed", "error", err)

@@ -83,6 +83,9 @@ func summary(out io.Writer, s Status) error {
 	if s.Image != "" {
 		fmt.Fprintf(&b, ", image %s", short(s.Image))
 	}
+	if s.Memory != nil {
+		fmt.Fprintf(&b, ", memory in use %s", s.Memory)
+	}
 	b.WriteByte('\n')
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, c := range s.Caches {

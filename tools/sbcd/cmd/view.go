@@ -13,12 +13,14 @@ import (
 
 // Status is what the control API answers for /v1/status.
 type Status struct {
-	Name          string  `json:"name"`
-	Site          string  `json:"site,omitempty"`
-	Version       string  `json:"version"`
-	SpecDigest    string  `json:"spec_digest"`
-	Image         string  `json:"image,omitempty"` // digest of the booted image; absent outside of one
-	ImageVersion  string  `json:"image_version,omitempty"`
+	Name         string `json:"name"`
+	Site         string `json:"site,omitempty"`
+	Version      string `json:"version"`
+	SpecDigest   string `json:"spec_digest"`
+	Image        string `json:"image,omitempty"` // digest of the booted image; absent outside of one
+	ImageVersion string `json:"image_version,omitempty"`
+	// Memory is that of the machine; absent outside of an image.
+	Memory        *Memory `json:"memory,omitempty"`
 	UptimeSeconds float64 `json:"uptime_seconds"` // of this process
 	Ready         bool    `json:"ready"`          // READY=1 was sent, nothing has begun to stop and it does not drain
 	// Drain is how far a drain is; absent while none is under way.
@@ -48,6 +50,9 @@ func (v *view) status() Status {
 	s := Status{
 		Name: v.cfg.Name, Site: v.cfg.Site, Version: version, SpecDigest: v.cfg.SpecDigest, Image: v.image, ImageVersion: v.imageVersion,
 		UptimeSeconds: time.Since(v.start).Seconds(), Ready: v.ready.Load(), Caches: v.warmer.Status(),
+	}
+	if v.image != "" {
+		s.Memory = machineMemory()
 	}
 	if v.names != nil {
 		st := v.names.Stats()
