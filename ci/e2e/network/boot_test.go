@@ -138,7 +138,7 @@ func buildWired(t *testing.T, bin string) (disk string) {
 		t.Fatal(err)
 	}
 	out := t.TempDir()
-	if b, err := exec.Command(filepath.Join(bin, "trunkline"), "build", dir, "-o", out).CombinedOutput(); err != nil {
+	if b, err := exec.Command(filepath.Join(bin, "trunkline"), "build", dir, "-o", out, "--format", "iso").CombinedOutput(); err != nil {
 		t.Fatalf("trunkline build: %v\n%s", err, b)
 	}
 	return filepath.Join(out, "edge-wired", "edge-wired.iso")
