@@ -25,6 +25,7 @@ var Enabled = []string{
 	"trunkline-firewall.service",
 	"trunkline-credentials.service",
 	"trunkline-nics.service",
+	"trunkline-audit.service",
 	"sbcd.service",
 	"dbus-broker.service",
 	"systemd-networkd.service",

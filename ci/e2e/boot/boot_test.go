@@ -68,7 +68,7 @@ func TestCallsThroughTheBootedImage(t *testing.T) {
 	// Both gateways are up before the appliance, as they would be.
 	gw1 := n.sipp("uas_call", fs1, "-timeout", "15m")
 	gw2 := n.sipp("uas_call", fs2, "-timeout", "15m")
-	m := n.boot(filepath.Join(out, "edge-fra1/edge-fra1.raw"))
+	m := n.bootWith(filepath.Join(out, "edge-fra1/edge-fra1.raw"), map[string][]byte{"trunkline.audit": []byte("yes")})
 	ctx, cancel := context.WithTimeout(context.Background(), bootWithin)
 	defer cancel()
 	ready, err := m.Ready(ctx)
@@ -88,6 +88,20 @@ func TestCallsThroughTheBootedImage(t *testing.T) {
 		t.Errorf("booted image %q, the disk's is %+v (%v)", ready.Image, img, err)
 	}
 
+	t.Run("what is open, writable and executable is what should be", func(t *testing.T) {
+		// Each check has a line of its own; one that fails names what is wrong.
+		if err := waitConsole(ctx, m, regexp.MustCompile(`trunkline: audit: all \d+ checks hold|audit: \d+ of \d+ checks failed`)); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(m.ConsoleTail(1000)) {
+			if strings.Contains(line, "trunkline: audit: ") {
+				t.Log(strings.TrimSpace(line))
+			}
+			if strings.Contains(line, "audit: ") && strings.Contains(strings.ToLower(line), "failed") {
+				t.Error("the audit found something")
+			}
+		}
+	})
 	t.Run("200 calls, none failed", func(t *testing.T) {
 		caller := n.sipp("uac_load", carrier, "-m", "200", "-r", "20", "-timeout", "90s", "-timeout_error", listener+":5060")
 		if ok, failed := caller.calls(2 * time.Minute); ok != 200 || failed != 0 {

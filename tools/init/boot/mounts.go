@@ -23,7 +23,7 @@ func kernelMounts() error {
 		flags       uintptr
 		data        string
 	}{
-		{"/dev", "devtmpfs", unix.MS_NOSUID, "mode=0755"},
+		{"/dev", "devtmpfs", restrict, "mode=0755"},
 		{"/proc", "proc", restrict | unix.MS_NODEV, ""},
 		{"/sys", "sysfs", restrict | unix.MS_NODEV, ""},
 	} {

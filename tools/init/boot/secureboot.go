@@ -25,9 +25,9 @@ const (
 )
 
 // lockDown says on the console whether firmware checked what it started, and sees that
-// the kernel keeps to it: with Secure Boot on, nobody may change the running kernel,
-// root included. Debian's kernel locks itself down then; one that has not is told to,
-// before modules are loaded. Without Secure Boot nothing changes.
+// nobody changes the running kernel, root included: what runs is what was built. Debian's
+// kernel locks itself down with Secure Boot on; one that has not is told to, before modules
+// are loaded, all of which Debian has signed.
 func lockDown() error {
 	// A kernel without securityfs has no lockdown either: reading says so.
 	_ = unix.Mount("securityfs", security, "securityfs", unix.MS_NOSUID|unix.MS_NOEXEC|unix.MS_NODEV, "")
@@ -45,7 +45,7 @@ func lockDown() error {
 func securityLine(params []byte, lockdown string) string {
 	on := len(params) > secureBootOffset && params[secureBootOffset] == secureBootEnabled
 	level, err := lockdownLevel(lockdown)
-	if err == nil && on && level == "none" {
+	if err == nil && level == "none" {
 		if err = os.WriteFile(lockdown, []byte("integrity"), 0); err == nil {
 			level = "integrity"
 		}

@@ -18,12 +18,12 @@ func TestSecurityLine(t *testing.T) {
 		params       []byte
 		want, left   string
 	}{
-		{"off", "[none] integrity confidentiality\n", params(2), "Secure Boot off, kernel lockdown none", "[none] integrity confidentiality\n"},
-		{"firmware without it", "[none] integrity confidentiality\n", params(0), "Secure Boot off, kernel lockdown none", "[none] integrity confidentiality\n"},
+		{"off", "[none] integrity confidentiality\n", params(2), "Secure Boot off, kernel lockdown integrity", "integrity"},
+		{"firmware without it", "[none] integrity confidentiality\n", params(0), "Secure Boot off, kernel lockdown integrity", "integrity"},
 		{"off, locked by the command line", "none integrity [confidentiality]\n", params(2), "Secure Boot off, kernel lockdown confidentiality", "none integrity [confidentiality]\n"},
 		{"on, the kernel locked itself", "none [integrity] confidentiality\n", params(3), "Secure Boot on, kernel lockdown integrity", "none [integrity] confidentiality\n"},
 		{"on, the kernel did not", "[none] integrity confidentiality\n", params(3), "Secure Boot on, kernel lockdown integrity", "integrity"},
-		{"short parameters", "[none] integrity\n", params(3)[:100], "Secure Boot off, kernel lockdown none", "[none] integrity\n"},
+		{"short parameters", "[none] integrity\n", params(3)[:100], "Secure Boot off, kernel lockdown integrity", "integrity"},
 		{"no answer", "none integrity\n", params(3), "Secure Boot on, kernel lockdown not possible (the kernel does not say", "none integrity\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

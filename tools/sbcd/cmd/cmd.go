@@ -118,9 +118,10 @@ func (p *program) root() *cobra.Command {
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
-	nics := p.nicsCommand()
+	nics, audit := p.nicsCommand(), p.auditCommand()
 	p.configFlag(nics)
-	root.AddCommand(p.runCommand(), p.firewallCommand(), nics, p.statusCommand(), p.reloadCertificatesCommand(),
+	p.configFlag(audit)
+	root.AddCommand(p.runCommand(), p.firewallCommand(), nics, audit, p.statusCommand(), p.reloadCertificatesCommand(),
 		p.drainCommand(), p.undrainCommand(), p.credentialsCommand(), p.versionCommand())
 	return root
 }
