@@ -1,18 +1,13 @@
 package plan
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
-	"time"
 
 	"trunkline/appliance/runtime"
 	"trunkline/appliance/sizing"
 	"trunkline/appliance/spec"
 )
-
-// SignerPath is where the certificate that signs updates lies in the appliance.
-const SignerPath = "/etc/trunkline/update-signer.pem"
 
 // services compiles what stands beside the path of a message, and what of the
 // path is not run yet.
@@ -41,18 +36,9 @@ func services(a *runtime.Appliance, s *spec.Spec) {
 			NICs: append([]string{}, x.NICs...), Sources: prefixes(x.Sources), Workers: x.Workers, MaxSockets: x.MaxSockets,
 		}
 	}
-	if x := s.Update; x != nil {
-		a.Update = &runtime.Update{URL: x.URL, Interval: runtime.Duration(x.Interval), Signer: SignerPath, Reboot: x.Reboot, Tries: x.Tries}
-		if x.Window != nil {
-			a.Update.WindowFirst, a.Update.WindowLast = clock(x.Window.First), clock(x.Window.Last)
-		}
-	}
+	a.Update = updates(s.Update, a.Name)
 	media(a, s.Media)
 	control(a, s.Control)
-}
-
-func clock(d time.Duration) string {
-	return fmt.Sprintf("%02d:%02d", int(d.Hours()), int(d.Minutes())%60)
 }
 
 // media compiles the relays, and lets media in to those on the appliance.

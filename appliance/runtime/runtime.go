@@ -42,14 +42,16 @@ type Appliance struct {
 	Control     Control          `json:"control"`
 	Firewall    FirewallInput    `json:"firewall"`
 
-	// Parts that sbcd does not run yet; it refuses them (see Unsupported).
+	// Update is what `sbcd update` goes by; nil: the appliance asks for no updates.
+	Update *Update `json:"update,omitempty"`
+
+	// Parts of these sbcd does not run yet; it refuses them (see Unsupported).
 	Media     *Media     `json:"media,omitempty"`
 	Session   *Session   `json:"session,omitempty"`
 	Messages  *Messages  `json:"messages,omitempty"`
 	Sockets   *Sockets   `json:"sockets,omitempty"`
 	Databases []Database `json:"databases,omitempty"`
 	Secrets   []Secret   `json:"secrets,omitempty"`
-	Update    *Update    `json:"update,omitempty"`
 }
 
 // Hardware is what the spec says the machine is.

@@ -132,13 +132,29 @@ type CDR struct {
 	Database string `json:"database,omitempty"`
 }
 
-// Update is where new images come from.
+// What becomes of an update that is there.
+const (
+	RebootWindow = "window"  // it is booted in the window
+	RebootManual = "manual"  // somebody boots it
+	RebootAtOnce = "at-once" // it is booted when it has come
+)
+
+// Update is where new images come from, and when they are booted. Times of the day are UTC.
 type Update struct {
-	URL         string   `json:"url"`
-	Interval    Duration `json:"interval"`
-	Signer      string   `json:"signer"`                 // path of the certificate inside the appliance
-	Reboot      string   `json:"reboot"`                 // "window", "manual", "at-once"
-	WindowFirst string   `json:"window_first,omitempty"` // UTC, "02:00"
-	WindowLast  string   `json:"window_last,omitempty"`
-	Tries       int      `json:"tries"`
+	URL      string   `json:"url"` // of the directory, ends in a slash
+	Interval Duration `json:"interval"`
+	// Offset is how long after the boot the first look waits: each appliance of a fleet
+	// has its own.
+	Offset Duration `json:"offset"`
+	Signer string   `json:"signer"`       // path of the certificate inside the appliance
+	CA     string   `json:"ca,omitempty"` // path of the authorities of the server; empty: the public ones
+	Reboot string   `json:"reboot"`       // "window", "manual", "at-once"
+
+	WindowFirst string `json:"window_first,omitempty"` // "02:00"
+	WindowLast  string `json:"window_last,omitempty"`  // may be before WindowFirst: the next day
+	// RebootAt is when, in the window, this appliance restarts; one that misses it may until
+	// WindowLast.
+	RebootAt string `json:"reboot_at,omitempty"`
+
+	Tries int `json:"tries"` // boots of a new image before the old one returns
 }

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hashicorp/hcl/v2"
 )
 
 // What becomes of an update that is there.
@@ -20,8 +22,12 @@ const (
 	RebootAtOnce = "at-once" // it is booted when it has come
 )
 
-// maxSigner bounds the file of a certificate, bytes.
-const maxSigner = 64 << 10
+// maxSigner bounds the file of a certificate, and maxAuthorities that of a site's
+// authorities, bytes.
+const (
+	maxSigner      = 64 << 10
+	maxAuthorities = 256 << 10
+)
 
 var defaultWindow = Window{2 * time.Hour, 4 * time.Hour}
 
@@ -33,11 +39,12 @@ func (d *decoder) update(root *section, s *Spec) {
 	u := &Update{
 		Interval: sec.duration("interval", time.Minute, 30*24*time.Hour, time.Hour),
 		Signer:   sec.str("signer", ""),
+		CA:       sec.str("ca", ""),
 		Reboot:   sec.oneOf("reboot", RebootWindow, []string{RebootWindow, RebootManual, RebootAtOnce}, nil),
 		Tries:    sec.integer("tries", 1, 10, 3),
 		Range:    sec.def,
 
-		URLRange: sec.rng("url"), SignerRange: sec.rng("signer"), WindowRange: sec.rng("window"), RebootRange: sec.rng("reboot"),
+		URLRange: sec.rng("url"), SignerRange: sec.rng("signer"), CARange: sec.rng("ca"), WindowRange: sec.rng("window"), RebootRange: sec.rng("reboot"),
 	}
 	u.URL = d.updateURL(sec)
 	window := d.window(sec)
@@ -48,6 +55,7 @@ func (d *decoder) update(root *section, s *Spec) {
 		d.errorf(sec.attrs["window"].NameRange, "Window without effect", "With reboot = %q no window is waited for. Remove window, or write reboot = \"window\".", u.Reboot)
 	}
 	d.signer(u)
+	d.authorities(u)
 	s.Update = u
 }
 
@@ -116,62 +124,98 @@ func timeOfDay(text string) (time.Duration, bool) {
 // signer reads the certificate whose signature counts. Whether it has expired is a
 // question of the day, which a spec knows nothing of: a policy asks it.
 func (d *decoder) signer(u *Update) {
-	if u.Signer == "" {
-		return
-	}
-	name, ok := localName(u.Signer)
+	data, ok := d.certificateFile(u.Signer, u.SignerRange, maxSigner, "Signer", "whoever reads it signs images that every appliance takes. Make a new key, keep it where images are signed, and put its certificate alone here")
 	if !ok {
-		d.errorf(u.SignerRange, "File outside the spec", "%q does not lie in the spec directory, so a review of the spec would not show it. Move it beside the *.hcl files.", u.Signer)
 		return
 	}
-	data, err := d.readFile(name, maxSigner)
+	list, err := certificates(data)
+	if err == nil && len(list) > 1 {
+		err = fmt.Errorf("holds %d certificates, and the signature of one counts", len(list))
+	}
+	if err == nil && list[0].PublicKeyAlgorithm != x509.RSA {
+		d.errorf(u.SignerRange, "Invalid signer", "%s is of a key of the kind %s. Images are signed with RSA keys, which all firmware verifies: `trunkline keys DIR` makes one, and its DIR/db.crt is the certificate to put here.",
+			d.src.display(u.Signer), list[0].PublicKeyAlgorithm)
+		return
+	}
 	if err != nil {
-		d.errorf(u.SignerRange, "Signer not readable", "%s cannot be read: %s. The path counts from the spec directory.", d.src.display(name), reason(err))
+		d.errorf(u.SignerRange, "Invalid signer", "%s %s. Write the certificate that signs the images there, in PEM form: from -----BEGIN CERTIFICATE----- to the END line.", d.src.display(u.Signer), err)
 		return
 	}
-	der, err := oneCertificate(data)
-	switch {
-	case errors.Is(err, errPrivateKey):
-		d.errorf(u.SignerRange, "Secret in the spec", "%s holds a private key. It is in the repository now: whoever reads it signs images that every appliance takes. Make a new key, keep it where images are signed, and put its certificate alone here.", d.src.display(name))
-	case err != nil:
-		d.errorf(u.SignerRange, "Invalid signer", "%s %s. Write the certificate that signs the images there, in PEM form: from -----BEGIN CERTIFICATE----- to the END line.", d.src.display(name), err)
-	default:
-		u.Certificate = der
+	u.Certificate = list[0].Raw
+}
+
+// authorities reads those that the certificate of the server is checked with.
+func (d *decoder) authorities(u *Update) {
+	data, ok := d.certificateFile(u.CA, u.CARange, maxAuthorities, "Authorities", "whoever reads it can pass for the update server. Make a new key, keep it where server certificates are issued, and put the certificate alone here")
+	if !ok {
+		return
+	}
+	list, err := certificates(data)
+	if err != nil {
+		d.errorf(u.CARange, "Invalid ca", "%s %s. Write the certificates of the authorities there that issue the server's, in PEM form: each from -----BEGIN CERTIFICATE----- to the END line.", d.src.display(u.CA), err)
+		return
+	}
+	for _, c := range list {
+		if c.BasicConstraintsValid && !c.IsCA && c.CheckSignatureFrom(c) != nil {
+			d.errorf(u.CARange, "Invalid ca", "%s holds the certificate of %q, which is no authority: nothing that it issued is trusted. Write the certificate of the authority that issued it.", d.src.display(u.CA), c.Subject)
+			return
+		}
+		u.Authorities = append(u.Authorities, c.Raw)
 	}
 }
 
-var errPrivateKey = errors.New("holds a private key")
+// certificateFile reads a file of certificates beside the spec. Without one, and
+// when something was wrong that has been reported, ok is false.
+func (d *decoder) certificateFile(name string, rng hcl.Range, most int64, what, leaked string) (data []byte, ok bool) {
+	if name == "" {
+		return nil, false
+	}
+	local, ok := localName(name)
+	if !ok {
+		d.errorf(rng, "File outside the spec", "%q does not lie in the spec directory, so a review of the spec would not show it. Move it beside the *.hcl files.", name)
+		return nil, false
+	}
+	data, err := d.readFile(local, most)
+	if err != nil {
+		d.errorf(rng, what+" not readable", "%s cannot be read: %s. The path counts from the spec directory.", d.src.display(local), reason(err))
+		return nil, false
+	}
+	for rest := data; ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			return data, true
+		}
+		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			d.errorf(rng, "Secret in the spec", "%s holds a private key. It is in the repository now: %s.", d.src.display(local), leaked)
+			return nil, false
+		}
+	}
+}
 
-// oneCertificate gives the DER form of the one certificate in a PEM file.
-func oneCertificate(data []byte) ([]byte, error) {
-	var der []byte
-	count := 0
+// certificates reads those of a PEM file; there is one at least.
+func certificates(data []byte) ([]*x509.Certificate, error) {
+	var out []*x509.Certificate
 	for rest := data; ; {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
 			break
 		}
-		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
-			return nil, errPrivateKey
-		}
 		if block.Type != "CERTIFICATE" {
 			continue
 		}
-		count++
-		der = block.Bytes
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, errors.New("holds a certificate that cannot be read: " + strings.TrimPrefix(err.Error(), "x509: "))
+		}
+		out = append(out, c)
 	}
 	switch {
-	case count == 0 && !bytes.Contains(data, []byte("-----BEGIN")):
+	case len(out) == 0 && !bytes.Contains(data, []byte("-----BEGIN")):
 		return nil, errors.New("is not in PEM form")
-	case count == 0:
+	case len(out) == 0:
 		return nil, errors.New("holds no certificate")
-	case count > 1:
-		return nil, fmt.Errorf("holds %d certificates, and the signature of one counts", count)
 	}
-	if _, err := x509.ParseCertificate(der); err != nil {
-		return nil, errors.New("holds a certificate that cannot be read: " + strings.TrimPrefix(err.Error(), "x509: "))
-	}
-	return der, nil
+	return out, nil
 }
 
 // checkUpdate holds the server's address against the network of the appliance.

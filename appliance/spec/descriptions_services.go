@@ -55,12 +55,13 @@ var servicesTexts = map[string]description{
 	"control.cdr.to":          {text: "The journal, a file on the state partition, or a table of a database.", kind: KindText, def: `"journal"`, choices: []string{"journal", "file", "database"}},
 	"control.cdr.database":    {text: "The database block, with to = \"database\".", kind: KindText, without: "no database"},
 
-	"update":          {text: "New images, fetched by the appliance itself (systemd-sysupdate). A new one that does not come up is left for the old one."},
+	"update":          {text: "New images, fetched by the appliance itself. A new one that does not come up is left for the old one."},
 	"update.url":      {text: "The directory they are in, as `trunkline publish` writes it.", kind: KindText, rule: "https, ends in a slash, no user or password; a name needs dns in hardware"},
-	"update.signer":   {text: "File beside the spec: the certificate (PEM) whose signature an image must have.", kind: KindText, rule: "one certificate, and no private key"},
-	"update.interval": {text: "Time between two looks.", kind: KindDuration, def: `"1h"`, low: `"1m"`, high: `"720h"`},
+	"update.signer":   {text: "File beside the spec: the certificate (PEM) whose signature an image must have.", kind: KindText, rule: "one certificate, of an RSA key, and no private key"},
+	"update.ca":       {text: "File beside the spec: the authorities (PEM) whose certificate the server must have, for a site with a CA of its own.", kind: KindText, without: "the public authorities (ca-certificates)", rule: "certificates of authorities, and no private key"},
+	"update.interval": {text: "Time between two looks. Those of a fleet are spread, by the name of the appliance.", kind: KindDuration, def: `"1h"`, low: `"1m"`, high: `"720h"`},
 	"update.reboot":   {text: "When a new image is booted. window: in the window. manual: when somebody says so. at-once: when it has come.", kind: KindText, def: `"window"`, choices: []string{RebootWindow, RebootManual, RebootAtOnce}},
-	"update.window":   {text: "The window, HH:MM-HH:MM in UTC; it may span midnight.", kind: KindText, def: `"02:00-04:00"`, rule: "with reboot = \"window\""},
+	"update.window":   {text: "The window, HH:MM-HH:MM in UTC; it may span midnight. Each appliance restarts at a moment of its own, by its name, in the first three quarters.", kind: KindText, def: `"02:00-04:00"`, rule: "with reboot = \"window\""},
 	"update.tries":    {text: "Boots a new image gets to come up in, before the old one returns.", kind: KindWhole, def: "3", low: "1", high: "10"},
 
 	"secret":            {text: "A value that must not stand in a spec, by reference: a password, a key. Attributes name the block; the value reaches the appliance as a systemd credential."},

@@ -77,10 +77,11 @@ var controlSchema = blockSchema{
 }
 
 var updateSchema = blockSchema{
-	typ: "update", later: true,
+	typ: "update",
 	attrs: []attrSchema{
 		must("url", `"https://updates.example.net/edge/"`),
 		must("signer", `"update-signer.pem"`),
+		may("ca", `"update-ca.pem"`),
 		may("interval", `"1h"`),
 		may("reboot", `"window"`),
 		may("window", `"02:00-04:00"`),

@@ -43,6 +43,7 @@ func TestServiceRanges(t *testing.T) {
 		{"hep address", `"10.0.9.60:9063"`, c.HEP.AddressRange},
 		{"cdr database", `"calls"`, c.CDR.DatabaseRange},
 		{"url", `"https://updates.example.net:8443/edge/"`, u.URLRange},
+		{"ca", `"update-ca.pem"`, u.CARange},
 		{"window", `"23:30-01:15"`, u.WindowRange},
 		{"credential", `"edge-vie1.cert"`, s.Secrets[0].CredentialRange},
 	} {
@@ -68,7 +69,7 @@ func TestServicesAreNotBuilt(t *testing.T) {
 	for _, n := range s.NotBuilt {
 		got = append(got, n.What)
 	}
-	for _, want := range []string{"media", `database "routing"`, "sockets", "control", "update"} {
+	for _, want := range []string{"media", `database "routing"`, "sockets", "control"} {
 		if n := len(got) - len(slices.DeleteFunc(slices.Clone(got), func(w string) bool { return w == want })); n != 1 {
 			t.Errorf("%s stands %d times in %q", want, n, got)
 		}

@@ -156,20 +156,28 @@ type CDR struct {
 	DatabaseRange hcl.Range
 }
 
-// Update is where new images come from (systemd-sysupdate).
+// Update is where new images come from: `sbcd update` fetches them.
 type Update struct {
 	URL      string        // https://HOST/PATH/: a directory that `trunkline publish` writes
 	Interval time.Duration // between two looks, default 1h
 	Signer   string        // file beside the spec: certificate (PEM) whose signature counts
+	CA       string        // file beside the spec: authorities (PEM) of the server's certificate; empty: the public ones
 	Reboot   string        // "window" (default), "manual", "at-once"
 	Window   *Window       // with reboot = "window"; default 02:00-04:00
 	Tries    int           // boots of a new image before the old one returns, default 3
 	Range    hcl.Range
 
-	Certificate []byte // of the signer, DER
+	Certificate []byte   // of the signer, DER
+	Authorities [][]byte // of CA, DER
 
-	URLRange, SignerRange, WindowRange, RebootRange hcl.Range
+	URLRange, SignerRange, CARange, WindowRange, RebootRange hcl.Range
 }
 
 // Window is a span of the day in UTC; Last before First spans midnight.
 type Window struct{ First, Last time.Duration } // since midnight, whole minutes
+
+// Length is how long the window is open.
+func (w Window) Length() time.Duration {
+	const day = 24 * time.Hour
+	return (w.Last - w.First + day) % day
+}

@@ -132,6 +132,15 @@ func rsaKey(key any) (*rsa.PrivateKey, error) {
 	return nil, fmt.Errorf("it is an %s, firmware verifies RSA: make one with `trunkline keys DIR`", kind)
 }
 
+// LoadCertificate reads the one certificate of a file, PEM or DER.
+func LoadCertificate(name string) (*x509.Certificate, error) {
+	c, err := loadCertificate(name)
+	if err != nil {
+		return nil, fmt.Errorf("certificate %s: %w", name, err)
+	}
+	return c, nil
+}
+
 func loadCertificate(name string) (*x509.Certificate, error) {
 	b, err := os.ReadFile(name)
 	if err != nil {

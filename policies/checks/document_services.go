@@ -114,9 +114,9 @@ func update(u *spec.Update) cty.Value {
 		window = obj{"first": seconds(w.First), "last": seconds(w.Last)}.val()
 	}
 	return obj{
-		"url": text(u.URL), "interval": seconds(u.Interval), "signer": text(u.Signer), "reboot": text(u.Reboot),
+		"url": text(u.URL), "interval": seconds(u.Interval), "signer": text(u.Signer), "ca": text(u.CA), "reboot": text(u.Reboot),
 		"window": window, "tries": num(u.Tries),
-		"at": places(u.Range, at{"url": u.URLRange, "signer": u.SignerRange, "window": u.WindowRange, "reboot": u.RebootRange}),
+		"at": places(u.Range, at{"url": u.URLRange, "signer": u.SignerRange, "ca": u.CARange, "window": u.WindowRange, "reboot": u.RebootRange}),
 	}.val()
 }
 

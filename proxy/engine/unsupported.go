@@ -43,7 +43,6 @@ func Unsupported(a *runtime.Appliance) []string {
 	}
 	missing(a.Sockets != nil, "dynamic sockets")
 	missing(len(a.Databases) > 0, "databases")
-	missing(a.Update != nil, "updates")
 	c := a.Control
 	missing(c.Remote != nil || c.Metrics != nil || c.HEP != nil || c.CDR != nil || c.LogLevel != "", "control beyond its local socket")
 	return out

@@ -19,7 +19,8 @@ SIP session border controller.
   trunkline diff A B         what does a change do?
   trunkline build SPEC       the image, in out/NAME
   trunkline boot out/NAME    the image in a virtual machine, with calls through it
-  trunkline inspect out/NAME what is in the image`
+  trunkline inspect out/NAME what is in the image
+  trunkline publish out/NAME for the appliances that update themselves`
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
@@ -37,7 +38,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(a.validate(), a.plan(), a.bake(), a.lock(), a.build(), a.verify(), a.boot(), a.keys(), a.inspect(), a.version())
 	root.AddCommand(a.init(), a.fmt(), a.upgrade(), a.reference(), a.schema())
 	root.AddCommand(a.diff())
-	root.AddCommand(a.policyCommand(), a.cache())
+	root.AddCommand(a.policyCommand(), a.cache(), a.publish())
 	root.AddCommand(topics()...)
 	shells(root)
 	complete(root)

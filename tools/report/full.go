@@ -148,7 +148,7 @@ func Figures(b *sizing.Budget) []sizing.Figure {
 
 // parts prints the tables of what only some plans have.
 func (v *view) parts() {
-	for _, t := range Parts(v.p.Budget) {
+	for _, t := range Parts(v.p) {
 		v.Title(t.Title)
 		v.shared(t)
 	}

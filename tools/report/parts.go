@@ -28,10 +28,11 @@ type Column struct {
 const CPUTitle = "CPUs"
 
 // Parts are the tables of what only some plans have: which CPU serves what, what
-// the interfaces carry, media relays, databases.
-func Parts(b *sizing.Budget) []Table {
+// the interfaces carry, media relays, databases, updates.
+func Parts(p *plan.Plan) []Table {
 	var out []Table
-	for _, t := range []Table{cpus(b), interfaces(b), queues(b), media(b), relays(b), databases(b)} {
+	b := p.Budget
+	for _, t := range []Table{cpus(b), interfaces(b), queues(b), media(b), relays(b), databases(b), updates(p.Appliance.Update)} {
 		if len(t.Rows) > 0 {
 			out = append(out, t)
 		}

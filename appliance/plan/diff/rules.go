@@ -90,7 +90,8 @@ var Rules = []Rule{
 	{Path: "sockets.max_sockets", Group: Sizing, Impact: Restart, Host: Restart, How: "slots are laid out at start", Unit: "sockets"},
 	{Path: "databases[]", Group: Machine, Impact: Live, Host: Restart, How: "new connections, then the old ones close"},
 	{Path: "secrets[]", Group: Machine, Impact: Restart, Host: Restart, How: "credentials are handed to sbcd when it starts"},
-	{Path: "update", Group: Machine, Impact: Live, Host: Restart, How: "from the next look for an update on", Guard: true},
+	{Path: "update", Group: Machine, Impact: Live, Host: Live, How: "from the next look for an update on", Guard: true},
+	{Path: "update.offset", Group: Machine, Impact: Live, Host: Live, How: "from the next boot on"},
 	{Path: "transaction", Group: Calls, Impact: Live, Host: Restart, How: "of new transactions; those in progress keep theirs"},
 	{Path: "transaction.drain_timeout", Group: Calls, Impact: Restart, Host: Restart, How: "the service manager waits as long before it kills"},
 
@@ -135,6 +136,9 @@ var fileRules = []Rule{
 	{Path: "etc/systemd/network/*.netdev", Impact: Reboot, Host: Reboot, How: "bonds and VLANs are made at boot"},
 	{Path: "etc/resolv.conf", Impact: Live, Host: Live, How: "read at the next look-up"},
 	{Path: "etc/systemd/timesyncd.conf.d/*", Impact: Restart, Host: Restart, How: "the time service starts anew; calls do not notice"},
+	{Path: "etc/systemd/system/trunkline-update.timer", Impact: Live, Host: Live, How: "the timer starts anew"},
+	{Path: "etc/systemd/system/timers.target.wants/*", Impact: Live, Host: Live, How: "the timer starts, or stops"},
+	{Path: "etc/trunkline/update-*.pem", Impact: Live, Host: Live, How: "read at the next look for an update"},
 	{Path: "etc/hostname", Impact: Reboot, Host: Restart, How: "the host name is set at boot"},
 }
 

@@ -81,7 +81,7 @@ func Write(w io.Writer, p *plan.Plan, list []issues.Issue) error {
 		Tiles: tiles(p), Issues: found(list), Figures: report.Figures(p.Budget),
 		Ladder: makeLadder(p.Budget), Memory: makeMemory(p), CPU: makeCPU(p),
 	}
-	for _, part := range report.Parts(p.Budget) {
+	for _, part := range report.Parts(p) {
 		if part.Title == report.CPUTitle { // the chart shows the most of it
 			d.CPUTable = append(d.CPUTable, part)
 		} else {

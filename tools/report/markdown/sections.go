@@ -43,9 +43,9 @@ func glance(p *plan.Plan) (string, string) {
 }
 
 // parts are the tables of what only some plans have.
-func parts(b *sizing.Budget) string {
+func parts(p *plan.Plan) string {
 	var out []string
-	for _, t := range report.Parts(b) {
+	for _, t := range report.Parts(p) {
 		out = append(out, shared(t))
 	}
 	return strings.Join(out, "\n")
@@ -80,7 +80,7 @@ func sections(p *plan.Plan) []section {
 		{"Who may send", reach(p)},
 		{"Listeners", listeners(p)},
 		{"Memory map", memory(p)},
-		{"CPUs, interfaces, media and databases", parts(b)},
+		{"CPUs, interfaces, media, databases, updates", parts(p)},
 		{"State of calls", tables(b)},
 		{"Kernel settings", sysctls(b)},
 		{"Files of the config layer", files(p)},

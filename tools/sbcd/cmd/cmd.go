@@ -43,6 +43,8 @@ type Streams struct {
 	// Hurry is closed when a proxy that was asked to stop is to wait for nothing any more;
 	// nil: never.
 	Hurry <-chan struct{}
+	// Restart restarts the machine in good order; nil: the service manager is asked to.
+	Restart func(context.Context) error
 }
 
 // Main runs the program with the process's own streams and returns its exit code.
@@ -88,6 +90,7 @@ func Run(ctx context.Context, s Streams, args []string) int {
 	switch {
 	case err == nil:
 		return 0
+	case errors.Is(err, errReported):
 	case errors.As(err, &no):
 		fmt.Fprintf(s.Stderr, "trunkline: refused: %s\n", oneLine(err.Error()))
 	case errors.As(err, &wrong) || !c.Runnable():
@@ -122,7 +125,7 @@ func (p *program) root() *cobra.Command {
 	p.configFlag(nics)
 	p.configFlag(audit)
 	root.AddCommand(p.runCommand(), p.firewallCommand(), nics, audit, p.statusCommand(), p.reloadCertificatesCommand(),
-		p.drainCommand(), p.undrainCommand(), p.credentialsCommand(), p.versionCommand())
+		p.drainCommand(), p.undrainCommand(), p.credentialsCommand(), p.updateCommand(), p.versionCommand())
 	return root
 }
 

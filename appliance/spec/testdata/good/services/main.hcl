@@ -126,6 +126,7 @@ control {
 update {
   url      = "https://updates.example.net:8443/edge/"
   signer   = "update-signer.pem"
+  ca       = "update-ca.pem"
   interval = "6h"
   reboot   = "window"
   window   = "23:30-01:15"

@@ -1,0 +1,32 @@
+package imagetest
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+
+	"trunkline/image/secureboot"
+	"trunkline/image/uki"
+)
+
+// Signed is a unified kernel image of an appliance in a version, with a digest and a
+// signature, and an initrd of so many bytes that do not compress; signer nil: it is not
+// signed. It does not boot.
+func Signed(name, version string, size int, signer *secureboot.Signer) ([]byte, error) {
+	noise := make([]byte, size)
+	_, _ = rand.NewChaCha8([32]byte([]byte(fmt.Sprintf("%32.32s", name+version)))).Read(noise) // never fails
+	var b bytes.Buffer
+	if err := uki.Write(&b, uki.Parts{
+		Stub: PE(".sdmagic"), Kernel: PE(".text"), Initrd: [][]byte{noise},
+		Cmdline: "quiet " + uki.DigestPlaceholder(), OSRelease: fmt.Sprintf("ID=trunkline\nIMAGE_ID=%s\nIMAGE_VERSION=%s\n", name, version),
+	}); err != nil {
+		return nil, err
+	}
+	if _, err := uki.Seal(b.Bytes()); err != nil {
+		return nil, err
+	}
+	if signer == nil {
+		return b.Bytes(), nil
+	}
+	return signer.Sign(b.Bytes())
+}
