@@ -5,20 +5,26 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"trunkline/image/initrd"
 	"trunkline/image/secureboot"
 	"trunkline/image/uki"
 )
 
 // Signed is a unified kernel image of an appliance in a version, with a digest and a
-// signature, and an initrd of so many bytes that do not compress; signer nil: it is not
-// signed. It does not boot.
+// signature, and a config layer with a file of so many bytes that do not compress; signer
+// nil: it is not signed. It does not boot.
 func Signed(name, version string, size int, signer *secureboot.Signer) ([]byte, error) {
 	noise := make([]byte, size)
-	_, _ = rand.NewChaCha8([32]byte([]byte(fmt.Sprintf("%32.32s", name+version)))).Read(noise) // never fails
+	_, _ = rand.NewChaCha8([32]byte([]byte(fmt.Sprintf("%32.32s", name)))).Read(noise) // never fails
+	release := fmt.Sprintf("ID=trunkline\nIMAGE_ID=%s\nIMAGE_VERSION=%s\n", name, version)
+	config, err := initrd.ConfigArchive([]initrd.File{{Path: "etc/noise", Data: noise}, {Path: "etc/os-release", Data: []byte(release)}})
+	if err != nil {
+		return nil, err
+	}
 	var b bytes.Buffer
 	if err := uki.Write(&b, uki.Parts{
-		Stub: PE(".sdmagic"), Kernel: PE(".text"), Initrd: [][]byte{noise},
-		Cmdline: "quiet " + uki.DigestPlaceholder(), OSRelease: fmt.Sprintf("ID=trunkline\nIMAGE_ID=%s\nIMAGE_VERSION=%s\n", name, version),
+		Stub: PE(".sdmagic"), Kernel: PE(".text"), Initrd: [][]byte{config},
+		Cmdline: "quiet " + uki.DigestPlaceholder(), OSRelease: release,
 	}); err != nil {
 		return nil, err
 	}

@@ -26,6 +26,9 @@ type Options struct {
 	Signer *x509.Certificate
 	// AllowOlder takes an image that is older than the published one.
 	AllowOlder bool
+	// Changed leaves an appliance alone whose published image differs from the new one in
+	// nothing but the version: it would restart for nothing.
+	Changed bool
 }
 
 // Result is what became of one image.
@@ -33,6 +36,7 @@ type Result struct {
 	release.Index
 	Before  string   // version published until now; empty: none
 	Same    bool     // it was published already, and nothing had to be done
+	Alike   bool     // with Options.Changed: nothing but the version is new, and nothing was done
 	Removed []string // files that were
 }
 
@@ -208,6 +212,9 @@ func (c *candidate) publish(o Options) (Result, error) {
 	}
 	file := filepath.Join(o.Dir, c.index.File)
 	have, err := os.ReadFile(file)
+	if r.Alike = o.Changed && c.alike(o.Dir); r.Alike {
+		return r, nil
+	}
 	r.Same = err == nil && c.before != nil && *c.before == c.index && sum(have) == c.index.SHA256
 	if !r.Same {
 		raw, err := os.ReadFile(c.path)
@@ -238,6 +245,25 @@ func (c *candidate) publish(o Options) (Result, error) {
 	}
 	r.Removed, err = prune(o.Dir, c.index, o.Keep)
 	return r, err
+}
+
+// alike says whether the published image has another version, and differs in nothing else.
+// One that cannot be read is not alike: the new one takes its place.
+func (c *candidate) alike(dir string) bool {
+	if c.before == nil || c.before.Version == c.index.Version || c.before.Signer != c.index.Signer {
+		return false
+	}
+	var digests [2]string
+	for i, path := range []string{filepath.Join(dir, c.before.File), c.path} {
+		raw, err := os.ReadFile(path)
+		if err != nil || i == 0 && sum(raw) != c.before.SHA256 {
+			return false
+		}
+		if digests[i], err = content(raw); err != nil {
+			return false
+		}
+	}
+	return digests[0] == digests[1]
 }
 
 // prune removes the images of an appliance that are neither published nor among the newest

@@ -143,6 +143,43 @@ func TestPublish(t *testing.T) {
 	}
 }
 
+// With Changed, an appliance is left alone when nothing but the version is new.
+func TestOnlyWhatChanged(t *testing.T) {
+	dir, by := t.TempDir(), signer(t)
+	o := Options{Dir: dir, Keep: 2, Changed: true}
+	publish(t, o, build(t, "edge", "1", by), build(t, "core", "1", by))
+	other := build(t, "edge", "2", by)
+	raw, err := imagetest.Signed("edge", "2", 3001, by) // another file in its config layer
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ending := range evidence {
+		write(t, filepath.Join(other, "edge"+ending), []byte(sum(raw)))
+	}
+	write(t, filepath.Join(other, "edge.efi"), raw)
+	before := names(t, dir)
+	alike := build(t, "core", "2", by)
+	got := publish(t, o, other, alike)
+	if got[0].Alike || !got[1].Alike {
+		t.Errorf("%+v", got)
+	}
+	if x := index(t, dir, "edge"); x.Version != "2" {
+		t.Errorf("%+v", x)
+	}
+	if x := index(t, dir, "core"); x.Version != "1" || len(names(t, dir)) != len(before)+4 {
+		t.Errorf("%+v, %q", x, names(t, dir))
+	}
+	// One that is damaged is replaced; and without Changed every version counts.
+	write(t, filepath.Join(dir, "core_1.efi"), []byte("damaged"))
+	if got := publish(t, o, alike); got[0].Alike {
+		t.Errorf("%+v", got)
+	}
+	o.Changed = false
+	if got := publish(t, o, build(t, "core", "3", by)); got[0].Alike || got[0].Version != "3" {
+		t.Errorf("%+v", got)
+	}
+}
+
 // What a killed run left, and a damaged image, are mended by the next one.
 func TestMends(t *testing.T) {
 	dir, image := t.TempDir(), build(t, "edge", "1", signer(t))

@@ -22,6 +22,7 @@ type publishOptions struct {
 	dir, signer string
 	keep        int
 	allowOlder  bool
+	changed     bool
 }
 
 func (a *app) publish() *cobra.Command {
@@ -66,6 +67,7 @@ publish the one before it with --allow-older: those that have taken it stay with
 	c.Flags().StringVar(&o.signer, "signer", "", "certificate `FILE` that must have signed the images: update.signer of the spec (default: any)")
 	c.Flags().IntVar(&o.keep, "keep", keptImages, "how many images of each appliance stay in DIR")
 	c.Flags().BoolVar(&o.allowOlder, "allow-older", false, "publish a version that is older than the published one")
+	c.Flags().BoolVar(&o.changed, "changed", false, "leave appliances alone whose published image differs in nothing but the version")
 	return c
 }
 
@@ -77,10 +79,13 @@ func (a *app) runPublish(ctx context.Context, images []string, o publishOptions)
 			return fmt.Errorf("--signer: %w", err)
 		}
 	}
-	done, err := publish.Publish(ctx, images, publish.Options{Dir: o.dir, Keep: o.keep, Signer: signer, AllowOlder: o.allowOlder})
+	done, err := publish.Publish(ctx, images, publish.Options{Dir: o.dir, Keep: o.keep, Signer: signer, AllowOlder: o.allowOlder, Changed: o.changed})
 	for _, r := range done { // also those before one that failed
 		what := "published"
 		switch {
+		case r.Alike:
+			fmt.Fprintf(a.Stdout, "%s stays at %s: nothing but the version is new in %s\n", r.Name, r.Before, r.Version)
+			continue
 		case r.Same:
 			what = "is published already"
 		case r.Before != "":
