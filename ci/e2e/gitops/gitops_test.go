@@ -1,6 +1,8 @@
 package gitops
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -97,11 +99,51 @@ func (r *repository) edit(file, old, new string) {
 	}
 }
 
+// publishes has pushes sign what they build and publish it to a directory.
+func (r *repository) publishes() (www string) {
+	r.t.Helper()
+	dir := r.t.TempDir()
+	www = filepath.Join(dir, "www")
+	if out, err := exec.Command(os.Getenv("TRUNKLINE"), "keys", filepath.Join(dir, "keys")).CombinedOutput(); err != nil {
+		r.t.Fatalf("trunkline keys: %v\n%s", err, out)
+	}
+	r.t.Setenv("TRUNKLINE_SECURE_BOOT_KEY", filepath.Join(dir, "keys/db.key"))
+	r.t.Setenv("TRUNKLINE_SECURE_BOOT_CERT", filepath.Join(dir, "keys/db.crt"))
+	r.t.Setenv("TZ", "UTC")
+	r.git(r.bare, "config", "trunkline.publish", www)
+	return www
+}
+
+// published is the index of edge-fra1, whose image is there.
+func published(t *testing.T, www string) (x struct{ Version, File, SHA256 string }) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(www, "edge-fra1.json"))
+	if err == nil {
+		err = json.Unmarshal(b, &x)
+	}
+	if err == nil {
+		b, err = os.ReadFile(filepath.Join(www, x.File))
+	}
+	if err != nil {
+		t.Fatalf("nothing is published: %v", err)
+	}
+	if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != x.SHA256 {
+		t.Errorf("%s is not what the index says", x.File)
+	}
+	return x
+}
+
 func TestPushBuildsAnImage(t *testing.T) {
 	r := newRepository(t)
+	www := r.publishes()
 	out, err := r.push("main")
 	if err != nil {
 		t.Fatalf("a right spec was refused: %v\n%s", err, out)
+	}
+	first := published(t, www)
+	when := strings.TrimSpace(r.git(r.clone, "log", "-1", "--format=%cd", "--date=format-local:%Y%m%d.%H%M%S"))
+	if first.Version != when {
+		t.Errorf("version %s is published, of a commit of %s:\n%s", first.Version, when, out)
 	}
 	for _, name := range []string{"edge-fra1.efi", "edge-fra1.raw", "plan.json", "plan.txt", "plan.html"} {
 		info, err := os.Stat(filepath.Join(r.images, "edge-fra1", name))

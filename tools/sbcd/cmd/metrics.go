@@ -37,6 +37,9 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 		g.gauge("trunkline_memory_total_bytes", "Memory of the machine that its kernel has to give; absent outside of an image.", float64(m.Total))
 		g.gauge("trunkline_memory_used_bytes", "Memory in use on the machine (MemTotal - MemAvailable), root image included; absent outside of an image.", float64(m.Used))
 	}
+	if u := s.Update; u != nil {
+		g.update(u)
+	}
 	g.gauge("trunkline_ready", "1 when the proxy takes calls.", truth(s.Ready))
 	g.gauge("trunkline_draining", "1 while new calls are refused because the proxy drains.", truth(s.Drain != nil))
 	if s.Drain != nil {

@@ -87,6 +87,9 @@ func summary(out io.Writer, s Status) error {
 		fmt.Fprintf(&b, ", memory in use %s", s.Memory)
 	}
 	b.WriteByte('\n')
+	if u := s.Update; u != nil {
+		fmt.Fprintf(&b, "update: %s%s\n", u, ago(u.Looked, time.Now()))
+	}
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, c := range s.Caches {
 		fmt.Fprintf(w, "cache %s\t%s\t%d rows\t%s\n", c.Name, c.State, c.Rows, cacheNote(c))
@@ -123,6 +126,14 @@ func summary(out io.Writer, s Status) error {
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// ago says how long ago something was, after a line about it; nothing when it never was.
+func ago(then, now time.Time) string {
+	if then.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf(" (looked %s ago)", seconds(now.Sub(then).Seconds()))
 }
 
 // connectionsNote is what passed over the connections of a listener, what went wrong with

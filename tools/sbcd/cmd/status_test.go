@@ -16,6 +16,7 @@ import (
 	"trunkline/proxy/stream"
 	"trunkline/proxy/transaction"
 	"trunkline/proxy/warm"
+	"trunkline/tools/sbcd/update"
 )
 
 func example() Status {
@@ -86,6 +87,15 @@ refused, dropped: dropped_source=2 refused_rate=3 send_errors=1
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 	}
 	b.Reset()
+	waiting := Status{Name: "x", Update: &update.Record{Result: update.Waiting, Announced: "7", Waiting: "7", RestartAt: new(time.Time), Looked: time.Now().Add(-3 * time.Hour)}}
+	if err := summary(&b, waiting); err != nil || !strings.Contains(b.String(), "\nupdate: version 7 is installed and is booted at 0001-01-01 00:00 UTC (looked 3h0m") {
+		t.Errorf("%q, %v", b.String(), err)
+	}
+	b.Reset()
+	if err := summary(&b, Status{Name: "x", Update: &update.Record{Result: update.NotYet}}); err != nil || !strings.HasSuffix(b.String(), "\nupdate: no look since the boot\n") {
+		t.Errorf("%q, %v", b.String(), err)
+	}
+	b.Reset()
 	if err := summary(&b, Status{Name: "x"}); err != nil || b.String() != "x: not ready, up 0s, spec \n" {
 		t.Errorf("%q, %v", b.String(), err)
 	}
@@ -93,7 +103,7 @@ refused, dropped: dropped_source=2 refused_rate=3 send_errors=1
 
 // The same set of metrics comes out consistent, whatever the state.
 func TestMetricsGather(t *testing.T) {
-	for _, s := range []Status{{Name: "x"}, example()} {
+	for _, s := range []Status{{Name: "x"}, {Name: "x", Update: &update.Record{Result: update.NotYet}}, example()} {
 		reg := prometheus.NewRegistry()
 		reg.MustRegister(newMetrics(func() Status { return s }))
 		families, err := reg.Gather()

@@ -9,6 +9,7 @@ import (
 	"trunkline/proxy/engine"
 	"trunkline/proxy/resolve"
 	"trunkline/proxy/warm"
+	"trunkline/tools/sbcd/update"
 )
 
 // Status is what the control API answers for /v1/status.
@@ -23,6 +24,8 @@ type Status struct {
 	Memory        *Memory `json:"memory,omitempty"`
 	UptimeSeconds float64 `json:"uptime_seconds"` // of this process
 	Ready         bool    `json:"ready"`          // READY=1 was sent, nothing has begun to stop and it does not drain
+	// Update is what is known of updates; absent when the spec asks for none.
+	Update *update.Record `json:"update,omitempty"`
 	// Drain is how far a drain is; absent while none is under way.
 	Drain  *DrainStatus  `json:"drain,omitempty"`
 	Caches []warm.Status `json:"caches"`
@@ -54,6 +57,9 @@ func (v *view) status() Status {
 	if v.image != "" {
 		s.Memory = machineMemory()
 	}
+	if v.cfg.Update != nil {
+		s.Update = lastLook(update.RecordPath)
+	}
 	if v.names != nil {
 		st := v.names.Stats()
 		s.Names = &st
@@ -66,6 +72,18 @@ func (v *view) status() Status {
 		s.Ready = false
 	}
 	return s
+}
+
+// lastLook is what the last look for an update found.
+func lastLook(path string) *update.Record {
+	r, err := update.ReadRecord(path)
+	switch {
+	case err != nil:
+		return &update.Record{Result: update.Failed, Kind: update.Disk, Error: err.Error()}
+	case r == nil:
+		return &update.Record{Result: update.NotYet}
+	}
+	return r
 }
 
 // bootedImage is the digest of the image this machine was booted from, as its

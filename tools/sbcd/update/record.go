@@ -18,9 +18,9 @@ const maxRecord = 64 << 10
 
 // Record is what is known of updates, for `sbcd status` and metrics.
 type Record struct {
-	Looked    time.Time `json:"looked"`              // the last time
+	Looked    time.Time `json:"looked,omitzero"`     // the last time
 	Result    Result    `json:"result"`              // of that look
-	Since     time.Time `json:"since"`               // the first look in a row with this result
+	Since     time.Time `json:"since,omitzero"`      // the first look in a row with this result
 	Announced string    `json:"announced,omitempty"` // version the server has
 	Kind      Kind      `json:"kind,omitempty"`      // of the error
 	Error     string    `json:"error,omitempty"`     // with result "failed"
