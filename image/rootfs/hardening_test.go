@@ -23,6 +23,7 @@ var exposure = map[string]struct {
 	"trunkline-credentials.service": {1.0, "root and the TPM's device open credentials"},
 	"trunkline-nics.service":        {1.8, "root and CAP_NET_ADMIN write /proc/irq and /sys/class/net, which ProtectKernelTunables would close"},
 	"trunkline-audit.service":       {3.4, "sees the mounts, processes and sockets that everybody sees: no namespace of its own; it runs on request alone"},
+	"trunkline-update.service":      {2.2, "connects to the update server, and root and CAP_SYS_ADMIN mount the partition it writes to; sbcd reads what it leaves"},
 	"emergency.service":             {9.5, "asks the first process to restart the machine, when nothing else runs any more"},
 }
 
