@@ -24,26 +24,32 @@ const (
 	baseStub      = "stub.efi"
 	baseLoader    = "systemd-boot.efi"
 	baseInventory = "inventory.json" // as in the root image
+	baseMicrocode = "microcode.cpio" // empty: none
 	baseDetails   = "base.json"
 )
 
-var baseFiles = []string{baseInitrd, baseInventory, baseKernel, baseStub, baseLoader}
+var baseFiles = []string{baseInitrd, baseInventory, baseKernel, baseStub, baseLoader, baseMicrocode}
 
 // Base describes a base layer: base.json of its directory.
 type Base struct {
-	FormatVersion int      `json:"format_version"`
-	Digest        string   `json:"digest"` // "sha256:<hex>" of its inputs
-	Profile       string   `json:"profile"`
-	Lock          string   `json:"lock"`   // digest of the lock file
-	Sbcd          string   `json:"sbcd"`   // SHA-256 of the executable
-	Init          string   `json:"init"`   // likewise
-	Kernel        string   `json:"kernel"` // release, as uname -r prints it
-	OSRelease     string   `json:"os_release"`
-	Packages      int      `json:"packages"`
-	TreeFiles     int      `json:"tree_files"` // nodes of the root image
-	TreeBytes     int64    `json:"tree_bytes"` // of its regular files
-	Modules       int      `json:"modules"`    // kernel modules kept
-	Files         []Output `json:"files"`      // by name, sorted
+	FormatVersion int    `json:"format_version"`
+	Digest        string `json:"digest"` // "sha256:<hex>" of its inputs
+	Profile       string `json:"profile"`
+	Lock          string `json:"lock"`   // digest of the lock file
+	Sbcd          string `json:"sbcd"`   // SHA-256 of the executable
+	Init          string `json:"init"`   // likewise
+	Kernel        string `json:"kernel"` // release, as uname -r prints it
+	OSRelease     string `json:"os_release"`
+	Packages      int    `json:"packages"`
+	TreeFiles     int    `json:"tree_files"` // nodes of the root image
+	TreeBytes     int64  `json:"tree_bytes"` // of its regular files
+	Modules       int    `json:"modules"`    // kernel modules kept
+	// Hardware is what the machine asked for beside the profile, Firmware the files kept
+	// for it; MicrocodeBytes is the size of the archive of processors' updates.
+	Hardware       string   `json:"hardware,omitempty"`
+	Firmware       []Kept   `json:"firmware,omitempty"`
+	MicrocodeBytes int64    `json:"microcode_bytes,omitempty"`
+	Files          []Output `json:"files"` // by name, sorted
 }
 
 // layer is a base layer in memory.

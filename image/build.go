@@ -62,7 +62,7 @@ func build(ctx context.Context, r Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	base, reused, err := b.ensureBase(ctx, inputs{profile: r.Profile, lock: lock, sbcd: sum(b.sbcd), init: sum(b.init), code: code})
+	base, reused, err := b.ensureBase(ctx, inputs{profile: r.Profile, hardware: r.Hardware.identity(), lock: lock, sbcd: sum(b.sbcd), init: sum(b.init), code: code})
 	if err != nil {
 		return Result{}, err
 	}
@@ -112,6 +112,11 @@ func (b *builder) check() error {
 	}
 	if err := entry.CheckVersion(b.Version); err != nil {
 		return fmt.Errorf("image: %w", err)
+	}
+	for _, c := range b.Console {
+		if c == "" || strings.ContainsFunc(c, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return fmt.Errorf("image: console %q: one word of printable ASCII is wanted, as in \"ttyS1,115200\"", c)
+		}
 	}
 	if err := b.checkEnrolment(); err != nil {
 		return err
@@ -180,7 +185,15 @@ func (b *builder) buildBase(ctx context.Context, in inputs) (*layer, error) {
 	}
 
 	b.step("modules")
-	load, kept, err := selectModules(tree, boot.Release, b.Profile)
+	microcode, err := b.Hardware.microcode(tree)
+	if err != nil {
+		return nil, err
+	}
+	load, kept, err := selectModules(tree, boot.Release, b.Profile, b.Hardware)
+	if err != nil {
+		return nil, err
+	}
+	firmware, err := b.Hardware.selectFirmware(tree, kept)
 	if err != nil {
 		return nil, err
 	}
@@ -214,13 +227,14 @@ func (b *builder) buildBase(ctx context.Context, in inputs) (*layer, error) {
 	}
 
 	l := &layer{files: map[string][]byte{
-		baseKernel: boot.Kernel, baseInitrd: img, baseStub: boot.Stub, baseLoader: boot.Loader, baseInventory: record,
+		baseKernel: boot.Kernel, baseInitrd: img, baseStub: boot.Stub, baseLoader: boot.Loader, baseInventory: record, baseMicrocode: microcode,
 	}}
 	nodes, treeBytes := tree.Stats()
 	l.Base = Base{
 		FormatVersion: BaseFormatVersion, Digest: in.digest(), Profile: in.profile, Lock: in.lock, Sbcd: in.sbcd, Init: in.init,
 		Kernel: boot.Release, OSRelease: rootfs.OSRelease(),
-		Packages: len(pkgs), TreeFiles: nodes, TreeBytes: treeBytes, Modules: kept,
+		Packages: len(pkgs), TreeFiles: nodes, TreeBytes: treeBytes, Modules: len(kept),
+		Hardware: b.Hardware.identity(), Firmware: firmware, MicrocodeBytes: int64(len(microcode)),
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -228,9 +242,9 @@ func (b *builder) buildBase(ctx context.Context, in inputs) (*layer, error) {
 	return l, storeBase(tmp, b.BaseCacheDir, l)
 }
 
-// selectModules leaves only the profile's modules in the tree, with their indexes,
-// and returns those init loads and the number kept.
-func selectModules(tree *rootfs.Tree, release, profile string) (load []*modules.Module, kept int, err error) {
+// selectModules leaves only the profile's and the machine's modules in the tree, with
+// their indexes, and returns those init loads and those kept.
+func selectModules(tree *rootfs.Tree, release, profile string, h Hardware) (load, kept []*modules.Module, err error) {
 	dir := "usr/lib/modules/" + release
 	files := map[string][]byte{}
 	for _, p := range tree.Under(dir) {
@@ -240,19 +254,19 @@ func selectModules(tree *rootfs.Tree, release, profile string) (load []*modules.
 	}
 	lib, err := modules.NewLibrary(files)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	patterns, err := initrd.RootModules(profile)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
-	sel, err := lib.Select(patterns)
+	sel, err := lib.Select(patterns, h.modules()...)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, h.explain(err)
 	}
 	index, err := lib.Indexes(sel)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	tree.Remove(dir)
 	for _, m := range sel {
@@ -260,11 +274,11 @@ func selectModules(tree *rootfs.Tree, release, profile string) (load []*modules.
 	}
 	for name, data := range index {
 		if err := tree.File(dir+"/"+name, 0o644, data); err != nil {
-			return nil, 0, err
+			return nil, nil, err
 		}
 	}
 	load, err = lib.LoadOrder(initrd.BootModules)
-	return load, len(sel), err
+	return load, sel, err
 }
 
 // writeRoot writes the erofs into a file of dir and opens it for reading.
@@ -315,16 +329,13 @@ func (b *builder) assemble(ctx context.Context, base *layer, config []byte, lock
 		return fmt.Errorf("output: %w", err)
 	}
 	defer release()
-	cmdline := DefaultCmdline
-	if b.Cmdline != "" {
-		cmdline += " " + b.Cmdline
-	}
-	cmdline += " " + uki.DigestPlaceholder()
+	cmdline := b.commandLine() + " " + uki.DigestPlaceholder()
 	var img bytes.Buffer
 	err = uki.Write(&img, uki.Parts{
 		Stub: base.files[baseStub], Kernel: base.files[baseKernel],
-		Initrd:  [][]byte{base.files[baseInitrd], config},
-		Cmdline: cmdline, OSRelease: b.osRelease(), Uname: base.Kernel,
+		Microcode: base.files[baseMicrocode],
+		Initrd:    [][]byte{base.files[baseInitrd], config},
+		Cmdline:   cmdline, OSRelease: b.osRelease(), Uname: base.Kernel,
 	})
 	if err != nil {
 		return err

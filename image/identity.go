@@ -18,7 +18,7 @@ import (
 
 // sources are inputs of a base layer too; package rootfs says why.
 //
-//go:embed base.go build.go contents.go
+//go:embed base.go build.go contents.go hardware.go
 var sources embed.FS
 
 // shapers are the modules whose code decides bytes of a base layer: another
@@ -33,13 +33,14 @@ var shapers = []string{
 // inputs are what a base layer is made of, and nothing else.
 type inputs struct {
 	profile, lock, sbcd, init string // digests but for the profile
+	hardware                  string // what the machine asks for
 	code                      string // of codeIdentity
 }
 
 func (in inputs) digest() string {
 	h := sha256.New()
-	fmt.Fprintf(h, "trunkline base layer %d\nprofile %s\nlock %s\nsbcd %s\ninit %s\ncode %s\n",
-		BaseFormatVersion, in.profile, in.lock, in.sbcd, in.init, in.code)
+	fmt.Fprintf(h, "trunkline base layer %d\nprofile %s\nlock %s\nsbcd %s\ninit %s\nhardware %s\ncode %s\n",
+		BaseFormatVersion, in.profile, in.lock, in.sbcd, in.init, in.hardware, in.code)
 	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }
 

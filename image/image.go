@@ -30,11 +30,31 @@ import (
 	"trunkline/image/secureboot"
 )
 
-// DefaultCmdline is the kernel command line of every image. The machine restarts
-// when the kernel panics; the console is the screen and the first serial port,
-// which comes last so that /dev/console is it.
-const DefaultCmdline = "console=tty0 console=ttyS0,115200 panic=10 loglevel=4 " +
+// DefaultConsole is where the kernel writes unless told otherwise: the screen and the
+// first serial port, which comes last so that /dev/console is it.
+var DefaultConsole = []string{"tty0", "ttyS0,115200"}
+
+// DefaultCmdline is the kernel command line of every image behind its consoles. The
+// machine restarts when the kernel panics.
+const DefaultCmdline = "panic=10 loglevel=4 " +
 	"systemd.firstboot=off systemd.log_color=no systemd.show_status=yes"
+
+// commandLine is that of a request, but for the digest of the image.
+func (r Request) commandLine() string {
+	console := r.Console
+	if len(console) == 0 {
+		console = DefaultConsole
+	}
+	out := ""
+	for _, c := range console {
+		out += "console=" + c + " "
+	}
+	out += DefaultCmdline
+	if r.Cmdline != "" {
+		out += " " + r.Cmdline
+	}
+	return out
+}
 
 // File is one file of the config layer. Parent directories are implied (0755).
 // The owner is always root.
@@ -51,7 +71,10 @@ type Request struct {
 	// Version of the image, which orders updates (entry.CheckVersion); empty:
 	// entry.DefaultVersion.
 	Version string
-	Profile string // "vm"
+	Profile string // "vm", "baremetal"
+
+	// Hardware is what the base layer holds for this machine beside its profile's.
+	Hardware Hardware
 
 	Lock  *debian.Lock
 	Store *debian.Store
@@ -64,7 +87,8 @@ type Request struct {
 	InitPath string // static executable, becomes /init of the initrd
 
 	Config  []File
-	Cmdline string // appended to DefaultCmdline
+	Console []string // of the kernel, the last one is /dev/console; nil: DefaultConsole
+	Cmdline string   // appended to DefaultCmdline
 
 	// Signer signs the UKI and the boot loader for Secure Boot; nil: they are not signed.
 	Signer *secureboot.Signer

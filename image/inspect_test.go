@@ -49,7 +49,7 @@ func TestInspectWhatWasBuilt(t *testing.T) {
 	if img.Digest != res.Digest || img.DigestNamed != res.Digest || img.Changed() != nil {
 		t.Errorf("digest %s, named %s, built %s", img.Digest, img.DigestNamed, res.Digest)
 	}
-	if img.Cmdline != DefaultCmdline+" extra=1 "+uki.DigestParameter+"="+res.Digest || img.Kernel != imagetest.Release || img.OS != (inspect.OS{Name: "Trunkline", Version: "1", ImageID: "edge-test", ImageVersion: "1.4.2"}) {
+	if img.Cmdline != "console=tty0 console=ttyS0,115200 "+DefaultCmdline+" extra=1 "+uki.DigestParameter+"="+res.Digest || img.Kernel != imagetest.Release || img.OS != (inspect.OS{Name: "Trunkline", Version: "1", ImageID: "edge-test", ImageVersion: "1.4.2"}) {
 		t.Errorf("command line %q, kernel %q, system %+v", img.Cmdline, img.Kernel, img.OS)
 	}
 	if want := []string{"etc/hostname", "etc/os-release", "etc/systemd/system/sysinit.target.wants/ntp.service", "etc/trunkline/secret.json"}; !slices.Equal(paths(img.Config), want) {

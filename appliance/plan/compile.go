@@ -45,10 +45,11 @@ func compile(s *spec.Spec, b *sizing.Budget) (*runtime.Appliance, error) {
 		Name:          s.Appliance.Name,
 		Site:          s.Appliance.Site,
 		SpecDigest:    s.Digest,
-		Hardware:      runtime.Hardware{Threads: s.Hardware.Threads(), MemoryBytes: s.Hardware.Memory, NICs: []runtime.NIC{}},
-		Listeners:     []runtime.Listener{},
-		Dispatchers:   []runtime.Dispatcher{},
-		Routes:        []runtime.Route{},
+		Hardware: runtime.Hardware{Threads: s.Hardware.Threads(), MemoryBytes: s.Hardware.Memory, NICs: []runtime.NIC{},
+			Platform: s.Hardware.Platform, Cores: s.Hardware.Cores, Mismatch: mismatch(s), Console: s.Hardware.Console, Disks: disks(s.Hardware)},
+		Listeners:   []runtime.Listener{},
+		Dispatchers: []runtime.Dispatcher{},
+		Routes:      []runtime.Route{},
 		Limits: runtime.Limits{
 			CPS: s.Limits.CPS, Burst: burst(s.Limits), ConcurrentCalls: s.Limits.ConcurrentCalls,
 			RetryAfter: int(math.Ceil(s.Limits.RetryAfter.Seconds())),
@@ -74,11 +75,12 @@ func compile(s *spec.Spec, b *sizing.Budget) (*runtime.Appliance, error) {
 		},
 	}
 	emergency(a, s, b)
+	a.Hardware.Resize = resize(s, b)
 	if a.Firewall.SourceBurst == 0 {
 		a.Firewall.SourceBurst = 2 * a.Firewall.SourceRate // two seconds' worth: a trunk that comes back
 	}
 	for _, n := range s.Hardware.NICs {
-		a.Hardware.NICs = append(a.Hardware.NICs, nic(n, queues(b, n.Name)))
+		a.Hardware.NICs = append(a.Hardware.NICs, nic(s.Hardware.Platform, n, queues(b, n.Name)))
 	}
 
 	var errs []error
@@ -108,10 +110,11 @@ func compile(s *spec.Spec, b *sizing.Budget) (*runtime.Appliance, error) {
 	return a, errors.Join(errs...)
 }
 
-func nic(n *spec.NIC, queues []runtime.Queue) runtime.NIC {
+func nic(platform string, n *spec.NIC, queues []runtime.Queue) runtime.NIC {
 	out := runtime.NIC{Name: n.Name, MAC: n.MatchMAC, Kind: n.Kind, Addresses: append([]netip.Prefix{}, n.Addresses...), Queues: queues}
 	if n.Kind == spec.KindEthernet {
 		out.Kind = "" // what all of most appliances are
+		out.Driver, out.Speed = boundName(platform, spec.DriverNIC, n.Driver), n.SpeedBits
 	}
 	return out
 }

@@ -59,6 +59,17 @@ type Hardware struct {
 	Threads     int    `json:"threads"`      // hardware threads
 	MemoryBytes uint64 `json:"memory_bytes"` // installed memory
 	NICs        []NIC  `json:"nics"`
+
+	Platform string `json:"platform"` // "vm", "baremetal"
+	Cores    int    `json:"cores"`    // physical ones
+	Disks    []Disk `json:"disks,omitempty"`
+	// Mismatch is what is done on a machine that is less than this: one of the Mismatch
+	// constants.
+	Mismatch string  `json:"mismatch"`
+	Resize   *Resize `json:"resize,omitempty"` // with MismatchResize
+	// Console are the kernel's, the last one is /dev/console; empty: the screen and the
+	// first serial port.
+	Console []string `json:"console,omitempty"`
 }
 
 // NIC is one network interface, named by the spec; inside the appliance the
@@ -70,6 +81,8 @@ type NIC struct {
 	Addresses []netip.Prefix `json:"addresses"`
 	// Queues says which CPU serves each receive queue; empty: left to the kernel.
 	Queues []Queue `json:"queues,omitempty"`
+	Driver string  `json:"driver,omitempty"` // of a card, as the kernel calls it; empty: any
+	Speed  uint64  `json:"speed,omitempty"`  // of the link, bits per second; 0: any
 }
 
 // Queue is one receive queue of a NIC.

@@ -12,6 +12,7 @@ func (d *decoder) checkHardware(s *Spec) {
 	nics := s.Hardware.NICs
 	byName := d.interfacesByName(nics)
 	d.checkCards(nics)
+	d.checkDisks(s.Hardware.Disks)
 	whole := d.checkBonds(nics, byName)
 	whole = d.checkVLANs(nics, byName) && whole
 	for _, n := range nics {
@@ -71,6 +72,21 @@ func (d *decoder) checkCards(nics []*NIC) {
 			d.errorf(n.MatchRange, "MAC used twice", "NIC %q has the MAC %s already (%s). Write the one of this card.", first.Name, n.MatchMAC, at(first.MatchRange))
 		} else {
 			macs[n.MatchMAC] = n
+		}
+	}
+}
+
+// checkDisks: each of several disks says which one it is.
+func (d *decoder) checkDisks(disks []*Disk) {
+	paths := map[string]*Disk{}
+	for _, x := range disks {
+		if x.Path == "" && len(disks) > 1 && x.PathRange == x.Range {
+			d.errorf(x.Range, "Disk without a match", "With more than one disk each must say which one it is. Add to disk %q: match = { path = \"/dev/nvme0n1\" }", x.Name)
+		}
+		if first := paths[x.Path]; first != nil && x.Path != "" {
+			d.errorf(x.PathRange, "Disk given twice", "Disk %q has the path %s already (%s). Write the one of this disk.", first.Name, x.Path, at(first.PathRange))
+		} else {
+			paths[x.Path] = x
 		}
 	}
 }

@@ -52,13 +52,16 @@ func (d *decoder) hardware(root *section, s *Spec) {
 		MemoryRange: hw.rng("memory"),
 		CPURange:    hw.def,
 	}
+	s.Hardware.Mismatch = hw.oneOf("mismatch", MismatchRefuse, []string{MismatchRefuse, MismatchResize, MismatchWarn}, nil)
+	s.Hardware.Console = d.console(hw)
 	if cpu := hw.one("cpu"); cpu != nil {
 		s.Hardware.Cores = cpu.integer("cores", 1, 1024, 0)
 		s.Hardware.ThreadsPerCore = cpu.integer("threads_per_core", 1, 8, 1)
 		s.Hardware.CPURange = cpu.def
+		s.Hardware.Vendor = d.vendor(cpu, s.Hardware.Platform)
 	}
 	for _, sec := range hw.all("nic") {
-		s.Hardware.NICs = append(s.Hardware.NICs, d.card(sec))
+		s.Hardware.NICs = append(s.Hardware.NICs, d.card(sec, s.Hardware.Platform))
 	}
 	for _, sec := range hw.all("bond") {
 		s.Hardware.NICs = append(s.Hardware.NICs, d.bond(sec))
@@ -71,7 +74,9 @@ func (d *decoder) hardware(root *section, s *Spec) {
 	}
 	d.resolvers(hw, s)
 	d.timeServers(hw, s)
-	s.Hardware.Disk = d.disk(hw)
+	for _, sec := range hw.all("disk") {
+		s.Hardware.Disks = append(s.Hardware.Disks, d.disk(sec, s.Hardware.Platform))
+	}
 	if d.diags[before:].HasErrors() {
 		d.broken("network", anyName) // what cannot be reached may be behind what was not read
 	}
@@ -82,14 +87,11 @@ func (d *decoder) hardware(root *section, s *Spec) {
 	}
 }
 
-// disk reads the one the appliance is installed on.
-func (d *decoder) disk(hw *section) *Disk {
-	sec := hw.one("disk")
-	if sec == nil {
-		return nil
-	}
+// disk reads one of the machine.
+func (d *decoder) disk(sec *section, platform string) *Disk {
 	out := &Disk{Name: sec.name, Size: sec.size("size", gibibyte, 64<<40, 0), Range: sec.def}
 	out.Path, out.PathRange = d.match(sec, "path", "A disk", d.devicePath)
+	out.Driver, out.DriverRange = d.driver(sec, platform, DriverDisk), sec.rng("driver")
 	return out
 }
 

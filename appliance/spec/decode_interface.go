@@ -56,11 +56,12 @@ func (d *decoder) networkInterface(sec *section, kind string, mtu int) *NIC {
 }
 
 // card reads an Ethernet card.
-func (d *decoder) card(sec *section) *NIC {
+func (d *decoder) card(sec *section, platform string) *NIC {
 	n := d.networkInterface(sec, KindEthernet, defaultMTU)
 	n.SpeedBits = sec.rate("speed", 1e6, 1e12, 0)
 	n.Queues, n.QueuesRange = sec.integer("queues", 1, 256, 1), sec.rng("queues")
 	n.MatchMAC, n.MatchRange = d.match(sec, "mac", "A NIC", d.mac)
+	n.Driver, n.DriverRange = d.driver(sec, platform, DriverNIC), sec.rng("driver")
 	return n
 }
 

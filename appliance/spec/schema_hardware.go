@@ -7,14 +7,18 @@ var hardwareSchema = blockSchema{
 		must("memory", `"16GiB"`),
 		may("dns", `["10.0.0.53"]`),
 		may("ntp", `["10.0.0.123"]`),
+		may("console", `["tty0", "ttyS1,115200"]`),
+		may("mismatch", `"refuse"`),
 	},
 	blocks: []blockSchema{
 		{typ: "cpu", required: true, attrs: []attrSchema{
 			must("cores", "8"),
 			may("threads_per_core", "2"),
+			may("vendor", `"intel"`),
 		}},
 		{typ: "nic", labelled: true, required: true, many: true, attrs: append([]attrSchema{
 			may("match", `{ mac = "52:54:00:12:34:56" }`),
+			may("driver", `"ixgbe"`),
 			may("speed", `"10Gbps"`),
 			may("queues", "4"),
 		}, interfaceAttrs...), blocks: []blockSchema{
@@ -33,8 +37,9 @@ var hardwareSchema = blockSchema{
 			must("via", `"10.0.0.1"`),
 			may("nic", `"core"`),
 		}},
-		{typ: "disk", labelled: true, later: true, attrs: []attrSchema{
+		{typ: "disk", labelled: true, many: true, attrs: []attrSchema{
 			may("match", `{ path = "/dev/vda" }`),
+			may("driver", `"nvme"`),
 			may("size", `"8GiB"`),
 		}, blocks: []blockSchema{
 			{typ: "match", attrs: []attrSchema{must("path", `"/dev/vda"`)}},

@@ -67,11 +67,14 @@ type Hardware struct {
 	Memory         uint64 // bytes
 	Cores          int    // physical cores
 	ThreadsPerCore int
-	NICs           []*NIC // Ethernet cards, then bonds, then VLANs, each in source order
-	Disk           *Disk  // nil: the first that is there
+	NICs           []*NIC  // Ethernet cards, then bonds, then VLANs, each in source order
+	Disks          []*Disk // empty: none is needed
 	Routes         []*StaticRoute
 	DNS            []netip.Addr // resolvers, tried in this order
 	NTP            []string     // time servers, addresses or names
+	Console        []string     // consoles of the kernel, the last one is /dev/console; nil: the screen and the first serial port
+	Mismatch       string       // what is done on a smaller machine: one of the Mismatch constants
+	Vendor         string       // maker of the processors: one of the Vendor constants; empty: not stated
 	Range          hcl.Range
 	MemoryRange    hcl.Range
 	CPURange       hcl.Range
@@ -79,14 +82,16 @@ type Hardware struct {
 	DNSRanges, NTPRanges []hcl.Range // one per entry
 }
 
-// Disk is the one the appliance is installed on.
+// Disk is one of the machine.
 type Disk struct {
-	Name  string
-	Path  string // of the device, "/dev/vda"
-	Size  uint64 // bytes; 0: not stated
-	Range hcl.Range
+	Name string
+	Path string // of the device, "/dev/vda"
+	Size uint64 // bytes; 0: not stated
+	// Driver of its controller, one of Drivers; empty: not stated (a virtual machine).
+	Driver string
+	Range  hcl.Range
 
-	PathRange hcl.Range
+	PathRange, DriverRange hcl.Range
 }
 
 // StaticRoute sends packets of a network to a neighbour of an interface.
@@ -131,6 +136,7 @@ type NIC struct {
 	ParentRange, VLANRange, ModeRange hcl.Range
 
 	MatchMAC  string         // lower case, colon separated
+	Driver    string         // of a card, one of Drivers; empty: not stated (a virtual machine)
 	SpeedBits uint64         // bits per second; 0: not stated
 	Queues    int            // default 1
 	MTU       int            // default 1500
@@ -141,7 +147,7 @@ type NIC struct {
 	AddressRanges, GatewayRanges []hcl.Range // one per entry
 	MatchRange                   hcl.Range
 	MTURange, QueuesRange        hcl.Range
-	ManagementRange              hcl.Range
+	ManagementRange, DriverRange hcl.Range
 }
 
 // Workload is what the appliance must carry, on two axes.

@@ -124,7 +124,7 @@ func TestInsideAnImage(t *testing.T) {
 		{"one file less", func(_ *testing.T, r *image.Request) { r.Config = r.Config[1:] },
 			"section .initrd > archive 2 > config/etc/hostname @-1: only in the first"},
 		{"command line", func(_ *testing.T, r *image.Request) { r.Cmdline = "quiet" },
-			"section .cmdline @" + fmt.Sprint(len(image.DefaultCmdline)+1) + ": 0x74 and 0x71"}, // "trunkline.image=" and "quiet"
+			"section .cmdline @" + fmt.Sprint(len("console=tty0 console=ttyS0,115200 "+image.DefaultCmdline)+1) + ": 0x74 and 0x71"}, // "trunkline.image=" and "quiet"
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := build(t, func(r *image.Request) { c.change(t, r) })

@@ -35,16 +35,20 @@ func NewArchive(mirror *url.URL, now time.Time) *Archive {
 	return &Archive{Mirror: mirror, Now: now, client: newClient(stallBound)}
 }
 
-// Index fetches and verifies the package list of main in a suite (a codename).
-func (a *Archive) Index(ctx context.Context, suite, arch string) (*Index, error) {
-	ix, err := a.index(ctx, suite, arch)
+// mainComponent is the part of the archive that everything but firmware comes from.
+const mainComponent = "main"
+
+// Index fetches and verifies the package lists of main in a suite (a codename), and
+// of the components named beside it.
+func (a *Archive) Index(ctx context.Context, suite, arch string, components ...string) (*Index, error) {
+	ix, err := a.index(ctx, suite, arch, append([]string{mainComponent}, components...))
 	if err != nil {
 		return nil, fmt.Errorf("index of %s at %s: %w", suite, a.Mirror.Redacted(), err)
 	}
 	return ix, nil
 }
 
-func (a *Archive) index(ctx context.Context, suite, arch string) (*Index, error) {
+func (a *Archive) index(ctx context.Context, suite, arch string, components []string) (*Index, error) {
 	keys := a.Keyring
 	if keys == nil {
 		var err error
@@ -60,7 +64,21 @@ func (a *Archive) index(ctx context.Context, suite, arch string) (*Index, error)
 	if err != nil {
 		return nil, err
 	}
-	plain := "main/binary-" + arch + "/Packages"
+	ix := newIndex(suite, arch)
+	for _, c := range components {
+		r, err := a.packages(ctx, suite, rel, c+"/binary-"+arch+"/Packages")
+		if err != nil {
+			return nil, err
+		}
+		if err := ix.add(r); err != nil {
+			return nil, err
+		}
+	}
+	return ix, ix.provides()
+}
+
+// packages fetches one package list, in whichever compression the mirror keeps.
+func (a *Archive) packages(ctx context.Context, suite string, rel *release, plain string) (io.Reader, error) {
 	var last error
 	for _, ending := range []string{".xz", ".gz", ""} {
 		f, ok := rel.files[plain+ending]
@@ -79,7 +97,7 @@ func (a *Archive) index(ctx context.Context, suite, arch string) (*Index, error)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", plain+ending, err)
 		}
-		return ReadIndex(&limitReader{r: r, left: maxIndex}, suite, arch)
+		return &limitReader{r: r, left: maxIndex}, nil
 	}
 	if last != nil {
 		return nil, last

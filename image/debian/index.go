@@ -43,31 +43,47 @@ type providing struct {
 // ReadIndex parses a Packages file. Of several versions of a package the newest
 // counts.
 func ReadIndex(r io.Reader, suite, arch string) (*Index, error) {
-	ix := &Index{Suite: suite, Architecture: arch, entries: map[string]*Entry{}, provided: map[string][]providing{}}
+	ix := newIndex(suite, arch)
+	if err := ix.add(r); err != nil {
+		return nil, err
+	}
+	return ix, ix.provides()
+}
+
+func newIndex(suite, arch string) *Index {
+	return &Index{Suite: suite, Architecture: arch, entries: map[string]*Entry{}, provided: map[string][]providing{}}
+}
+
+// add reads a Packages file.
+func (ix *Index) add(r io.Reader) error {
 	sr := NewStanzaReader(r)
 	for {
 		s, err := sr.Next()
 		if errors.Is(err, io.EOF) {
-			break
+			return nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("package index of %s/%s: %w", suite, arch, err)
+			return fmt.Errorf("package index of %s/%s: %w", ix.Suite, ix.Architecture, err)
 		}
-		if a := s.Get("Architecture"); a != arch && a != "all" {
+		if a := s.Get("Architecture"); a != ix.Architecture && a != "all" {
 			continue
 		}
 		e, err := newEntry(s)
 		if err != nil {
-			return nil, fmt.Errorf("package index of %s/%s: %w", suite, arch, err)
+			return fmt.Errorf("package index of %s/%s: %w", ix.Suite, ix.Architecture, err)
 		}
 		if old := ix.entries[e.Name]; old == nil || CompareVersions(e.Version, old.Version) > 0 {
 			ix.entries[e.Name] = e
 		}
 	}
+}
+
+// provides finds the virtual packages, once all are read.
+func (ix *Index) provides() error {
 	for _, e := range ix.entries {
 		deps, err := ParseDependencies(e.Provides)
 		if err != nil {
-			return nil, fmt.Errorf("package index of %s/%s: %s: Provides: %w", suite, arch, e.Name, err)
+			return fmt.Errorf("package index of %s/%s: %s: Provides: %w", ix.Suite, ix.Architecture, e.Name, err)
 		}
 		for _, d := range deps {
 			p := providing{by: e}
@@ -77,7 +93,7 @@ func ReadIndex(r io.Reader, suite, arch string) (*Index, error) {
 			ix.provided[d[0].Name] = append(ix.provided[d[0].Name], p)
 		}
 	}
-	return ix, nil
+	return nil
 }
 
 // Len is the number of packages.

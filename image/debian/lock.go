@@ -21,13 +21,17 @@ const LockName = "trunkline.lock.json"
 // Lock is the exact set of packages a base layer is built from. It names no
 // mirror: paths are below whichever address the build uses.
 type Lock struct {
-	FormatVersion int       `json:"format_version"`
-	Suite         string    `json:"suite"` // codename
-	Architecture  string    `json:"architecture"`
-	Profile       string    `json:"profile"`
-	Seeds         []string  `json:"seeds"`   // of the profile when the lock was made
-	Exclude       []string  `json:"exclude"` // likewise
-	Packages      []Package `json:"packages"`
+	FormatVersion int      `json:"format_version"`
+	Suite         string   `json:"suite"` // codename
+	Architecture  string   `json:"architecture"`
+	Profile       string   `json:"profile"`
+	Seeds         []string `json:"seeds"`   // of the profile when the lock was made
+	Exclude       []string `json:"exclude"` // likewise
+	// Hardware are packages that the specs' machines ask for beside the seeds, and
+	// Components the parts of the archive beside main that packages come from.
+	Hardware   []string  `json:"hardware,omitempty"`
+	Components []string  `json:"components,omitempty"`
+	Packages   []Package `json:"packages"`
 }
 
 // NewLock resolves a profile against an index.
@@ -47,6 +51,8 @@ func NewLock(ix *Index, p Profile) (*Lock, error) {
 		Profile:       p.Name,
 		Seeds:         seeds,
 		Exclude:       exclude,
+		Hardware:      p.Hardware,
+		Components:    p.Components,
 		Packages:      pkgs,
 	}, nil
 }
@@ -62,8 +68,9 @@ func (p Profile) names() (seeds, exclude []string) {
 	return seeds, exclude
 }
 
-// Check reports why a lock does not serve for a profile: it is of another one, or
-// the profile's package list has changed since.
+// Check reports why a lock does not serve for a profile: it is of another one, the
+// profile's package list has changed since, or the machine asks for packages that it
+// does not have. Those of other machines do no harm: one lock serves a fleet.
 func (l *Lock) Check(p Profile) error {
 	seeds, exclude := p.names()
 	switch {
@@ -71,6 +78,11 @@ func (l *Lock) Check(p Profile) error {
 		return fmt.Errorf("the lock file is for profile %q on %s/%s, the spec needs %q on %s/%s: run `trunkline lock` again", l.Profile, l.Suite, l.Architecture, p.Name, p.Suite, p.Architecture)
 	case !slices.Equal(l.Seeds, seeds) || !slices.Equal(l.Exclude, exclude):
 		return fmt.Errorf("the lock file was made from another package list of profile %q than this version of Trunkline has: run `trunkline lock` again", p.Name)
+	}
+	for _, name := range p.Hardware {
+		if !slices.Contains(l.Hardware, name) {
+			return fmt.Errorf("the spec's hardware needs package %s, which the lock file does not have: run `trunkline lock` again", name)
+		}
 	}
 	return nil
 }

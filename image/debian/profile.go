@@ -1,6 +1,9 @@
 package debian
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Profile says which packages a base layer is made of.
 type Profile struct {
@@ -9,6 +12,33 @@ type Profile struct {
 	Architecture string
 	Seeds        []string    // wanted by name; their dependencies follow
 	Exclude      []Exclusion // never taken, and dependencies on them count as met
+
+	// Hardware are the packages that the machine asks for beside the seeds (With), and
+	// Components the parts of the archive that packages come from beside main.
+	Hardware   []string
+	Components []string
+}
+
+// An Extra is a package that some hardware asks for: firmware, microcode.
+type Extra struct {
+	Name      string
+	Component string // of the archive; empty: main
+}
+
+// With returns the profile for a machine, or for several, that ask for packages of
+// their own. A component is named only where one of them comes from it.
+func (p Profile) With(extras []Extra) Profile {
+	p.Hardware, p.Components = nil, nil
+	for _, x := range extras {
+		p.Hardware = append(p.Hardware, x.Name)
+		if x.Component != "" && x.Component != mainComponent {
+			p.Components = append(p.Components, x.Component)
+		}
+	}
+	slices.Sort(p.Hardware)
+	slices.Sort(p.Components)
+	p.Hardware, p.Components = slices.Compact(p.Hardware), slices.Compact(p.Components)
+	return p
 }
 
 // An Exclusion keeps a package (or virtual package) out although something
@@ -27,7 +57,9 @@ func ProfileByName(name string) (Profile, error) {
 	case "vm":
 		return profile(name, "linux-image-cloud-amd64"), nil
 	case "baremetal":
-		return profile(name, "linux-image-amd64"), nil
+		p := profile(name, "linux-image-amd64")
+		p.Exclude = append(p.Exclude, Exclusion{"iucode-tool", "intel-microcode wants it for its postinst; the build writes the microcode"})
+		return p, nil
 	}
 	return Profile{}, fmt.Errorf("no image profile %q: hardware.platform must be one of %q", name, Profiles())
 }

@@ -24,6 +24,7 @@ var own embed.FS
 var Enabled = []string{
 	"trunkline-firewall.service",
 	"trunkline-credentials.service",
+	"trunkline-preflight.service",
 	"trunkline-nics.service",
 	"trunkline-audit.service",
 	"sbcd.service",

@@ -29,6 +29,10 @@ import (
 type Parts struct {
 	Stub   []byte // systemd's linuxx64.efi.stub, unsigned
 	Kernel []byte // a bzImage with the EFI stub (itself a PE image)
+	// Microcode is an archive that the stub puts before all others, without compression:
+	// the kernel looks for updates of the processors at the start alone (UAPI.5, .ucode).
+	// Empty: no such section.
+	Microcode []byte
 	// Initrd archives are concatenated into one .initrd section, each padded to
 	// 4 bytes: the kernel's unpacker looks for the next archive on that boundary.
 	Initrd    [][]byte
@@ -116,6 +120,9 @@ func (p Parts) sections() ([]content, error) {
 	if p.Uname != "" {
 		out = append(out, content{".uname", [][]byte{[]byte(p.Uname)}})
 	}
+	if len(p.Microcode) > 0 {
+		out = append(out, content{".ucode", [][]byte{p.Microcode}})
+	}
 	out = append(out, content{".initrd", initrd}, content{".linux", [][]byte{p.Kernel}})
 	if out[1].size() == 0 {
 		out = append(out[:1], out[2:]...) // an empty section is not valid
@@ -141,7 +148,7 @@ func checkStub(img *image) error {
 	if magic == nil || !bytes.HasPrefix(img.contents(magic), sdmagic) {
 		return errors.New("no systemd-stub mark in .sdmagic; take linuxx64.efi.stub of Debian package systemd-boot-efi (the boot loader or an addon stub will not do)")
 	}
-	for _, name := range []string{".linux", ".initrd", ".cmdline", ".osrel", ".uname"} {
+	for _, name := range []string{".linux", ".initrd", ".ucode", ".cmdline", ".osrel", ".uname"} {
 		if img.section(name) != nil {
 			return fmt.Errorf("already holds a %s section: it is a finished image, not a stub", name)
 		}

@@ -77,9 +77,13 @@ func (c *Config) bootArgs(kind medium) ([]string, error) {
 	if kind == qcow2Disk {
 		format = "qcow2"
 	}
+	dev, err := c.Bus.device("disk")
+	if err != nil {
+		return nil, err
+	}
 	return []string{
 		"-drive", "if=none,id=disk,format=" + format + ",snapshot=on,file=" + escape(c.Disk),
-		"-device", "virtio-blk-pci,drive=disk,bootindex=0",
+		"-device", dev + ",bootindex=0",
 	}, nil
 }
 

@@ -59,7 +59,7 @@ func launch(ctx context.Context, cfg Config) (*VM, error) {
 		return nil, err
 	}
 	defer theirs.Close()
-	credentials, err := credentialFiles(cfg.Credentials)
+	credentials, err := credentialFiles(cfg.credentials())
 	if err != nil {
 		_ = ours.Close()
 		return nil, err

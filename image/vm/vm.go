@@ -47,6 +47,12 @@ type Config struct {
 	// Credentials are system credentials of the guest by name, as SMBIOS strings
 	// (systemd.exec(5), systemd(1)); QEMU's command line does not show them.
 	Credentials map[string][]byte
+	// Bus is what Disk hangs off; empty: virtio. Blanks are disks beside it.
+	Bus    Bus
+	Blanks []Blank
+	// AsPlanned: the machine counts as the one the appliance is planned for. Otherwise the
+	// appliance is told, by a credential, to take calls with what there is.
+	AsPlanned bool
 	// SecureBoot runs firmware that starts signed images alone once keys are enrolled in
 	// it, and guards its variables from the guest by system management mode. It has no
 	// keys when the machine starts: the disk must bring them, and Restarts be set.
@@ -61,9 +67,10 @@ type Config struct {
 	medium medium // of Disk
 }
 
-// NIC is one virtio network interface.
+// NIC is one network interface.
 type NIC struct {
 	MAC     string // empty: derived from the position, 52:54:00:74:6b:NN
+	Model   string // of QEMU (NICModel); empty: virtio-net-pci
 	Backend Backend
 }
 
@@ -201,7 +208,6 @@ func (c *Config) args(pass func(*os.File) int, qmp *os.File, credentials []*os.F
 		"-m", fmt.Sprint(c.MemoryMiB), "-smp", fmt.Sprint(c.CPUs),
 		"-drive", "if=pflash,unit=0,format=raw,readonly=on,file=" + escape(c.Firmware.Code),
 		"-drive", "if=pflash,unit=1,format=raw,snapshot=on,file=" + escape(c.Firmware.Vars),
-		"-device", "virtio-rng-pci",
 		"-serial", "stdio",
 		"-chardev", fmt.Sprintf("socket,id=qmp,fd=%d", pass(qmp)), "-mon", "chardev=qmp,mode=control",
 	}
@@ -209,7 +215,14 @@ func (c *Config) args(pass func(*os.File) int, qmp *os.File, credentials []*os.F
 	if err != nil {
 		return nil, err
 	}
-	a = append(a, from...)
+	blanks, err := c.blanks()
+	if err != nil {
+		return nil, err
+	}
+	a = append(append(a, from...), blanks...)
+	if c.virtual() {
+		a = append(a, "-device", "virtio-rng-pci")
+	}
 	if !c.Restarts {
 		a = append(a, "-no-reboot")
 	}
@@ -227,8 +240,12 @@ func (c *Config) args(pass func(*os.File) int, qmp *os.File, credentials []*os.F
 		if err != nil {
 			return nil, fmt.Errorf("NIC %d: %w", i, err)
 		}
+		model := n.Model
+		if model == "" {
+			model = "virtio-net-pci"
+		}
 		// No boot ROM: the firmware would try the network before giving up on the disk.
-		a = append(a, "-netdev", dev, "-device", "virtio-net-pci,romfile=,netdev="+id+",mac="+n.MAC)
+		a = append(a, "-netdev", dev, "-device", model+",romfile=,netdev="+id+",mac="+n.MAC)
 	}
 	return a, nil
 }

@@ -36,6 +36,7 @@ type bootOptions struct {
 	secureBoot     bool
 	usb            bool
 	memory, port   int
+	asPlanned      bool
 	timeout        time.Duration
 	credentials    []string // NAME=FILE
 }
@@ -58,6 +59,7 @@ on the disk (README, "Certificates and keys").`,
 	c.Flags().BoolVar(&o.call, "call", false, "place a test call through the appliance once it is ready")
 	c.Flags().BoolVar(&o.headless, "headless", false, "no console; end once the appliance is ready and the call was placed")
 	c.Flags().IntVar(&o.memory, "memory", 0, "`MIB` of memory for the machine (default: the plan's, at most 4096)")
+	c.Flags().BoolVar(&o.asPlanned, "preflight", false, "let the spec's hardware.mismatch decide about a machine with less than the spec says (otherwise the appliance takes calls on it all the same)")
 	c.Flags().BoolVar(&o.secureBoot, "secure-boot", false, "firmware that enforces Secure Boot, with the keys on the disk (build --secure-boot-enroll)")
 	c.Flags().BoolVar(&o.usb, "usb", false, "put NAME.raw or NAME.iso on a USB stick")
 	c.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long the appliance may take to be ready")
@@ -161,6 +163,7 @@ func bootPlan(ap *runtime.Appliance, o bootOptions) (boot.Options, error) {
 		SecureBoot: o.secureBoot,
 		USB:        o.usb,
 		Headless:   o.headless,
+		AsPlanned:  o.asPlanned,
 
 		ReadyTimeout: o.timeout,
 	}
@@ -168,8 +171,13 @@ func bootPlan(ap *runtime.Appliance, o bootOptions) (boot.Options, error) {
 		if n.Kind != "" {
 			return boot.Options{}, fmt.Errorf("interface %q is a %s: the network of boot has cables for cards alone. Boot %s.raw in a machine of your own, or move the addresses to a card", n.Name, n.Kind, ap.Name)
 		}
-		out.NICs = append(out.NICs, boot.NIC{Name: n.Name, MAC: n.MAC, Addresses: n.Addresses})
+		model, err := cardOf(n)
+		if err != nil {
+			return boot.Options{}, err
+		}
+		out.NICs = append(out.NICs, boot.NIC{Name: n.Name, MAC: n.MAC, Model: model, Addresses: n.Addresses})
 	}
+	out.Bus, out.Blanks = disksOf(ap.Hardware.Disks)
 	taken, destinations := inhabited(ap)
 	for i, l := range ap.Listeners {
 		if l.Address.Addr().IsLoopback() || !l.Datagram() {

@@ -104,7 +104,7 @@ func (a *app) runBuild(ctx context.Context, dir string, o buildOptions) error {
 	if err := a.refuse(p.plan); err != nil {
 		return err
 	}
-	r, noMirror, err := a.buildRequest(ctx, dir, p.spec.Hardware.Platform, o)
+	r, noMirror, err := a.buildRequest(ctx, dir, specs, o)
 	if err != nil {
 		return err
 	}
@@ -133,11 +133,11 @@ func (a *app) runBuild(ctx context.Context, dir string, o buildOptions) error {
 // buildRequest is what all images of a spec have in common. Everything that may be
 // wrong is looked at, before the long work starts. Without a mirror noMirror says so:
 // that is an error only when packages are missing.
-func (a *app) buildRequest(ctx context.Context, dir, platform string, o buildOptions) (r image.Request, noMirror, err error) {
+func (a *app) buildRequest(ctx context.Context, dir string, specs []*spec.Spec, o buildOptions) (r image.Request, noMirror, err error) {
 	if err := entry.CheckVersion(o.version); err != nil {
 		return r, nil, fmt.Errorf("--image-version: %w", err)
 	}
-	profile, err := debian.ProfileByName(platform)
+	profile, err := debian.ProfileByName(specs[0].Hardware.Platform)
 	if err != nil {
 		return r, nil, err
 	}
@@ -145,6 +145,7 @@ func (a *app) buildRequest(ctx context.Context, dir, platform string, o buildOpt
 	if err != nil {
 		return r, nil, fmt.Errorf("--format: %w", err)
 	}
+	profile = profile.With(extras(specs))
 	l, err := debian.ReadLock(filepath.Join(dir, debian.LockName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, nil, fmt.Errorf("there is no lock file %s: run `trunkline lock %s` and commit what it writes", filepath.Join(dir, debian.LockName), dir)
@@ -186,6 +187,7 @@ func (p *planned) request(common image.Request, out string, progress image.Progr
 	r := common
 	r.Name, r.Config, r.OutDir, r.Progress = p.plan.Appliance.Name, imageFiles(p.files), out, progress
 	r.Trunkline, r.Sources = version, sources(p.spec)
+	r.Hardware, r.Console = machineOf(p.spec.Hardware), p.spec.Hardware.Console
 	return r
 }
 
@@ -332,6 +334,14 @@ func (a *app) summary(name string, r image.Result, took time.Duration) {
 	fmt.Fprintf(a.Stdout, "  version %s, image %s, as `sbcd status` on the appliance says it\n", r.Version, r.Digest)
 	fmt.Fprintf(a.Stdout, "  base layer %s: kernel %s, %s, %s files, %s\n", short(r.Base.Digest), r.Base.Kernel,
 		count(r.Base.Packages, "package"), sizing.Count(float64(r.Base.TreeFiles)), sizing.Bytes(float64(r.Base.TreeBytes)))
+	if r.Base.Hardware != "" {
+		var firmware int64
+		for _, f := range r.Base.Firmware {
+			firmware += f.Bytes
+		}
+		fmt.Fprintf(a.Stdout, "  for its machine: %s, %s (%s), microcode %s\n", count(r.Base.Modules, "kernel module"),
+			count(len(r.Base.Firmware), "firmware file"), sizing.Bytes(float64(firmware)), sizing.Bytes(float64(r.Base.MicrocodeBytes)))
+	}
 }
 
 // short cuts a digest for the eye.

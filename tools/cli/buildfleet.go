@@ -49,7 +49,7 @@ func (a *app) buildFleet(ctx context.Context, dir string, specs []*spec.Spec, o 
 		fmt.Fprintf(a.Stderr, "%s: %d of %s refused, none is built.\n", dir, refused, count(len(made), "appliance"))
 		return errShown
 	}
-	common, noMirror, err := a.buildRequest(ctx, dir, specs[0].Hardware.Platform, o)
+	common, noMirror, err := a.buildRequest(ctx, dir, specs, o)
 	if err != nil {
 		return err
 	}

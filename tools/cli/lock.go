@@ -67,6 +67,7 @@ func (a *app) runLock(ctx context.Context, dir string, o lockOptions) error {
 	if err != nil {
 		return err
 	}
+	profile = profile.With(extras(specs))
 	u, err := a.findMirror(o.mirror)
 	if err != nil {
 		return err
@@ -77,7 +78,7 @@ func (a *app) runLock(ctx context.Context, dir string, o lockOptions) error {
 			return err
 		}
 	}
-	ix, err := archive.Index(ctx, profile.Suite, profile.Architecture)
+	ix, err := archive.Index(ctx, profile.Suite, profile.Architecture, profile.Components...)
 	if err != nil {
 		var network net.Error
 		if errors.As(err, &network) && ctx.Err() == nil {

@@ -51,6 +51,16 @@ func (v *view) nets(n int, at func(int) string) string {
 	return s
 }
 
+func (v *view) image() {
+	t := Image(v.p)
+	if len(t.Rows) == 0 {
+		return
+	}
+	v.Title(t.Title)
+	v.shared(t)
+	v.Wrap(ImageNote(v.p), "  ", "  ", "")
+}
+
 func (v *view) sysctls() {
 	v.Title("Kernel settings")
 	for _, s := range v.p.Budget.Sysctls {

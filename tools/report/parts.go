@@ -40,6 +40,41 @@ func Parts(p *plan.Plan) []Table {
 	return out
 }
 
+// Image is the table of what an image for bare metal holds for its machine; no rows: an
+// image for virtual machines.
+func Image(p *plan.Plan) Table {
+	t := Table{Title: "Drivers in the image", Columns: []Column{{"driver", false}, {"why", false}, {"modules", false}, {"size", true}, {"firmware", false}, {"size", true}}}
+	if p.Image == nil {
+		return t
+	}
+	for _, d := range p.Image.Drivers {
+		firmware, size := "-", "-"
+		if len(d.Firmware) > 0 {
+			firmware = join(d.Firmware)
+		}
+		if d.FirmwareBytes > 0 {
+			size = sizing.Bytes(float64(d.FirmwareBytes))
+		}
+		t.Rows = append(t.Rows, []string{d.Name, d.Why, join(d.Modules), sizing.Bytes(float64(d.ModuleBytes)), firmware, size})
+	}
+	return t
+}
+
+// ImageNote says what the table does not; empty without a table.
+func ImageNote(p *plan.Plan) string {
+	if p.Image == nil {
+		return ""
+	}
+	note := "Modules with what they need, sizes as packed in Debian 13; no other driver is in the image. Nothing is read after the firmware has started it: a disk is for updates and state alone."
+	if len(p.Image.Microcode) > 0 {
+		note += " Microcode for processors of " + join(p.Image.Microcode) + "."
+	}
+	if len(p.Image.Packages) > 0 {
+		note += " Packages for it: " + join(p.Image.Packages) + "."
+	}
+	return note
+}
+
 func cpus(b *sizing.Budget) Table {
 	t := Table{Title: CPUTitle, Columns: []Column{{"CPU", true}, {"workers", false}, {"interrupts of", false}, {"gets packets of (RPS)", false}}}
 	for _, c := range b.CPUs {

@@ -41,6 +41,7 @@ func Text(w io.Writer, p *plan.Plan, o Options) error {
 	v.ceilings()
 	v.findings()
 	v.firewall()
+	v.image()
 	if o.Full {
 		v.parts()
 		v.rules()

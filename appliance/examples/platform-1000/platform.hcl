@@ -21,11 +21,13 @@ hardware {
   # Two cards as one towards the carriers; the switch must speak LACP.
   nic "wan0" {
     match  = { mac = "52:54:00:12:34:50" }
+    driver = "ice"
     speed  = "10Gbps"
     queues = 4
   }
   nic "wan1" {
     match  = { mac = "52:54:00:12:34:51" }
+    driver = "ice"
     speed  = "10Gbps"
     queues = 4
   }
@@ -38,6 +40,7 @@ hardware {
   # The platform's own side, and who operates it, by VLANs of one card.
   nic "lan" {
     match  = { mac = "52:54:00:12:34:52" }
+    driver = "ice"
     speed  = "10Gbps"
     queues = 4
   }

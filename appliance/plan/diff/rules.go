@@ -31,8 +31,16 @@ var Rules = []Rule{
 
 	{Path: "hardware.threads", Group: Machine, Impact: Reboot, Host: Restart, How: "another machine"},
 	{Path: "hardware.memory_bytes", Group: Machine, Impact: Reboot, Host: Restart, How: "another machine", Unit: "B"},
+	{Path: "hardware.platform", Group: Machine, Impact: Reboot, Host: None, How: "another kernel"},
+	{Path: "hardware.cores", Group: Machine, Impact: Reboot, Host: Restart, How: "another machine"},
+	{Path: "hardware.disks[]", Group: Machine, Impact: Reboot, Host: None, How: "looked for at boot"},
+	{Path: "hardware.mismatch", Group: Machine, Impact: Reboot, Host: None, How: "looked at before the proxy starts"},
+	{Path: "hardware.resize", Group: Sizing, Impact: Restart, Host: None, How: "what a smaller machine is planned by"},
+	{Path: "hardware.console", Group: Machine, Impact: Reboot, Host: None, How: "on the kernel's command line"},
 	{Path: "hardware.nics[]", Group: Machine, Impact: Reboot, Host: Reboot, How: "interfaces get their names at boot"},
 	{Path: "hardware.nics[].queues", Group: Sizing, Impact: Live, Host: Restart, How: "interrupts and steering are set anew"},
+	{Path: "hardware.nics[].driver", Group: Machine, Impact: Reboot, Host: None, How: "drivers come with the image"},
+	{Path: "hardware.nics[].speed", Group: Machine, Impact: Reboot, Host: None, How: "looked at before the proxy starts", Unit: "bit/s"},
 	{Path: "hardware.nics[].addresses", Group: Machine, Impact: Restart, OnAdd: Live, Host: Restart,
 		How: "an address can be added to a running interface; one taken away closes the sockets bound to it"},
 
@@ -139,6 +147,7 @@ var fileRules = []Rule{
 	{Path: "etc/systemd/system/trunkline-update.timer", Impact: Live, Host: Live, How: "the timer starts anew"},
 	{Path: "etc/systemd/system/timers.target.wants/*", Impact: Live, Host: Live, How: "the timer starts, or stops"},
 	{Path: "etc/trunkline/update-*.pem", Impact: Live, Host: Live, How: "read at the next look for an update"},
+	{Path: "etc/systemd/system.conf.d/*", Impact: Reboot, Host: None, How: "read by the service manager when it starts"},
 	{Path: "etc/hostname", Impact: Reboot, Host: Restart, How: "the host name is set at boot"},
 }
 

@@ -58,6 +58,7 @@ func Markdown() []byte {
 	dynamic := spec.Dynamic()
 	dynamic.Many, dynamic.Blocks = true, nil // content: as the example has it
 	section(&b, dynamic, nil)
+	drivers(&b)
 	functions(&b)
 	notBuilt(&b, root)
 	return b.Bytes()
@@ -69,7 +70,7 @@ func contents(b *bytes.Buffer, root spec.Block) {
 		links = append(links, fmt.Sprintf("[%s](#%s)", block.Type, block.Type))
 	}
 	links = append(links, "[dynamic](#dynamic)")
-	fmt.Fprintf(b, "Blocks: %s. [Functions](#functions). [Not built yet](#not-built-yet).\n", strings.Join(links, ", "))
+	fmt.Fprintf(b, "Blocks: %s. [Drivers](#drivers). [Functions](#functions). [Not built yet](#not-built-yet).\n", strings.Join(links, ", "))
 }
 
 // section renders a block below the blocks it stands in.

@@ -21,15 +21,16 @@ import (
 
 // A Module is one module file and what its .modinfo and symbol table say.
 type Module struct {
-	Name    string // as lsmod prints it
-	Path    string
-	Data    []byte   // as packed
-	Depends []string // names, hard dependencies, as listed
-	Soft    []string // "pre: a b post: c", as written
-	Weak    []string
-	Aliases []string // as written
-	Exports []string // symbols other modules may use, sorted
-	DevName string   // "/dev/<node> c10:237" as depmod writes it, without the module; empty: none
+	Name     string // as lsmod prints it
+	Path     string
+	Data     []byte   // as packed
+	Depends  []string // names, hard dependencies, as listed
+	Soft     []string // "pre: a b post: c", as written
+	Weak     []string
+	Aliases  []string // as written
+	Exports  []string // symbols other modules may use, sorted
+	Firmware []string // files it may ask for, below /usr/lib/firmware; patterns at times
+	DevName  string   // "/dev/<node> c10:237" as depmod writes it, without the module; empty: none
 
 	order int // place in modules.order: a lower one wins when several match
 }
@@ -110,8 +111,14 @@ func (l *Library) Builtin(name string) bool {
 // need, in kmod's order of preference. A pattern is a path.Match pattern without
 // the file suffix ("kernel/net/sched/sch_fq"), or a directory with all below it
 // when it ends in "/".
-func (l *Library) Select(patterns []string) ([]*Module, error) {
-	var names []string
+//
+// The named modules come beside them: the drivers of a machine. One that the kernel
+// package does not have is an UnknownModule.
+func (l *Library) Select(patterns []string, named ...string) ([]*Module, error) {
+	names, err := l.named(named)
+	if err != nil {
+		return nil, err
+	}
 	for _, pat := range patterns {
 		hits := 0
 		for name, p := range l.byName {

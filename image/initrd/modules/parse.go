@@ -69,6 +69,8 @@ func (m *Module) modinfo(b []byte) {
 			m.Soft = append(m.Soft, v)
 		case "weakdep":
 			m.Weak = append(m.Weak, v)
+		case "firmware":
+			m.Firmware = append(m.Firmware, v)
 		case "alias":
 			m.Aliases = append(m.Aliases, v)
 		}

@@ -39,8 +39,12 @@ type Options struct {
 	// brings. That it was in force is checked.
 	SecureBoot bool
 	NICs       []NIC
-	Forwards   []Forward
-	Call       *Call // a test call after READY; nil: none
+	Bus        vm.Bus // of the disk; empty: virtio
+	Blanks     []vm.Blank
+	// AsPlanned lets hardware.mismatch of the spec decide on a machine with less than it says.
+	AsPlanned bool
+	Forwards  []Forward
+	Call      *Call // a test call after READY; nil: none
 	// Headless ends the machine once it is ready and the call, if any, was
 	// placed. Without it Run goes on until ctx ends or the guest does.
 	Headless bool
@@ -55,6 +59,7 @@ type Options struct {
 type NIC struct {
 	Name      string
 	MAC       string // empty: chosen here
+	Model     string // of QEMU; empty: virtio
 	Addresses []netip.Prefix
 }
 
@@ -128,6 +133,7 @@ func Run(ctx context.Context, o Options) (res Result, err error) {
 	m, err := vm.Start(context.WithoutCancel(ctx), vm.Config{
 		Disk: o.Disk, USB: o.USB, MemoryMiB: o.MemoryMiB, CPUs: o.CPUs, NICs: nics, Console: o.Console, Accel: accel, Credentials: o.Credentials,
 		SecureBoot: o.SecureBoot, Restarts: o.SecureBoot,
+		Bus: o.Bus, Blanks: o.Blanks, AsPlanned: o.AsPlanned,
 	})
 	if err != nil {
 		return res, err
@@ -171,6 +177,9 @@ func attend(ctx context.Context, o Options, m *vm.VM, network *wire.Wire, destin
 			return err
 		}
 	}
+	if said := preflight(m); said != "" {
+		fmt.Fprintf(o.Out, "%s.\n", said)
+	}
 	fmt.Fprintf(o.Out, "%s is ready: %d listeners, %.2f s from kernel start to READY, %.2f s from power on (%s).\n",
 		res.Ready.Name, res.Ready.Listeners, res.Ready.Uptime.Seconds(), res.Ready.Wall.Seconds(), res.Accel)
 	if res.Ready.Memory > 0 {
@@ -208,6 +217,21 @@ func attend(ctx context.Context, o Options, m *vm.VM, network *wire.Wire, destin
 // securityLine is what init says of Secure Boot.
 var securityLine = regexp.MustCompile(`trunkline: Secure Boot (on|off), kernel lockdown .*`)
 
+// preflightLine is how the appliance found its machine.
+var preflightLine = regexp.MustCompile(`trunkline: (preflight: (?:resized|as planned|goes on as planned): [^\r\n]*)`)
+
+// preflight passes on what a ready appliance said of its machine; empty: nothing, as one
+// of a version without preflight.
+func preflight(m *vm.VM) string {
+	if said := preflightLine.FindStringSubmatch(m.ConsoleTail(consoleLines)); said != nil {
+		return said[1]
+	}
+	return ""
+}
+
+// consoleLines is more than a boot writes.
+const consoleLines = 1000
+
 // secured passes on what init of a ready appliance said of Secure Boot, and refuses a
 // boot without it: firmware without keys starts anything.
 func secured(ctx context.Context, o Options, m *vm.VM) error {
@@ -241,7 +265,7 @@ func plug(network *wire.Wire, in []NIC) ([]vm.NIC, error) {
 		if err != nil {
 			return nil, fmt.Errorf("boot: NIC %s: %w", n.Name, err)
 		}
-		out = append(out, vm.NIC{MAC: text, Backend: port})
+		out = append(out, vm.NIC{MAC: text, Model: n.Model, Backend: port})
 	}
 	return out, nil
 }

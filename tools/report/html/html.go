@@ -51,7 +51,8 @@ type page struct {
 	Calibrated      string
 	CPUTable        []report.Table // at most one
 	Parts           []report.Table
-	Services        report.Table
+	Services, Image report.Table
+	ImageNote       string
 }
 
 type tile struct{ Label, Value, Note string }
@@ -77,7 +78,7 @@ func Write(w io.Writer, p *plan.Plan, list []issues.Issue) error {
 	}
 	d := page{
 		Style: template.CSS(style), Plan: p, Name: p.Appliance.Name,
-		NotBuilt: report.NotBuilt(p), Calibrated: report.Calibrated(p), Services: report.Services(p),
+		NotBuilt: report.NotBuilt(p), Calibrated: report.Calibrated(p), Services: report.Services(p), Image: report.Image(p), ImageNote: report.ImageNote(p),
 		Tiles: tiles(p), Issues: found(list), Figures: report.Figures(p.Budget),
 		Ladder: makeLadder(p.Budget), Memory: makeMemory(p), CPU: makeCPU(p),
 	}

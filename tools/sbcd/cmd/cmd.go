@@ -108,6 +108,7 @@ func oneLine(s string) string { return strings.ReplaceAll(strings.TrimSpace(s), 
 type program struct {
 	Streams
 	config string
+	report string // of the preflight
 }
 
 func (p *program) root() *cobra.Command {
@@ -123,8 +124,9 @@ func (p *program) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
 	nics, audit := p.nicsCommand(), p.auditCommand()
 	p.configFlag(nics)
+	p.reportFlag(nics)
 	p.configFlag(audit)
-	root.AddCommand(p.runCommand(), p.firewallCommand(), nics, audit, p.statusCommand(), p.reloadCertificatesCommand(),
+	root.AddCommand(p.runCommand(), p.firewallCommand(), p.preflightCommand(), nics, audit, p.statusCommand(), p.reloadCertificatesCommand(),
 		p.drainCommand(), p.undrainCommand(), p.credentialsCommand(), p.updateCommand(), p.versionCommand())
 	return root
 }
@@ -139,6 +141,10 @@ func noArgs(_ *cobra.Command, args []string) error {
 
 func (p *program) configFlag(c *cobra.Command) {
 	c.Flags().StringVar(&p.config, "config", runtime.DefaultPath, "appliance.json to read")
+}
+
+func (p *program) reportFlag(c *cobra.Command) {
+	c.Flags().StringVar(&p.report, "preflight", preflightReport, "result of the preflight, which may say that less is there than planned; none: as planned")
 }
 
 // load reads the configuration; what is wrong with it is a refusal.

@@ -9,6 +9,7 @@ import (
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/engine"
 	"trunkline/proxy/listen"
+	"trunkline/proxy/preflight"
 	"trunkline/proxy/resolve"
 	"trunkline/proxy/warm"
 )
@@ -39,6 +40,9 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	if u := s.Update; u != nil {
 		g.update(u)
+	}
+	if s.Preflight != nil {
+		g.preflight(*s.Preflight)
 	}
 	g.gauge("trunkline_ready", "1 when the proxy takes calls.", truth(s.Ready))
 	g.gauge("trunkline_draining", "1 while new calls are refused because the proxy drains.", truth(s.Drain != nil))
@@ -89,6 +93,20 @@ func (g sink) cache(c warm.Status) {
 	g.gauge("trunkline_cache_planned_rows", "Rows the plan sized memory for; 0: unknown.", float64(c.Planned), l...)
 	g.gauge("trunkline_cache_bytes", "Memory of the cache's table.", float64(c.Bytes), l...)
 	g.gauge("trunkline_cache_load_seconds", "Duration of the last load.", c.Seconds, l...)
+}
+
+func (g sink) preflight(r preflight.Report) {
+	g.gauge("trunkline_preflight_info", "What came of comparing the machine with the plan's; always 1, absent outside of an appliance.", 1, "outcome", r.Outcome)
+	count := map[string]int{}
+	for _, k := range preflight.Kinds {
+		count[k] = 0
+	}
+	for _, d := range r.Differences {
+		count[d.Kind]++
+	}
+	for kind, n := range count {
+		g.gauge("trunkline_preflight_differences", "What the machine has less of than planned, by kind.", float64(n), "kind", kind)
+	}
 }
 
 func (g sink) names(s resolve.Stats) {

@@ -17,7 +17,7 @@ CPU of each queue's interrupts, steering of packets (RPS). What a card does not 
 is told and left as it is; the appliance starts all the same. It needs root.`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			cfg, err := p.load()
+			cfg, _, err := p.fitted()
 			if err != nil {
 				return err
 			}

@@ -22,6 +22,7 @@ import (
 	"trunkline/proxy/control"
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/engine"
+	"trunkline/proxy/preflight"
 	"trunkline/proxy/route"
 	"trunkline/proxy/warm"
 )
@@ -42,17 +43,18 @@ has ended, after drain_timeout at the latest. A second signal ends it at once. A
 calls live on without it: a proxy started anew forwards what belongs to them.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := p.load()
+			cfg, found, err := p.fitted()
 			if err != nil {
 				return err
 			}
 			if c.Flags().Changed("control") {
 				cfg.Control.Socket = socket
 			}
-			return p.run(c.Context(), cfg)
+			return p.run(c.Context(), cfg, found)
 		},
 	}
 	p.configFlag(c)
+	p.reportFlag(c)
 	c.Flags().StringVar(&socket, "control", "", "path of the control socket; overrides the configuration's, empty: none")
 	return c
 }
@@ -60,7 +62,7 @@ calls live on without it: a proxy started anew forwards what belongs to them.`,
 // run is a proxy from its configuration to its end. Whatever can be refused without
 // touching the network is refused first; nothing is bound before the sync caches
 // are complete.
-func (p *program) run(ctx context.Context, cfg *runtime.Appliance) error {
+func (p *program) run(ctx context.Context, cfg *runtime.Appliance, found *preflight.Report) error {
 	log := p.logger()
 	if missing := engine.Unsupported(cfg); len(missing) > 0 {
 		return refuse(fmt.Errorf("this version cannot run what the configuration asks for: %s: take it out of the spec, or use a version that can", strings.Join(missing, "; ")))
@@ -86,7 +88,7 @@ func (p *program) run(ctx context.Context, cfg *runtime.Appliance) error {
 	if err != nil {
 		return refuse(err)
 	}
-	v := &view{cfg: cfg, image: bootedImage(), imageVersion: bootedVersion(), start: time.Now(), warmer: warmer, names: names}
+	v := &view{cfg: cfg, preflight: found, image: bootedImage(), imageVersion: bootedVersion(), start: time.Now(), warmer: warmer, names: names}
 	note := control.NewNotifier(log)
 	v.drain = &drain{view: v, note: note, log: log}
 	certs := certificates{v, note, log}

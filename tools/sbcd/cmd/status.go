@@ -16,6 +16,7 @@ import (
 	"trunkline/proxy/control"
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/engine"
+	"trunkline/proxy/preflight"
 	"trunkline/proxy/stream"
 	"trunkline/proxy/warm"
 )
@@ -89,6 +90,11 @@ func summary(out io.Writer, s Status) error {
 	b.WriteByte('\n')
 	if u := s.Update; u != nil {
 		fmt.Fprintf(&b, "update: %s%s\n", u, ago(u.Looked, time.Now()))
+	}
+	if r := s.Preflight; r != nil && r.Outcome != preflight.OutcomePlanned {
+		for _, line := range preflightLines(*r) {
+			fmt.Fprintf(&b, "machine: %s\n", line)
+		}
 	}
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, c := range s.Caches {

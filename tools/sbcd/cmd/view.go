@@ -7,6 +7,7 @@ import (
 
 	"trunkline/appliance/runtime"
 	"trunkline/proxy/engine"
+	"trunkline/proxy/preflight"
 	"trunkline/proxy/resolve"
 	"trunkline/proxy/warm"
 	"trunkline/tools/sbcd/update"
@@ -20,6 +21,9 @@ type Status struct {
 	SpecDigest   string `json:"spec_digest"`
 	Image        string `json:"image,omitempty"` // digest of the booted image; absent outside of one
 	ImageVersion string `json:"image_version,omitempty"`
+	// Preflight is what was found when the machine was compared with the plan's; absent
+	// outside of an appliance.
+	Preflight *preflight.Report `json:"preflight,omitempty"`
 	// Memory is that of the machine; absent outside of an image.
 	Memory        *Memory `json:"memory,omitempty"`
 	UptimeSeconds float64 `json:"uptime_seconds"` // of this process
@@ -37,8 +41,9 @@ type Status struct {
 
 // view is a proxy as its control API sees it, from before its listeners are bound.
 type view struct {
-	cfg   *runtime.Appliance
-	image string // digest of the booted image, may be empty
+	cfg       *runtime.Appliance // as it runs here
+	preflight *preflight.Report  // may be nil
+	image     string             // digest of the booted image, may be empty
 	// imageVersion orders updates; empty outside of an image.
 	imageVersion string
 	start        time.Time
@@ -51,7 +56,7 @@ type view struct {
 
 func (v *view) status() Status {
 	s := Status{
-		Name: v.cfg.Name, Site: v.cfg.Site, Version: version, SpecDigest: v.cfg.SpecDigest, Image: v.image, ImageVersion: v.imageVersion,
+		Name: v.cfg.Name, Site: v.cfg.Site, Version: version, SpecDigest: v.cfg.SpecDigest, Image: v.image, ImageVersion: v.imageVersion, Preflight: v.preflight,
 		UptimeSeconds: time.Since(v.start).Seconds(), Ready: v.ready.Load(), Caches: v.warmer.Status(),
 	}
 	if v.image != "" {

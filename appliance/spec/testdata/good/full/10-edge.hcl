@@ -8,14 +8,23 @@ appliance "edge-ber2" {
 hardware {
   platform = "baremetal"
   memory   = "15.5GiB"
+  console  = ["ttyS1,57600n8", "tty1"]
+  mismatch = "resize"
   cpu {
     cores            = 8
     threads_per_core = 2
+    vendor           = "amd"
+  }
+  disk "system" {
+    match  = { path = "/dev/nvme0n1" }
+    driver = "nvme"
+    size   = "100GiB"
   }
   nic "wan" {
     match {
       mac = "52-54-00-AA-BB-CC"
     }
+    driver    = "igc"
     speed     = "2.5Gbps"
     queues    = 4
     mtu       = 9000
@@ -24,6 +33,7 @@ hardware {
   }
   nic "lan" {
     match     = { mac = "52:54:00:12:34:57" }
+    driver    = "ixgbe"
     speed     = "10Gbps"
     addresses = ["10.0.0.2/31"]
   }

@@ -18,6 +18,12 @@ hardware {
     size  = "512MiB"
   }
   disk "data" {}
+  disk "more" {
+    match = { path = "/dev/vdb" }
+  }
+  disk "again" {
+    match = { path = "/dev/vdb" }
+  }
 }
 
 workload {
