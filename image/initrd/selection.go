@@ -2,9 +2,10 @@ package initrd
 
 import "fmt"
 
-// BootModules are the modules init loads before it can mount the root image, in
-// no particular order; what they need comes with them.
-var BootModules = []string{"loop", "erofs", "overlay"}
+// BootModules are the modules init loads before it can mount the root image; what
+// they need comes with them. The first is asked for by the others by what it does, not
+// by name, which only modprobe resolves: it must be there before.
+var BootModules = []string{"crc32c_generic", "loop", "erofs", "overlay"}
 
 // RootModules returns the patterns (see modules.Library.Select) of the modules
 // that stay in the root image of a profile: its hardware, the firewall, and what
@@ -45,6 +46,7 @@ var metal = []string{
 var common = []string{
 	"kernel/drivers/watchdog/watchdog",
 	"kernel/drivers/acpi/button", "kernel/drivers/input/evdev", // the power button, the hypervisor's too, and how logind hears it
+	"kernel/crypto/crc32c_generic", "kernel/arch/x86/crypto/crc32c-intel", // of file systems and SCTP; see BootModules
 	// Disks, and the file systems on them.
 	"kernel/drivers/block/loop", "kernel/drivers/scsi/sd_mod",
 	"kernel/fs/fat/vfat", "kernel/fs/nls/nls_ascii", "kernel/fs/nls/nls_cp437", "kernel/fs/nls/nls_iso8859-1",
