@@ -5,8 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/agext/levenshtein"
 )
 
 // UnknownModule is a module that is neither in the kernel package nor built in.
@@ -40,10 +38,32 @@ func (l *Library) named(names []string) ([]string, error) {
 // near are the names most like one that is not there, three at most.
 func (l *Library) near(name string) []string {
 	const most, far = 3, 4 // names, and letters they may differ in
-	distance := func(n string) int { return levenshtein.Distance(name, n, nil) }
+	distance := func(n string) int { return distance(name, n) }
 	out := slices.DeleteFunc(slices.Sorted(maps.Keys(l.byName)), func(n string) bool {
 		return distance(n) > min(far, len(name)/2)
 	})
 	slices.SortStableFunc(out, func(a, b string) int { return distance(a) - distance(b) })
 	return out[:min(most, len(out))]
+}
+
+// distance is how many letters must be added, removed or changed to make b of a
+// (Levenshtein). A library for it would count among what shapes a base layer.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		last := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := last
+			if a[i] != b[j] {
+				cost++
+			}
+			last = row[j+1]
+			row[j+1] = min(cost, last+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
 }

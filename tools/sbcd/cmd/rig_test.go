@@ -150,7 +150,7 @@ func write(t *testing.T, a *runtime.Appliance) string {
 }
 
 // start runs `sbcd run` with a manager's notification socket.
-func start(t *testing.T, a *runtime.Appliance) *process {
+func start(t *testing.T, a *runtime.Appliance, args ...string) *process {
 	t.Helper()
 	dir := t.TempDir()
 	p := &process{t: t, control: filepath.Join(dir, "c"), stdout: &output{}, stderr: &output{}, done: make(chan struct{})}
@@ -159,7 +159,7 @@ func start(t *testing.T, a *runtime.Appliance) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.notify.Close() })
-	p.cmd = exec.Command(program, "run", "--config", write(t, a), "--control", p.control)
+	p.cmd = exec.Command(program, append([]string{"run", "--config", write(t, a), "--control", p.control}, args...)...)
 	p.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+p.notify.LocalAddr().String(), "GOMEMLIMIT=")
 	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

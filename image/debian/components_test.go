@@ -1,0 +1,80 @@
+package debian
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// publishBoth has firmware in a component of its own.
+func publishBoth(t *testing.T, a *testArchive, components string) {
+	t.Helper()
+	var release strings.Builder
+	release.WriteString(goodHeader + "SHA256:\n")
+	for name, text := range map[string]string{
+		"main":              stanza("base-files", "1", "", []byte("base")),
+		"non-free-firmware": strings.ReplaceAll(stanza("firmware-x", "2", "Depends: base-files", []byte("fw")), "pool/main", "pool/non-free-firmware"),
+	} {
+		if !strings.Contains(components, name) {
+			continue
+		}
+		path := name + "/binary-amd64/Packages"
+		a.files["dists/trixie/"+path] = []byte(text)
+		release.WriteString(" " + digest([]byte(text)) + " " + strconv.Itoa(len(text)) + " " + path + "\n")
+	}
+	a.files["dists/trixie/InRelease"] = signed(t, a.key, release.String())
+}
+
+// A package of another component is found when that is asked for, and the lock says so;
+// without, nothing but main is read.
+func TestComponents(t *testing.T) {
+	a := newTestArchive(t)
+	publishBoth(t, a, "main non-free-firmware")
+	p := Profile{Name: "x", Suite: "trixie", Architecture: "amd64", Seeds: []string{"base-files"}}
+	ix, err := a.reader(t).Index(context.Background(), p.Suite, p.Architecture)
+	if err != nil || ix.Lookup("firmware-x") != nil {
+		t.Fatalf("main alone: %v, %v", ix.Lookup("firmware-x"), err)
+	}
+	plain, err := NewLock(ix, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := plain.Bytes(); strings.Contains(string(b), "components") || strings.Contains(string(b), "hardware") {
+		t.Errorf("a lock of main alone names components:\n%s", b)
+	}
+
+	with := p.With([]Extra{{"firmware-x", "non-free-firmware"}, {"firmware-x", "non-free-firmware"}})
+	if ix, err = a.reader(t).Index(context.Background(), p.Suite, p.Architecture, with.Components...); err != nil {
+		t.Fatal(err)
+	}
+	l, err := NewLock(ix, with)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := l.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := ParseLock(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, ok := back.Package("firmware-x"); !ok || !strings.HasPrefix(f.Path, "pool/non-free-firmware/") || len(back.Components) != 1 || len(back.Hardware) != 1 {
+		t.Errorf("lock:\n%s", b)
+	}
+	// It serves machines that need it and those that do not; the plain one does not serve the former.
+	for _, one := range []Profile{p, with} {
+		if err := back.Check(one); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := plain.Check(with); err == nil || !strings.Contains(err.Error(), "firmware-x") {
+		t.Errorf("a lock without the firmware: %v", err)
+	}
+
+	publishBoth(t, a, "main")
+	if _, err := a.reader(t).Index(context.Background(), p.Suite, p.Architecture, "non-free-firmware"); err == nil || !strings.Contains(err.Error(), "non-free-firmware/binary-amd64/Packages") {
+		t.Errorf("an archive without the component: %v", err)
+	}
+}
