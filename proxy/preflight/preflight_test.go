@@ -132,7 +132,10 @@ func TestCheck(t *testing.T) {
 		"threads for cores": {func(r *tree) { whole(r); r.cpus(2, 4) }, []string{"cores: 2 of 4 cores are there, with 8 hardware threads. Write cores = 2 and threads_per_core = 4"}},
 		"just enough":       {func(r *tree) { whole(r); r.memory(3840 << 20) }, nil},
 		"a page less":       {func(r *tree) { whole(r); r.memory(3840<<20 - 4096) }, []string{"memory: "}},
-		"another card":      {func(r *tree) { whole(r); r.file("sys/devices/pci0000:00/0000:00:03.0/net/wan/address", "52:54:00:00:00:01") }, []string{`nic: card "wan" with MAC 52:54:00:12:34:60 is not there: there is wan 52:54:00:00:00:01 ixgbe`}},
+		"another card": {func(r *tree) {
+			whole(r)
+			r.file("sys/devices/pci0000:00/0000:00:03.0/net/wan/address", "52:54:00:00:00:01")
+		}, []string{`nic: card "wan" with MAC 52:54:00:12:34:60 is not there: there is wan 52:54:00:00:00:01 ixgbe`}},
 		"another driver": {func(r *tree) { whole(r); mustRemove(r, "sys/devices/pci0000:00/0000:00:03.0/driver"); r.card2("igb") },
 			[]string{`nic: card "wan" is served by driver igb, the spec says ixgbe. Write driver = "igb"`}},
 		"slow link": {func(r *tree) { whole(r); r.file("sys/class/net/wan/speed", "1000") }, []string{`link: the link of "wan" runs at 1000 Mbit/s, the spec says 10000 Mbit/s`}},
