@@ -80,7 +80,7 @@ func (d *decoder) driver(sec *section, platform, kind string) string {
 	}
 	what := map[string]string{DriverNIC: "card", DriverDisk: "disk"}[kind]
 	if name == "" {
-		if platform == PlatformBaremetal && !sec.has("driver") && !sec.typos["driver"] {
+		if platform == PlatformBaremetal && !sec.stated("driver") && !sec.typos["driver"] {
 			d.errorf(sec.def, "Driver missing", "On bare metal the image holds the drivers that the spec names and no others, so %s would not be found. Write for example driver = %s: `lspci -k` on the machine shows it as \"Kernel driver in use\".", sec.what, sec.schema.attr("driver").example)
 		}
 		return ""
