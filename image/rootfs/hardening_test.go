@@ -21,7 +21,7 @@ var exposure = map[string]struct {
 		"CAP_NET_BIND_SERVICE counts in the host's user namespace alone, so no PrivateUsers; the image's digest is in /proc/cmdline, so no ProcSubset"},
 	"trunkline-firewall.service":    {1.4, "root and CAP_NET_ADMIN set the rules of the host's network"},
 	"trunkline-credentials.service": {1.0, "root and the TPM's device open credentials"},
-	"trunkline-preflight.service":   {1.5, "the names of cards and disks are in /sys/class/net of the host's network and in /dev; what it leaves is for the units after it"},
+	"trunkline-preflight.service":   {1.5, "the names of cards and disks are in /sys/class/net of the host's network and in /dev; what it leaves is for the units after it; user namespaces are off, so no PrivateUsers"},
 	"trunkline-nics.service":        {1.8, "root and CAP_NET_ADMIN write /proc/irq and /sys/class/net, which ProtectKernelTunables would close"},
 	"trunkline-audit.service":       {3.4, "sees the mounts, processes and sockets that everybody sees: no namespace of its own; it runs on request alone"},
 	"trunkline-update.service":      {2.2, "connects to the update server, and root and CAP_SYS_ADMIN mount the partition it writes to; sbcd reads what it leaves"},

@@ -39,7 +39,7 @@ func (d Difference) Tells() bool { return d.Kind == KindLink }
 
 // Memory that is installed and that the kernel does not show: its own code and tables,
 // one 64-byte struct page for each 4 KiB page (1.6 %), and what the firmware keeps.
-// Measured in a virtual machine: 65 MiB of 1 GiB. Firmware of servers keeps more, and they
+// Measured in virtual machines: 64 and 65 MiB of 1 GiB. Firmware of servers keeps more, and they
 // have more.
 const (
 	unseenShare = 32        // of the memory, 1/32
