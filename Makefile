@@ -12,7 +12,7 @@ GO      ?= go
 GOFLAGS_STATIC := -trimpath -buildvcs=false -ldflags=-buildid=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-race image plan boot test unit sip e2e e2e-formats soak fuzz lint fmt bench bench-image bench-go dist clean
+.PHONY: help setup build build-race image plan boot test unit sip e2e e2e-formats e2e-update soak fuzz lint fmt bench bench-image bench-go dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ e2e: image build-race ## boot the built image and send calls through it
 e2e-formats: build ## boot ISO (CD-ROM and USB stick), UKI over the network and qcow2, with a call through each
 	ci/setup test
 	TRUNKLINE_FORMATS=all TRUNKLINE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 30m -v -run TestFormatsBoot ./ci/e2e/outputs
+
+e2e-update: image ## boot disks that outlive the machine: an update that fails falls back, one that works is kept (minutes; not in CI)
+	ci/setup test
+	TRUNKLINE_BIN=$(CURDIR)/$(BIN) TRUNKLINE_OUT=$(CURDIR)/$(OUT) PATH=$$PATH:/usr/sbin:/sbin $(GO) test -tags update -count=1 -timeout 90m -v ./ci/e2e/update
 
 build-race: ## build sbcd with the race detector into bin/sbcd-race, for tests alone
 	$(GO) build -race -trimpath -buildvcs=false -o $(BIN)/sbcd-race ./tools/sbcd

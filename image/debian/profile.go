@@ -74,6 +74,8 @@ func profile(name string, own ...string) Profile {
 		Seeds: append([]string{
 			"base-files", // os-release, the directory skeleton
 			"ca-certificates",
+			"e2fsprogs", "systemd-repart", // the state partition
+			"dosfstools",  // FAT has no journal: what a power cut left on the ESP is mended
 			"dbus-broker", // networkd and PID 1 answer over it
 			"kmod",
 			"libnss-myhostname",
@@ -88,6 +90,7 @@ func profile(name string, own ...string) Profile {
 			{"debconf", "configuration of maintainer scripts"},
 			{"debconf-2.0", "configuration of maintainer scripts"},
 			{"init-system-helpers", "used by maintainer scripts"},
+			{"logsave", "e2fsprogs wants it for scripts of another init"},
 			{"initramfs-tools", "the initrd is ours"},
 			{"linux-base", "links of /boot, made by maintainer scripts"},
 			{"linux-initramfs-tool", "the initrd is ours"},

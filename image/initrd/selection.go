@@ -50,7 +50,7 @@ var common = []string{
 	// Disks, and the file systems on them.
 	"kernel/drivers/block/loop", "kernel/drivers/scsi/sd_mod",
 	"kernel/fs/fat/vfat", "kernel/fs/nls/nls_ascii", "kernel/fs/nls/nls_cp437", "kernel/fs/nls/nls_iso8859-1",
-	"kernel/fs/erofs/", "kernel/fs/overlayfs/", "kernel/fs/efivarfs/", "kernel/fs/configfs/", "kernel/fs/autofs/",
+	"kernel/fs/ext4/ext4", "kernel/fs/erofs/", "kernel/fs/overlayfs/", "kernel/fs/efivarfs/", "kernel/fs/configfs/", "kernel/fs/autofs/",
 	// Network: bonds, VLANs, queueing, the firewall's expressions.
 	"kernel/drivers/net/bonding/", "kernel/net/8021q/", "kernel/drivers/net/dummy", "kernel/net/packet/af_packet_diag",
 	"kernel/net/sched/sch_fq", "kernel/net/sched/sch_fq_codel", "kernel/net/sched/sch_mqprio*", "kernel/net/ipv4/tcp_bbr",

@@ -27,7 +27,10 @@ var Enabled = []string{
 	"trunkline-preflight.service",
 	"trunkline-nics.service",
 	"trunkline-audit.service",
+	"trunkline-trial.service",
+	"trunkline-storage.service",
 	"sbcd.service",
+	"trunkline-selfcheck.service",
 	"dbus-broker.service",
 	"systemd-networkd.service",
 }

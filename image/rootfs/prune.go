@@ -11,10 +11,13 @@ import (
 // around with.
 var programs = []string{
 	"dbus-broker", "dbus-broker-launch", // the system bus
+	"e2fsck", "mke2fs", "mkfs.ext4", // the state partition
+	"fsck.fat",         // of the EFI system partition, before sbcd mounts it
 	"kmod", "modprobe", // the kernel's module autoloader runs /sbin/modprobe
 	"mount", "umount", "swapoff", // mount units, shutdown
-	"systemctl",     // logind's and the emergency unit's way to restart
-	"systemd-creds", // sbcd credentials
+	"systemd-repart", // the state partition
+	"systemctl",      // logind's and the emergency unit's way to restart
+	"systemd-creds",  // sbcd credentials
 	"systemd-tmpfiles",
 	"udevadm", // systemd-udev-trigger.service
 }

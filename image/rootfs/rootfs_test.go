@@ -73,7 +73,8 @@ func TestOurUnitsAreWhole(t *testing.T) {
 	tree, _ := collect(t)
 	for _, link := range []string{
 		"multi-user.target.wants/sbcd.service", "multi-user.target.wants/trunkline-firewall.service", "multi-user.target.wants/trunkline-nics.service",
-		"multi-user.target.wants/trunkline-credentials.service",
+		"multi-user.target.wants/trunkline-credentials.service", "multi-user.target.wants/trunkline-trial.service",
+		"multi-user.target.wants/trunkline-selfcheck.service", "boot-complete.target.requires/trunkline-selfcheck.service",
 		"multi-user.target.wants/systemd-networkd.service", "sockets.target.wants/systemd-networkd.socket",
 		"dbus.service", "dbus-org.freedesktop.network1.service", "default.target",
 	} {

@@ -82,7 +82,7 @@ func (c *Config) bootArgs(kind medium) ([]string, error) {
 		return nil, err
 	}
 	return []string{
-		"-drive", "if=none,id=disk,format=" + format + ",snapshot=on,file=" + escape(c.Disk),
+		"-drive", "if=none,id=disk,format=" + format + ",snapshot=" + onOff(!c.Writable) + ",file=" + escape(c.Disk),
 		"-device", dev + ",bootindex=0",
 	}, nil
 }

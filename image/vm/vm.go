@@ -3,7 +3,7 @@
 //
 // It promises:
 //
-//   - the disk file is never written: the guest writes to a snapshot that ends
+//   - the disk file is not written, unless asked for: the guest writes to a snapshot that ends
 //     with it, and so do the firmware's variables;
 //   - no QEMU outlives its context, its VM or this process (parent death
 //     signal), and nothing is left in temporary directories;
@@ -60,6 +60,9 @@ type Config struct {
 	// Restarts lets the guest restart the machine, as a boot loader that has enrolled
 	// keys does; otherwise a restart ends it.
 	Restarts bool
+	// Writable lets the guest write to the disk file itself, for a disk that outlives the
+	// machine: give it a copy of its own. Otherwise what it writes is gone with it.
+	Writable bool
 	// Netns is a network namespace (a path like /run/netns/NAME) the QEMU process
 	// runs in; empty: the caller's. Needs root.
 	Netns string
@@ -252,3 +255,10 @@ func (c *Config) args(pass func(*os.File) int, qmp *os.File, credentials []*os.F
 
 // escape doubles commas, which separate QEMU's options.
 func escape(path string) string { return strings.ReplaceAll(path, ",", ",,") }
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}

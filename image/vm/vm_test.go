@@ -237,6 +237,17 @@ func TestEmulatedCPULacksCmpxchg16b(t *testing.T) {
 	}
 }
 
+// The disk is a snapshot unless it is to be written.
+func TestDiskIsWrittenWhenAsked(t *testing.T) {
+	for writable, want := range map[bool]string{false: "snapshot=on,file=d", true: "snapshot=off,file=d"} {
+		c := Config{Accel: TCG, Firmware: Firmware{"c", "v"}, Disk: "d", MemoryMiB: 1, CPUs: 1, Writable: writable}
+		args, err := c.args(func(*os.File) int { return 3 }, nil, nil)
+		if err != nil || !strings.Contains(strings.Join(args, " "), want) {
+			t.Errorf("%v, %v, want %q", args, err, want)
+		}
+	}
+}
+
 // A machine with Secure Boot guards the variables of its firmware, and only one that may
 // restart itself is not ended by it.
 func TestSecureBootArguments(t *testing.T) {

@@ -75,7 +75,7 @@ func (e *Engine) open(i int, secrets credential) (group, error) {
 		return datagrams{g}, err
 	}
 	g, err := stream.Open(l, stream.Options{
-		Admit: e.dir.faces[i].allowed.Lookup,
+		Admit: e.dir.faces[i].admits,
 		Failed: func(to netip.AddrPort, flow stream.Flow, err error) {
 			e.connectionEnded(i, to, uint32(flow), errors.Is(err, stream.ErrUnreached))
 		},

@@ -341,3 +341,23 @@ func TestGarbage(t *testing.T) {
 	r.alice.quiet(30*time.Millisecond, "an answer to garbage", anything)
 	r.settle(0)
 }
+
+// The machine may ask its own listeners for life, and nothing else.
+func TestSelfCheck(t *testing.T) {
+	r := newRig(t, 1, nil)
+	self := newAgent(t, r.out.Addr().String())
+	self.newCall(r.out).invite("")
+	c := self.newCall(r.out)
+	c.send(r.out, c.build("OPTIONS", c.newBranch(), 1, "", "")) // for somebody else
+	self.send(r.out, "\r\n\r\n")
+	self.quiet(150*time.Millisecond, "an answer", anything)
+	r.uas[0].quiet(10*time.Millisecond, "a request of the machine's own", anything)
+	r.count("dropped_source", 3)
+	c = self.newCall(r.out)
+	c.uri = "sip:" + r.out.String()
+	c.send(r.out, c.build("OPTIONS", c.newBranch(), 1, "", ""))
+	c.reply(200, "OPTIONS")
+	if st := r.e.Stats(); st.Transactions.Peak != 0 {
+		t.Error("the self-check made state")
+	}
+}

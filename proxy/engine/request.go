@@ -31,6 +31,10 @@ func (w *worker) request(f *face, src netip.AddrPort) {
 	}
 	ro := w.routing(f)
 	asked := ro.ours && v.Method == message.OPTIONS && !ro.inDialog
+	if w.own && !asked {
+		w.c.add(cDroppedSource)
+		return
+	}
 	if code, k := w.invalid(v, asked); code != 0 {
 		w.refuse(upstream, code, k)
 		return

@@ -36,6 +36,7 @@ type worker struct {
 	via      []byte
 	routes   []byte // Record-Route lines with flow tokens
 	tmp      []byte
+	own      bool                                        // the packet being handled is the self-check's
 	changed  policy.Result                               // by the policy, in the message written last
 	wave     [dispatch.MaxParallel]*dispatch.Destination // of a forked request being sent
 }
@@ -56,9 +57,13 @@ func newWorker(e *Engine) *worker {
 func (w *worker) handle(f *face, pkt []byte, src netip.AddrPort) {
 	w.c.add(cReceived)
 	src = netip.AddrPortFrom(src.Addr().Unmap(), src.Port())
+	w.own = false
 	if !f.allowed.Lookup(src.Addr()) {
-		w.c.add(cDroppedSource)
-		return
+		if !f.checksItself(pkt, src) {
+			w.c.add(cDroppedSource)
+			return
+		}
+		w.own = true
 	}
 	if keepAlive(pkt) {
 		w.c.add(cKeepAlives)

@@ -25,6 +25,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"trunkline/appliance/runtime"
+	"trunkline/proxy/control"
 )
 
 // version is set by the linker; an image's base layer carries it otherwise.
@@ -93,6 +94,8 @@ func Run(ctx context.Context, s Streams, args []string) int {
 	case errors.Is(err, errReported):
 	case errors.As(err, &no):
 		fmt.Fprintf(s.Stderr, "trunkline: refused: %s\n", oneLine(err.Error()))
+		// The service manager keeps the reason: `systemctl status` and sbcd trial show it.
+		control.NewNotifier(p.logger()).Status("refused: " + oneLine(err.Error()))
 	case errors.As(err, &wrong) || !c.Runnable():
 		fmt.Fprintf(s.Stderr, "sbcd: %s; see `%s --help`\n", err, c.CommandPath())
 		return exitUsage
@@ -127,7 +130,7 @@ func (p *program) root() *cobra.Command {
 	p.reportFlag(nics)
 	p.configFlag(audit)
 	root.AddCommand(p.runCommand(), p.firewallCommand(), p.preflightCommand(), nics, audit, p.statusCommand(), p.reloadCertificatesCommand(),
-		p.drainCommand(), p.undrainCommand(), p.credentialsCommand(), p.updateCommand(), p.versionCommand())
+		p.drainCommand(), p.undrainCommand(), p.credentialsCommand(), p.updateCommand(), p.selfcheckCommand(), p.trialCommand(), p.storageCommand(), p.versionCommand())
 	return root
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"trunkline/appliance/runtime"
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/engine"
 	"trunkline/proxy/listen"
@@ -43,6 +44,10 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	if s.Preflight != nil {
 		g.preflight(*s.Preflight)
+	}
+	if b := s.Boot; b != nil {
+		g.gauge("trunkline_trial", "1 while the booted image is on trial: not found good yet.", truth(b.Trial == runtime.TrialRunning))
+		g.gauge("trunkline_fell_back", "1 when the machine fell back from a version that failed its trial; the label names it.", truth(b.FellBackFrom != ""), "from", b.FellBackFrom)
 	}
 	g.gauge("trunkline_ready", "1 when the proxy takes calls.", truth(s.Ready))
 	g.gauge("trunkline_draining", "1 while new calls are refused because the proxy drains.", truth(s.Drain != nil))

@@ -88,7 +88,7 @@ func (p *program) run(ctx context.Context, cfg *runtime.Appliance, found *prefli
 	if err != nil {
 		return refuse(err)
 	}
-	v := &view{cfg: cfg, preflight: found, image: bootedImage(), imageVersion: bootedVersion(), start: time.Now(), warmer: warmer, names: names}
+	v := &view{cfg: cfg, preflight: found, image: bootedImage(), imageVersion: bootedVersion(), bootFile: runtime.BootPath, start: time.Now(), warmer: warmer, names: names}
 	note := control.NewNotifier(log)
 	v.drain = &drain{view: v, note: note, log: log}
 	certs := certificates{v, note, log}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"trunkline/appliance/runtime"
 	"trunkline/proxy/control"
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/engine"
@@ -94,6 +95,14 @@ func summary(out io.Writer, s Status) error {
 	if r := s.Preflight; r != nil && r.Outcome != preflight.OutcomePlanned {
 		for _, line := range preflightLines(*r) {
 			fmt.Fprintf(&b, "machine: %s\n", line)
+		}
+	}
+	if t := s.Boot; t != nil {
+		switch {
+		case t.Trial == runtime.TrialRunning:
+			fmt.Fprintf(&b, "on trial: not found good yet, %d more starts before the machine falls back\n", t.StartsLeft)
+		case t.FellBackFrom != "":
+			fmt.Fprintf(&b, "fell back from version %s: %s\n", t.FellBackFrom, t.Reason)
 		}
 	}
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)

@@ -19,9 +19,6 @@ import (
 	"trunkline/tools/sbcd/update"
 )
 
-// espMount is where the units of an appliance mount the EFI system partition.
-const espMount = "/efi"
-
 // updateOptions are the flags of update.
 type updateOptions struct {
 	update.Options
@@ -61,7 +58,7 @@ The timer of the appliance runs this command. It needs root, and the EFI system 
 	f.BoolVar(&o.Again, "again", false, "also install a version that was tried and did not come up")
 	f.BoolVar(&o.now, "now", false, "restart at once when a version waits, whatever the spec says")
 	f.BoolVar(&o.scheduled, "scheduled", false, "as the timer runs it: print only what has changed since the last look")
-	f.StringVar(&o.esp, "esp", espMount, "`DIRECTORY` where the EFI system partition is mounted")
+	f.StringVar(&o.esp, "esp", "", "`DIRECTORY` where the EFI system partition is mounted (default: the partition the machine was booted from is mounted for this command alone)")
 	f.StringVar(&o.release, "release", runtime.ReleasePath, "os-release `FILE` that says which image runs")
 	f.StringVar(&o.record, "record", update.RecordPath, "`FILE` that keeps what a look found")
 	return c
@@ -72,10 +69,15 @@ func (p *program) update(ctx context.Context, cfg *runtime.Appliance, o updateOp
 	if cfg.Update == nil {
 		return errors.New("the spec of this appliance has no update block: write one that names where its images come from, and build an image with it")
 	}
-	u, err := updater(cfg, o)
+	u, release, err := updater(ctx, cfg, o)
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if err := release(); err != nil {
+			p.logger().Warn("EFI system partition not given back", "error", err)
+		}
+	}()
 	if o.Check {
 		out, err := u.Look(ctx, o.Options)
 		if err != nil {
@@ -148,31 +150,31 @@ func (p *program) update(ctx context.Context, cfg *runtime.Appliance, o updateOp
 var errReported = errors.New("no update")
 
 // updater puts together what a look needs.
-func updater(cfg *runtime.Appliance, o updateOptions) (*update.Updater, error) {
+func updater(ctx context.Context, cfg *runtime.Appliance, o updateOptions) (u *update.Updater, release func() error, err error) {
 	text, err := os.ReadFile(o.release)
 	if err != nil {
-		return nil, fmt.Errorf("which image runs: %w", err)
+		return nil, nil, fmt.Errorf("which image runs: %w", err)
 	}
 	name, version := runtime.ImageRelease(string(text))
 	switch {
 	case name == "":
-		return nil, fmt.Errorf("%s names no image and no version (IMAGE_ID, IMAGE_VERSION): this system is no image of an appliance", o.release)
+		return nil, nil, fmt.Errorf("%s names no image and no version (IMAGE_ID, IMAGE_VERSION): this system is no image of an appliance", o.release)
 	case name != cfg.Name:
-		return nil, fmt.Errorf("the image that runs is of %s, and its configuration of %s: build it again", name, cfg.Name)
+		return nil, nil, fmt.Errorf("the image that runs is of %s, and its configuration of %s: build it again", name, cfg.Name)
 	}
 	certs, err := readCertificates(cfg.Update.Signer)
 	if err == nil && len(certs) != 1 {
 		err = fmt.Errorf("%s holds %d certificates, one is wanted", cfg.Update.Signer, len(certs))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("update.signer: %w", err)
+		return nil, nil, fmt.Errorf("update.signer: %w", err)
 	}
-	u := &update.Updater{Name: name, Version: version, Signer: certs[0], Tries: cfg.Update.Tries}
+	u = &update.Updater{Name: name, Version: version, Signer: certs[0], Tries: cfg.Update.Tries}
 	var roots *x509.CertPool
 	if cfg.Update.CA != "" {
 		authorities, err := readCertificates(cfg.Update.CA)
 		if err != nil {
-			return nil, fmt.Errorf("update.ca: %w", err)
+			return nil, nil, fmt.Errorf("update.ca: %w", err)
 		}
 		roots = x509.NewCertPool()
 		for _, c := range authorities {
@@ -180,10 +182,12 @@ func updater(cfg *runtime.Appliance, o updateOptions) (*update.Updater, error) {
 		}
 	}
 	u.Source = update.NewSource(cfg.Update.URL, roots)
-	if u.ESP, err = slots.Open(o.esp, name, version); err != nil {
-		return nil, err
+	if o.esp == "" {
+		u.ESP, release, err = slots.Mount(ctx, name, version)
+		return u, release, err
 	}
-	return u, nil
+	u.ESP, err = slots.Open(o.esp, name, version)
+	return u, func() error { return nil }, err
 }
 
 func readCertificates(path string) ([]*x509.Certificate, error) {

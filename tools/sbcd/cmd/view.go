@@ -30,6 +30,9 @@ type Status struct {
 	Ready         bool    `json:"ready"`          // READY=1 was sent, nothing has begun to stop and it does not drain
 	// Update is what is known of updates; absent when the spec asks for none.
 	Update *update.Record `json:"update,omitempty"`
+	// Boot is what is known of the image's trial, or of one the machine fell back from;
+	// absent outside of an image and when it was booted from no disk.
+	Boot *runtime.Boot `json:"boot,omitempty"`
 	// Drain is how far a drain is; absent while none is under way.
 	Drain  *DrainStatus  `json:"drain,omitempty"`
 	Caches []warm.Status `json:"caches"`
@@ -46,6 +49,7 @@ type view struct {
 	image     string             // digest of the booted image, may be empty
 	// imageVersion orders updates; empty outside of an image.
 	imageVersion string
+	bootFile     string // runtime.BootPath
 	start        time.Time
 	ready        atomic.Bool
 	warmer       *warm.Warmer
@@ -65,6 +69,8 @@ func (v *view) status() Status {
 	if v.cfg.Update != nil {
 		s.Update = lastLook(update.RecordPath)
 	}
+	// Written by another process, once or twice in the life of a boot.
+	s.Boot, _ = runtime.ReadBoot(v.bootFile)
 	if v.names != nil {
 		st := v.names.Stats()
 		s.Names = &st

@@ -111,8 +111,8 @@ func available(dir string) (int64, error) {
 	return int64(st.Bavail) * st.Bsize, nil
 }
 
-// Bless makes an image on trial a good one: it loses its counter. Blessing a good one
-// changes nothing.
+// Bless makes an image on trial a good one: it loses its counter, and what was kept of an
+// earlier failure goes. Blessing a good one changes nothing.
 func (e *ESP) Bless(i Image) error {
 	if i.Good() {
 		return nil
@@ -121,6 +121,9 @@ func (e *ESP) Bless(i Image) error {
 	good := filepath.Join(e.dir, entry.Good(i.Name, i.Version).File())
 	if err := os.Rename(filepath.Join(e.dir, i.File), good); err != nil {
 		return fmt.Errorf("ESP: %w", err)
+	}
+	if err := e.forget(); err != nil {
+		return err
 	}
 	return e.sync()
 }
