@@ -19,7 +19,7 @@ const (
 
 // settle is how long after the boot the first look for an update waits at least: an
 // appliance that just came up on trial is found good before.
-const settle = time.Minute
+const settle = 30 * time.Second
 
 // updateFiles renders what has the appliance look for updates: the timer, the certificate
 // that signs them, and the authorities of their server. Without an update block there is

@@ -63,6 +63,8 @@ type Config struct {
 	// Writable lets the guest write to the disk file itself, for a disk that outlives the
 	// machine: give it a copy of its own. Otherwise what it writes is gone with it.
 	Writable bool
+	// Clock is what the machine's clock shows when it starts; zero: the time it is.
+	Clock time.Time
 	// Netns is a network namespace (a path like /run/netns/NAME) the QEMU process
 	// runs in; empty: the caller's. Needs root.
 	Netns string
@@ -228,6 +230,9 @@ func (c *Config) args(pass func(*os.File) int, qmp *os.File, credentials []*os.F
 	}
 	if !c.Restarts {
 		a = append(a, "-no-reboot")
+	}
+	if !c.Clock.IsZero() {
+		a = append(a, "-rtc", "base="+c.Clock.UTC().Format("2006-01-02T15:04:05"))
 	}
 	if c.SecureBoot {
 		// The guest writes variables through the firmware alone; and no state that sleeping

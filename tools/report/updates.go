@@ -21,7 +21,7 @@ func updates(u *runtime.Update) Table {
 	} else {
 		row("server known by", "public authorities")
 	}
-	row("looked for", fmt.Sprintf("every %s, first %s after the boot", span(u.Interval.D()), span(u.Offset.D()+time.Minute)))
+	row("looked for", fmt.Sprintf("every %s, first %s after the boot", span(u.Interval.D()), span(u.Offset.D())))
 	switch u.Reboot {
 	case runtime.RebootWindow:
 		row("booted", fmt.Sprintf("at %s UTC, in the window %s-%s", u.RebootAt, u.WindowFirst, u.WindowLast))

@@ -58,7 +58,7 @@ The timer of the appliance runs this command. It needs root, and the EFI system 
 	f.BoolVar(&o.Again, "again", false, "also install a version that was tried and did not come up")
 	f.BoolVar(&o.now, "now", false, "restart at once when a version waits, whatever the spec says")
 	f.BoolVar(&o.scheduled, "scheduled", false, "as the timer runs it: print only what has changed since the last look")
-	f.StringVar(&o.esp, "esp", "", "`DIRECTORY` where the EFI system partition is mounted (default: the partition the machine was booted from is mounted for this command alone)")
+	f.StringVar(&o.esp, "esp", "", "`DIRECTORY` where the EFI system partition is mounted (default: the one booted from is mounted meanwhile)")
 	f.StringVar(&o.release, "release", runtime.ReleasePath, "os-release `FILE` that says which image runs")
 	f.StringVar(&o.record, "record", update.RecordPath, "`FILE` that keeps what a look found")
 	return c
@@ -69,21 +69,16 @@ func (p *program) update(ctx context.Context, cfg *runtime.Appliance, o updateOp
 	if cfg.Update == nil {
 		return errors.New("the spec of this appliance has no update block: write one that names where its images come from, and build an image with it")
 	}
-	u, release, err := updater(ctx, cfg, o)
+	u, err := updater(cfg, o)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err := release(); err != nil {
-			p.logger().Warn("EFI system partition not given back", "error", err)
-		}
-	}()
 	if o.Check {
-		out, err := u.Look(ctx, o.Options)
-		if err != nil {
-			return err
+		out, _, trouble := look(ctx, u, o)
+		if trouble != nil {
+			return trouble
 		}
-		_, err = fmt.Fprintln(p.Stdout, update.Record{Result: out.Result, Announced: out.Announced})
+		_, err := fmt.Fprintln(p.Stdout, update.Record{Result: out.Result, Announced: out.Announced, Reason: out.Reason})
 		return err
 	}
 	unlock, err := lockFile(o.record)
@@ -93,20 +88,16 @@ func (p *program) update(ctx context.Context, cfg *runtime.Appliance, o updateOp
 	defer unlock()
 	// One that is not understood counts as none: this look replaces it.
 	before, _ := update.ReadRecord(o.record)
-	out, trouble := u.Look(ctx, o.Options)
+	out, waiting, trouble := look(ctx, u, o)
 	if ctx.Err() != nil {
 		return errors.New("told to stop: nothing was installed")
 	}
 	now := time.Now()
-	r := update.Record{Looked: now, Since: now, Result: out.Result, Announced: out.Announced}
+	r := update.Record{Looked: now, Since: now, Result: out.Result, Announced: out.Announced, Reason: out.Reason, Waiting: waiting}
 	if trouble != nil {
 		r.Kind, r.Error = update.KindOf(trouble), oneLine(trouble.Error())
 	}
-	// What waits is booted also when the server has gone meanwhile.
 	restart := false
-	if r.Waiting, err = u.Next(); err != nil && trouble == nil {
-		trouble = err
-	}
 	if r.Waiting != "" {
 		due, at, err := update.Restart(cfg.Update, now)
 		if err != nil {
@@ -150,31 +141,31 @@ func (p *program) update(ctx context.Context, cfg *runtime.Appliance, o updateOp
 var errReported = errors.New("no update")
 
 // updater puts together what a look needs.
-func updater(ctx context.Context, cfg *runtime.Appliance, o updateOptions) (u *update.Updater, release func() error, err error) {
+func updater(cfg *runtime.Appliance, o updateOptions) (*update.Updater, error) {
 	text, err := os.ReadFile(o.release)
 	if err != nil {
-		return nil, nil, fmt.Errorf("which image runs: %w", err)
+		return nil, fmt.Errorf("which image runs: %w", err)
 	}
 	name, version := runtime.ImageRelease(string(text))
 	switch {
 	case name == "":
-		return nil, nil, fmt.Errorf("%s names no image and no version (IMAGE_ID, IMAGE_VERSION): this system is no image of an appliance", o.release)
+		return nil, fmt.Errorf("%s names no image and no version (IMAGE_ID, IMAGE_VERSION): this system is no image of an appliance", o.release)
 	case name != cfg.Name:
-		return nil, nil, fmt.Errorf("the image that runs is of %s, and its configuration of %s: build it again", name, cfg.Name)
+		return nil, fmt.Errorf("the image that runs is of %s, and its configuration of %s: build it again", name, cfg.Name)
 	}
 	certs, err := readCertificates(cfg.Update.Signer)
 	if err == nil && len(certs) != 1 {
 		err = fmt.Errorf("%s holds %d certificates, one is wanted", cfg.Update.Signer, len(certs))
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("update.signer: %w", err)
+		return nil, fmt.Errorf("update.signer: %w", err)
 	}
-	u = &update.Updater{Name: name, Version: version, Signer: certs[0], Tries: cfg.Update.Tries}
+	u := &update.Updater{Name: name, Version: version, Signer: certs[0], Tries: cfg.Update.Tries}
 	var roots *x509.CertPool
 	if cfg.Update.CA != "" {
 		authorities, err := readCertificates(cfg.Update.CA)
 		if err != nil {
-			return nil, nil, fmt.Errorf("update.ca: %w", err)
+			return nil, fmt.Errorf("update.ca: %w", err)
 		}
 		roots = x509.NewCertPool()
 		for _, c := range authorities {
@@ -182,12 +173,33 @@ func updater(ctx context.Context, cfg *runtime.Appliance, o updateOptions) (u *u
 		}
 	}
 	u.Source = update.NewSource(cfg.Update.URL, roots)
-	if o.esp == "" {
-		u.ESP, release, err = slots.Mount(ctx, name, version)
-		return u, release, err
+	return u, nil
+}
+
+// look is one look with the EFI system partition at hand. What waits is told, and booted,
+// also when the server has gone meanwhile.
+func look(ctx context.Context, u *update.Updater, o updateOptions) (out update.Outcome, waiting string, err error) {
+	release := func() error { return nil }
+	if o.esp != "" {
+		u.ESP, err = slots.Open(o.esp, u.Name, u.Version)
+	} else {
+		u.ESP, release, err = slots.Mount(ctx, u.Name, u.Version)
 	}
-	u.ESP, err = slots.Open(o.esp, name, version)
-	return u, func() error { return nil }, err
+	if err != nil {
+		remedy := "look at the disk"
+		if errors.Is(err, slots.ErrNoESP) {
+			remedy = "put newer images where the machine boots from, and take the update block out of its spec"
+		}
+		return update.Outcome{Result: update.Failed}, "", &update.Error{Kind: update.Disk, Err: err, Remedy: remedy}
+	}
+	out, err = u.Look(ctx, o.Options)
+	waiting, trouble := u.Next()
+	for _, e := range []error{trouble, release()} {
+		if err == nil && e != nil {
+			out.Result, err = update.Failed, &update.Error{Kind: update.Disk, Err: e, Remedy: "look at the disk"}
+		}
+	}
+	return out, waiting, err
 }
 
 func readCertificates(path string) ([]*x509.Certificate, error) {
@@ -212,7 +224,7 @@ func lockFile(record string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(filepath.Join(dir, "update.lock"), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
 	}

@@ -50,6 +50,7 @@ type Options struct {
 type Outcome struct {
 	Result    Result
 	Announced string // version; empty: the server said nothing that was understood
+	Reason    string // with FellBack: why it did not come up
 }
 
 // Look asks for the newest image and installs it when there is reason to.
@@ -67,8 +68,15 @@ func (u *Updater) Look(ctx context.Context, o Options) (Outcome, error) {
 	if err != nil {
 		return Outcome{Result: Failed}, err
 	}
+	fallen, _, err := u.ESP.Failure()
+	if err != nil {
+		return Outcome{Result: Failed}, &Error{Disk, err, "look at the disk"}
+	}
 	out := Outcome{Announced: x.Version}
-	out.Result = u.judge(x.Version, images, o)
+	out.Result = u.judge(x.Version, images, fallen.Version, o)
+	if out.Result == FellBack {
+		out.Reason = fallen.Reason
+	}
 	if (out.Result == Current || out.Result == Older) && !o.Check {
 		return u.withdraw(out, images)
 	}
@@ -87,8 +95,9 @@ func (u *Updater) Look(ctx context.Context, o Options) (Outcome, error) {
 	return out, nil
 }
 
-// judge says what an announced version is to this appliance.
-func (u *Updater) judge(version string, images []slots.Image, o Options) Result {
+// judge says what an announced version is to this appliance, which fell back from another
+// one, if any.
+func (u *Updater) judge(version string, images []slots.Image, fallen string, o Options) Result {
 	order := entry.CompareVersions(version, u.Version)
 	if order == 0 {
 		return Current
@@ -97,14 +106,12 @@ func (u *Updater) judge(version string, images []slots.Image, o Options) Result 
 		if entry.CompareVersions(i.Version, version) != 0 {
 			continue
 		}
-		switch {
-		case i.Failed() && !o.Again:
-			return FellBack
-		case i.Failed():
-			return Available
-		case order > 0:
+		if !i.Failed() && order > 0 {
 			return Waiting
 		}
+	}
+	if fallen != "" && entry.CompareVersions(fallen, version) == 0 && !o.Again {
+		return FellBack
 	}
 	if order < 0 {
 		return Older // systemd-boot would go on starting the newer one
@@ -120,7 +127,7 @@ func (u *Updater) withdraw(out Outcome, images []slots.Image) (Outcome, error) {
 			continue
 		}
 		if err := u.ESP.Withdraw(i); err != nil {
-			return Outcome{Failed, out.Announced}, &Error{Disk, err, "look at the disk"}
+			return Outcome{Result: Failed, Announced: out.Announced}, &Error{Disk, err, "look at the disk"}
 		}
 		out.Result = Withdrawn
 	}
@@ -131,8 +138,8 @@ func (u *Updater) install(ctx context.Context, x release.Index) error {
 	return u.Source.Image(ctx, x, func(body io.Reader) error {
 		from := &watched{Reader: body}
 		_, err := u.ESP.Install(ctx, x.Name, x.Version, u.Tries, x.Size, from, func(path string) error { return inspect(path, x, u.Signer) })
-		if ctx.Err() != nil {
-			return err // told to stop
+		if stopped := ctx.Err(); stopped != nil {
+			return errors.Join(stopped, err)
 		}
 		if from.ended && from.n < x.Size || from.n > x.Size {
 			return &Error{BadImage, fmt.Errorf("%s: %w, the index says %d bytes", x.File, err, x.Size), "publish it again"}

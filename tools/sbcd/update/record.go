@@ -11,7 +11,7 @@ import (
 )
 
 // RecordPath is where the appliance keeps what its last look found: until the next boot.
-const RecordPath = "/run/trunkline-update/record.json"
+const RecordPath = "/run/trunkline/update.json"
 
 // maxRecord bounds the file, bytes.
 const maxRecord = 64 << 10
@@ -22,6 +22,7 @@ type Record struct {
 	Result    Result    `json:"result"`              // of that look
 	Since     time.Time `json:"since,omitzero"`      // the first look in a row with this result
 	Announced string    `json:"announced,omitempty"` // version the server has
+	Reason    string    `json:"reason,omitempty"`    // with result "fell-back": why that version did not come up
 	Kind      Kind      `json:"kind,omitempty"`      // of the error
 	Error     string    `json:"error,omitempty"`     // with result "failed"
 	// Waiting is the version that the next boot starts, and RestartAt when the appliance
@@ -52,7 +53,7 @@ func (r Record) String() string {
 	case Older:
 		s = fmt.Sprintf("version %s is announced, which is older than the one that runs: it is left", r.Announced)
 	case FellBack:
-		s = fmt.Sprintf("version %s was tried and did not come up: it is left; publish a newer one", r.Announced)
+		s = fmt.Sprintf("version %s was tried and did not come up (%s): it is left; publish a newer one", r.Announced, r.Reason)
 	case OnTrial:
 		s = "the version that runs is on trial: no other is looked for until it is found good"
 	case Available:

@@ -187,6 +187,7 @@ func TestLook(t *testing.T) {
 		{"one newer than that which waits", []string{"edge_5.efi", "edge_6+3.efi"}, "7", Options{}, Installed, []string{"edge_5.efi", "edge_7+3.efi"}, "7"},
 		{"fell back", []string{"edge_5.efi", "edge_6+0-3.efi"}, "6", Options{}, FellBack, []string{"edge_5.efi", "edge_6+0-3.efi"}, ""},
 		{"fell back, again", []string{"edge_5.efi", "edge_6+0-3.efi"}, "6", Options{Again: true}, Installed, []string{"edge_5.efi", "edge_6+3.efi"}, "6"},
+		{"older than what fell back", []string{"edge_5.efi", "edge_7+0-3.efi"}, "6", Options{}, Installed, []string{"edge_5.efi", "edge_6+3.efi"}, "6"},
 		{"newer than what fell back", []string{"edge_5.efi", "edge_6+0-3.efi"}, "7", Options{}, Installed, []string{"edge_5.efi", "edge_7+3.efi"}, "7"},
 		{"withdrawn before its boot", []string{"edge_5.efi", "edge_6+3.efi"}, "5", Options{}, Withdrawn, []string{"edge_5.efi"}, ""},
 		{"not withdrawn by looking", []string{"edge_5.efi", "edge_6+3.efi"}, "5", Options{Check: true}, Current, []string{"edge_5.efi", "edge_6+3.efi"}, "6"},
