@@ -44,6 +44,7 @@ type rig struct {
 	lab     *netlab.Lab
 	answers *testcall.Destinations
 	disk    string
+	clock   time.Time // the machine's when it starts; zero: ours
 }
 
 // environment are the directories of programs and of built images.
@@ -104,7 +105,7 @@ func (r *rig) ListenPacket(at netip.AddrPort) (conn net.PacketConn, err error) {
 func (r *rig) boot() *vm.VM {
 	r.t.Helper()
 	m, err := vm.Start(context.Background(), vm.Config{
-		Disk: r.disk, MemoryMiB: 1024, CPUs: 2, Netns: r.lab.Path(), Writable: true, Restarts: true,
+		Disk: r.disk, MemoryMiB: 1024, CPUs: 2, Netns: r.lab.Path(), Writable: true, Restarts: true, Clock: r.clock,
 		NICs: []vm.NIC{{MAC: mac, Backend: vm.Tap{Name: tap}}},
 	})
 	if err != nil {
