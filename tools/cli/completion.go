@@ -78,6 +78,8 @@ func argumentCompleter(c *cobra.Command) completer {
 		return atMost(1, fixed(nil, cobra.ShellCompDirectiveFilterDirs))
 	case c.Name() == "boot", c.Name() == "inspect":
 		return atMost(1, completeDirs(holdsImage))
+	case c.Name() == "publish":
+		return completeDirs(holdsImage)
 	case strings.HasPrefix(what, "[PATH"):
 		return fixed([]string{"hcl"}, cobra.ShellCompDirectiveFilterFileExt)
 	case strings.Contains(what, "DIR"):
