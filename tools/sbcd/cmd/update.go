@@ -74,7 +74,7 @@ func (p *program) update(ctx context.Context, cfg *runtime.Appliance, o updateOp
 		return err
 	}
 	if o.Check {
-		out, _, trouble := look(ctx, u, o)
+		out, _, trouble := lookOnce(ctx, u, o)
 		if trouble != nil {
 			return trouble
 		}
@@ -88,7 +88,7 @@ func (p *program) update(ctx context.Context, cfg *runtime.Appliance, o updateOp
 	defer unlock()
 	// One that is not understood counts as none: this look replaces it.
 	before, _ := update.ReadRecord(o.record)
-	out, waiting, trouble := look(ctx, u, o)
+	out, waiting, trouble := lookOnce(ctx, u, o)
 	if ctx.Err() != nil {
 		return errors.New("told to stop: nothing was installed")
 	}
@@ -176,9 +176,9 @@ func updater(cfg *runtime.Appliance, o updateOptions) (*update.Updater, error) {
 	return u, nil
 }
 
-// look is one look with the EFI system partition at hand. What waits is told, and booted,
+// lookOnce is one look with the EFI system partition at hand. What waits is told, and booted,
 // also when the server has gone meanwhile.
-func look(ctx context.Context, u *update.Updater, o updateOptions) (out update.Outcome, waiting string, err error) {
+func lookOnce(ctx context.Context, u *update.Updater, o updateOptions) (out update.Outcome, waiting string, err error) {
 	release := func() error { return nil }
 	if o.esp != "" {
 		u.ESP, err = slots.Open(o.esp, u.Name, u.Version)
