@@ -7,7 +7,8 @@
 // never formatted. Without such a disk, or without room on it, the appliance runs without
 // (NoRoom), and what is written to the directory is gone with the next restart.
 //
-// Table and file system are made by systemd-repart(8) and mke2fs(8), checked by e2fsck(8), and
+// The table is told of a disk that has become larger by code of ours (table.go), which
+// systemd-repart takes at its word. Table and file system are made by systemd-repart(8) and mke2fs(8), checked by e2fsck(8), and
 // grown by systemd-growfs(8).
 package storage
 
@@ -52,7 +53,10 @@ func Open(ctx context.Context, boot string) (size int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	_, repartErr := tool(ctx, "systemd-repart", "--dry-run=no", "--definitions="+definitions, "--seed=random", "--no-pager", "/dev/"+disk)
+	var repartErr error
+	if repartErr = extendDisk("/dev/" + disk); repartErr == nil {
+		_, repartErr = tool(ctx, "systemd-repart", "--dry-run=no", "--definitions="+definitions, "--seed=random", "--no-pager", "/dev/"+disk)
+	}
 	// udev reads the table again when it has been written, and takes the partitions away for a
 	// moment: not while somebody holds this lock (systemd.io/BLOCK_DEVICE_LOCKING).
 	lock, err := hold(ctx, "/dev/"+disk)
