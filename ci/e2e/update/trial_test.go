@@ -1,5 +1,3 @@
-//go:build update
-
 package update
 
 import (
