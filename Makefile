@@ -12,7 +12,7 @@ GO      ?= go
 GOFLAGS_STATIC := -trimpath -buildvcs=false -ldflags=-buildid=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-race image plan boot test unit sip e2e e2e-formats e2e-update soak fuzz lint fmt bench bench-image bench-go dist clean
+.PHONY: help setup build build-race image plan boot test unit sip e2e e2e-formats e2e-update powercut soak fuzz lint fmt bench bench-image bench-go dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,10 @@ e2e-update: image ## boot disks that outlive the machine: an update that fails f
 
 build-race: ## build sbcd with the race detector into bin/sbcd-race, for tests alone
 	$(GO) build -race -trimpath -buildvcs=false -o $(BIN)/sbcd-race ./tools/sbcd
+
+powercut: image ## cut the power at CUTS (20) random moments of an update; the appliance must boot every time (an hour)
+	ci/setup test
+	TRUNKLINE_CUTS=$(CUTS) TRUNKLINE_BIN=$(CURDIR)/$(BIN) TRUNKLINE_OUT=$(CURDIR)/$(OUT) PATH=$$PATH:/usr/sbin:/sbin $(GO) test -tags powercut -run TestPowerCuts -count=1 -timeout 180m -v ./ci/e2e/update
 
 soak: build build-race ## two minutes at 70 % of a core while much fails; nothing may be left. RACE=1: under the race detector; RATE=calls a second
 	TRUNKLINE_SOAK=$(SOAK) TRUNKLINE_SOAK_RATE=$(RATE) TRUNKLINE_SOAK_PROGRAM=$(if $(RACE),sbcd-race,sbcd) TRUNKLINE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 30m -v -run TestSoak ./ci/e2e/load

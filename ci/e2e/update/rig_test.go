@@ -43,6 +43,8 @@ type rig struct {
 	answers *testcall.Destinations
 	disk    string
 	clock   time.Time // the machine's when it starts; zero: ours
+	// asked is told what the appliance asks the server for; may be nil.
+	asked func(path string)
 }
 
 // environment are the directories of programs and of built images.

@@ -244,6 +244,9 @@ func (r *rig) serve(c tls.Certificate) (dir *atomic.Pointer[string]) {
 	s := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 			r.t.Logf("the appliance asks for %s", q.URL.Path)
+			if r.asked != nil {
+				r.asked(q.URL.Path)
+			}
 			http.StripPrefix("/edge/", http.FileServer(http.Dir(*dir.Load()))).ServeHTTP(w, q)
 		}),
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{c}}, ErrorLog: log.New(io.Discard, "", 0),
