@@ -37,7 +37,7 @@ func medium(t *testing.T, size int64) string {
 func tool(t *testing.T, args ...string) string {
 	t.Helper()
 	if _, err := exec.LookPath(args[0]); err != nil {
-		t.Skipf("%s is not installed (ci/setup test installs it)", args[0])
+		t.Fatalf("%s is not installed: ci/setup test installs it", args[0])
 	}
 	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
 	if err != nil {

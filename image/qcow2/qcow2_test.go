@@ -45,7 +45,7 @@ func written(t *testing.T, raw *os.File) string {
 func tool(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	if _, err := exec.LookPath(args[0]); err != nil {
-		t.Skipf("%s is not installed (ci/setup test installs it)", args[0])
+		t.Fatalf("%s is not installed: ci/setup test installs it", args[0])
 	}
 	b, err := exec.Command(args[0], args[1:]...).CombinedOutput()
 	return string(b), err
