@@ -112,10 +112,10 @@ coefficient "fork_call_bytes" {
 }
 
 coefficient "cache_row_bytes" {
-  value  = 128
+  value  = 26.7
   unit   = "B"
-  range  = [78, 98]
-  source = "measured: a row of fifteen digits in a table of proxy/route, twice: old and new table are alive during a swap"
+  range  = [26.67, 26.8]
+  source = "measured: a row of a table of proxy/route whose prefix is a number, twice: old and new table are alive during a swap; a prefix that is none takes 16 B and its length, twice"
   date   = "2026-11"
 }
 

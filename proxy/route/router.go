@@ -124,10 +124,8 @@ func (r *Router) Swap(cache string, t *Table) error {
 	if !ok {
 		return fmt.Errorf("cache %q does not exist", cache)
 	}
-	for i := range t.entries {
-		if e := &t.entries[i]; e.length != 0 && int(e.value) >= len(r.single) {
-			return fmt.Errorf("cache %q: prefix %q leads to set %d, there are %d", cache, t.text[e.off:e.off+uint32(e.length)], e.value, len(r.single))
-		}
+	if v, prefix := t.most(); v >= len(r.single) {
+		return fmt.Errorf("cache %q: prefix %q leads to set %d, there are %d", cache, prefix, v, len(r.single))
 	}
 	p.Store(t)
 	return nil

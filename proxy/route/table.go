@@ -1,166 +1,194 @@
 package route
 
 import (
-	"errors"
-	"fmt"
-	"math"
+	"bytes"
+	"math/bits"
+	"slices"
 )
 
 // MaxPrefix is the longest prefix a table takes, bytes.
 const MaxPrefix = 255
 
-// Errors of Builder.Add.
-var (
-	ErrEmpty     = errors.New("the prefix is empty and would match every call: write a route without a prefix instead")
-	ErrLong      = fmt.Errorf("the prefix is longer than %d bytes", MaxPrefix)
-	ErrFull      = errors.New("the table is full (4 GiB of prefixes)")
-	ErrDuplicate = errors.New("the prefix has another dispatcher set in an earlier row: keep one of them")
-)
-
-// entry is one prefix: its bytes in the table's text, its hash and its value.
-// Length 0 marks a free place, for no prefix is empty.
-type entry struct {
-	off    uint32
-	hash   uint32
-	value  uint16
-	length uint8
-}
-
 // Table maps prefixes to values and finds the longest prefix of a user part. It is
 // immutable, holds no pointers per row (the garbage collector passes over it) and
 // may be read by any number of goroutines.
+//
+// A prefix that is a number (digits, +, *, #; at most 16) takes RowBytes; others lie beside
+// them and take 16 bytes and their length.
 type Table struct {
-	entries []entry // open addressing, a power of two
-	text    []byte
-	rows    int
-	longest int
-	lengths [MaxPrefix + 1]bool // which lengths occur: others are not looked for
+	words   []uint64 // open addressing; 0: free
+	values  []uint16 // of the words, by place
+	numbers int      // words that are taken
+	lengths uint32   // bit n: there is a number of n characters; others are not looked for
+	texts   texts
 }
 
+// RowBytes is the memory of a row whose prefix is a number: a word and a value, and a third
+// more places than rows.
+const RowBytes = (8 + 2) * 4.0 / 3
+
 // Len is the number of prefixes.
-func (t *Table) Len() int { return t.rows }
+func (t *Table) Len() int {
+	if t == nil {
+		return 0
+	}
+	return t.numbers + t.texts.rows
+}
 
 // Bytes is the memory the table holds.
-func (t *Table) Bytes() int { return cap(t.text) + 12*cap(t.entries) }
-
-// The hash is FNV-1a: it grows byte by byte, so one pass over the user part gives
-// the hashes of all its prefixes.
-const (
-	hashStart = 2166136261
-	hashPrime = 16777619
-)
-
-// spread mixes the high bits into those that choose the place.
-func spread(h uint32) uint32 {
-	h ^= h >> 15
-	h *= 0x85ebca6b
-	return h ^ h>>13
+func (t *Table) Bytes() int {
+	if t == nil {
+		return 0
+	}
+	return 8*cap(t.words) + 2*cap(t.values) + t.texts.bytes()
 }
 
 // Lookup finds the longest prefix of user and gives its value and length. It does
 // not allocate; its time is proportional to the length of user, not of the table.
 func (t *Table) Lookup(user []byte) (value, length int, ok bool) {
-	if t == nil || t.rows == 0 {
+	if t == nil {
 		return 0, 0, false
 	}
-	var hashes [MaxPrefix + 1]uint32
-	n := min(len(user), t.longest)
-	h := uint32(hashStart)
-	for i := range n {
-		h = (h ^ uint32(user[i])) * hashPrime
-		hashes[i+1] = h
+	if t.numbers > 0 {
+		word, n := pack(user)
+		// Lengths that do not occur are passed over.
+		for left := t.lengths & (1<<(n+1) - 1); left != 0; left &^= 1 << length {
+			length = bits.Len32(left) - 1
+			if i, taken := t.place(cut(word, length)); taken {
+				value, ok = int(t.values[i]), true
+				break
+			}
+		}
+		if !ok {
+			length = 0
+		}
 	}
-	for l := n; l > 0; l-- {
-		if !t.lengths[l] {
+	if t.texts.rows > 0 {
+		if e, found := t.texts.lookup(user); found && int(e.length) > length {
+			return int(e.value), int(e.length), true
+		}
+	}
+	return value, length, ok
+}
+
+// get gives the value of exactly this prefix.
+func (t *Table) get(prefix []byte) (value int, ok bool) {
+	if word, n := pack(prefix); n == len(prefix) {
+		if t.numbers == 0 {
+			return 0, false
+		}
+		i, taken := t.place(word)
+		return int(t.values[i]), taken
+	}
+	if t.texts.rows == 0 {
+		return 0, false
+	}
+	e := t.texts.find(hashOf(prefix), prefix)
+	return int(e.value), e.length != 0
+}
+
+// place gives where a word is, or the free place where it would stand.
+func (t *Table) place(word uint64) (i int, taken bool) {
+	for i = home(word, len(t.words)); t.words[i] != 0; {
+		if t.words[i] == word {
+			return i, true
+		}
+		if i++; i == len(t.words) {
+			i = 0
+		}
+	}
+	return i, false
+}
+
+// home is where the search for a word begins: its hash, scaled to the number of places
+// instead of cut to a power of two, so that a table is as large as its rows ask for.
+func home(word uint64, places int) int {
+	h := word * 0x9e3779b97f4a7c15
+	h = (h ^ h>>32) * 0xd6e8feb86659fd93
+	hi, _ := bits.Mul64(h, uint64(places))
+	return int(hi)
+}
+
+// Each gives the rows in the order of their prefixes until yield returns false. The
+// prefix is valid until yield returns. It takes 8 bytes a row while it runs.
+func (t *Table) Each(yield func(prefix []byte, value int) bool) {
+	if t == nil {
+		return
+	}
+	words := make([]uint64, 0, t.numbers)
+	for _, w := range t.words {
+		if w != 0 {
+			words = append(words, w)
+		}
+	}
+	slices.Sort(words)
+	others := t.texts.sorted()
+	var number [packed]byte
+	for len(words) > 0 || len(others) > 0 {
+		var prefix []byte
+		if len(words) > 0 {
+			prefix = unpack(number[:0], words[0])
+		}
+		if len(others) > 0 {
+			if text := t.texts.of(others[0]); len(words) == 0 || bytes.Compare(text, prefix) < 0 {
+				if !yield(text, int(others[0].value)) {
+					return
+				}
+				others = others[1:]
+				continue
+			}
+		}
+		i, _ := t.place(words[0])
+		if !yield(prefix, int(t.values[i])) {
+			return
+		}
+		words = words[1:]
+	}
+}
+
+// Equal reports whether two tables have the same rows.
+func (t *Table) Equal(o *Table) bool {
+	if t.Len() != o.Len() {
+		return false
+	}
+	if t.Len() == 0 {
+		return true
+	}
+	if t.numbers != o.numbers {
+		return false
+	}
+	for i, w := range t.words {
+		if w == 0 {
 			continue
 		}
-		if e := t.find(hashes[l], user[:l]); e.length != 0 {
-			return int(e.value), l, true
+		if j, taken := o.place(w); !taken || o.values[j] != t.values[i] {
+			return false
 		}
 	}
-	return 0, 0, false
-}
-
-// find gives the entry of prefix, or the free place where it would stand.
-func (t *Table) find(hash uint32, prefix []byte) *entry {
-	mask := uint32(len(t.entries) - 1)
-	for i := spread(hash) & mask; ; i = (i + 1) & mask {
-		e := &t.entries[i]
-		if e.length == 0 || e.hash == hash && int(e.length) == len(prefix) &&
-			string(t.text[e.off:e.off+uint32(e.length)]) == string(prefix) {
-			return e
-		}
-	}
-}
-
-// Builder makes a Table. It is for one goroutine.
-type Builder struct{ t *Table }
-
-// NewBuilder makes a builder with room for rows; more rows are fine.
-func NewBuilder(rows int) *Builder {
-	size := 16
-	// Room for a load of 3/4; what a wrong figure can cost is bounded.
-	for size*3/4 < min(rows, 1<<26) {
-		size *= 2
-	}
-	return &Builder{t: &Table{entries: make([]entry, size)}}
-}
-
-// Add adds a prefix with its value. A prefix that is there already with the same
-// value is no error and counts once. The prefix may be reused by the caller.
-func (b *Builder) Add(prefix []byte, value int) error {
-	t := b.t
-	switch {
-	case len(prefix) == 0:
-		return ErrEmpty
-	case len(prefix) > MaxPrefix:
-		return ErrLong
-	case value < 0 || value > math.MaxUint16:
-		return fmt.Errorf("value %d does not fit a table", value)
-	case len(t.text)+len(prefix) > math.MaxUint32:
-		return ErrFull
-	}
-	if (t.rows+1)*4 > len(t.entries)*3 {
-		b.grow()
-	}
-	h := uint32(hashStart)
-	for _, c := range prefix {
-		h = (h ^ uint32(c)) * hashPrime
-	}
-	e := t.find(h, prefix)
-	if e.length != 0 {
-		if int(e.value) != value {
-			return ErrDuplicate
-		}
-		return nil
-	}
-	*e = entry{off: uint32(len(t.text)), hash: h, value: uint16(value), length: uint8(len(prefix))}
-	t.text = append(t.text, prefix...)
-	t.rows++
-	t.lengths[len(prefix)] = true
-	t.longest = max(t.longest, len(prefix))
-	return nil
-}
-
-func (b *Builder) grow() {
-	old := b.t.entries
-	b.t.entries = make([]entry, 2*len(old))
-	mask := uint32(len(b.t.entries) - 1)
-	for _, e := range old {
+	for _, e := range t.texts.entries {
 		if e.length == 0 {
 			continue
 		}
-		i := spread(e.hash) & mask
-		for b.t.entries[i].length != 0 {
-			i = (i + 1) & mask
+		if x := o.texts.find(e.hash, t.texts.of(e)); x.length == 0 || x.value != e.value {
+			return false
 		}
-		b.t.entries[i] = e
 	}
+	return true
 }
 
-// Table gives the finished table. The builder is empty afterwards.
-func (b *Builder) Table() *Table {
-	t := b.t
-	b.t = NewBuilder(0).t
-	return t
+// most is the largest value of any row, for the check of a table as a whole; and a prefix
+// that has it.
+func (t *Table) most() (value int, prefix []byte) {
+	value = -1
+	for i, w := range t.words {
+		if w != 0 && int(t.values[i]) > value {
+			value, prefix = int(t.values[i]), unpack(nil, w)
+		}
+	}
+	for _, e := range t.texts.entries {
+		if e.length != 0 && int(e.value) > value {
+			value, prefix = int(e.value), t.texts.of(e)
+		}
+	}
+	return value, prefix
 }

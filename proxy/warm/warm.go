@@ -144,7 +144,7 @@ func (w *Warmer) load(ctx context.Context, i int) error {
 		w.begun[i] = time.Now()
 		s.State, s.Rows = Loading, 0
 	})
-	t, err := readFile(ctx, c.Path, c.Rows, w.router, func(rows int) {
+	t, err := build(ctx, file(c.Path), c.Rows, w.router, func(rows int) {
 		w.set(i, func(s *Status) { s.Rows = rows })
 	})
 	if err == nil {

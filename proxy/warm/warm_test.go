@@ -42,7 +42,7 @@ func newWarmer(t *testing.T, log *slog.Logger, caches ...runtime.Cache) (*Warmer
 	return w, r
 }
 
-func file(t *testing.T, text string) string {
+func csvFile(t *testing.T, text string) string {
 	t.Helper()
 	p := filepath.Join(t.TempDir(), "table.csv")
 	if err := os.WriteFile(p, []byte(text), 0o644); err != nil {
@@ -61,8 +61,8 @@ func fifo(t *testing.T) string {
 }
 
 func TestSyncLoads(t *testing.T) {
-	one := file(t, "\ufeff# prefix, set\n+49,core\r\n+4930 , overflow\n\n+49,core\n\"+1\",core")
-	two := file(t, "")
+	one := csvFile(t, "\ufeff# prefix, set\n+49,core\r\n+4930 , overflow\n\n+49,core\n\"+1\",core")
+	two := csvFile(t, "")
 	w, r := newWarmer(t, quiet(),
 		runtime.Cache{Path: one, Warmup: runtime.WarmupSync, Rows: 3}, runtime.Cache{Path: two, Warmup: runtime.WarmupSync},
 		runtime.Cache{Path: one, Warmup: runtime.WarmupBackground})
@@ -101,7 +101,7 @@ func TestSyncRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			w, r := newWarmer(t, quiet(), runtime.Cache{Path: file(t, tt.text), Warmup: runtime.WarmupSync})
+			w, r := newWarmer(t, quiet(), runtime.Cache{Path: csvFile(t, tt.text), Warmup: runtime.WarmupSync})
 			err := w.Sync(context.Background())
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.HasPrefix(err.Error(), `cache "c1": /`) {
 				t.Errorf("error %v, want %q", err, tt.want)
@@ -196,7 +196,7 @@ func TestWithin(t *testing.T) {
 // A broken background source is tried again and does not hold up the next.
 func TestBackgroundRetries(t *testing.T) {
 	var log bytes.Buffer
-	broken, fine := filepath.Join(t.TempDir(), "later.csv"), file(t, "+1,core\n")
+	broken, fine := filepath.Join(t.TempDir(), "later.csv"), csvFile(t, "+1,core\n")
 	w, r := newWarmer(t, slog.New(slog.NewTextHandler(&log, nil)),
 		runtime.Cache{Path: broken, Warmup: runtime.WarmupBackground}, runtime.Cache{Path: fine, Warmup: runtime.WarmupBackground})
 	done := make(chan struct{})
@@ -239,6 +239,13 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
+// text is a file that is in memory.
+type text []byte
+
+func (b text) rows(ctx context.Context, add adder) error {
+	return parse(ctx, "x", bytes.NewReader(b), add)
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add([]byte("+49,core\n#x\n+1,overflow"))
 	f.Add([]byte("\ufeff\"+49\",core\r\n,\n"))
@@ -248,7 +255,7 @@ func FuzzParse(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		tab, err := parse(context.Background(), "x", bytes.NewReader(in), 0, r, func(int) {})
+		tab, err := build(context.Background(), text(in), 0, r, func(int) {})
 		if (tab == nil) == (err == nil) {
 			t.Errorf("table %v, error %v", tab, err)
 		}
@@ -259,16 +266,16 @@ func FuzzParse(f *testing.F) {
 }
 
 func BenchmarkMillion(b *testing.B) {
-	var text bytes.Buffer
+	var lines bytes.Buffer
 	for i := range 1_000_000 {
-		fmt.Fprintf(&text, "+49%d,core\n", 1_000_000+i)
+		fmt.Fprintf(&lines, "+49%d,core\n", 1_000_000+i)
 	}
 	r, err := route.New(&runtime.Appliance{Dispatchers: []runtime.Dispatcher{{Name: "core"}}})
 	if err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if _, err := parse(context.Background(), "x", bytes.NewReader(text.Bytes()), 0, r, func(int) {}); err != nil {
+		if _, err := build(context.Background(), text(lines.Bytes()), 1_000_000, r, func(int) {}); err != nil {
 			b.Fatal(err)
 		}
 	}
