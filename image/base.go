@@ -202,6 +202,7 @@ func (b *builder) ensureBase(ctx context.Context, in inputs) (l *layer, reused b
 	}
 	digest := in.digest()
 	dir := baseDir(b.BaseCacheDir, digest)
+	defer b.Memory.turn(digest)()
 	if l := b.Memory.layer(digest); l != nil {
 		return l, true, nil
 	}

@@ -4,7 +4,9 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"debug/elf"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"trunkline/image/debian"
@@ -28,7 +31,7 @@ import (
 // builder is one build under way.
 type builder struct {
 	Request
-	sbcd, init []byte
+	sbcd, init executable
 	result     Result
 	began      time.Time // of the last step
 }
@@ -62,7 +65,7 @@ func build(ctx context.Context, r Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	base, reused, err := b.ensureBase(ctx, inputs{profile: r.Profile, hardware: r.Hardware.identity(), lock: lock, sbcd: sum(b.sbcd), init: sum(b.init), code: code})
+	base, reused, err := b.ensureBase(ctx, inputs{profile: r.Profile, hardware: r.Hardware.identity(), lock: lock, sbcd: b.sbcd.digest, init: b.init.digest, code: code})
 	if err != nil {
 		return Result{}, err
 	}
@@ -74,24 +77,31 @@ func build(ctx context.Context, r Request) (Result, error) {
 	return b.result, nil
 }
 
+// executable is a program of the image and its digest.
+type executable struct {
+	data   []byte
+	digest string
+}
+
 // program reads an executable of the image. One that needs a dynamic loader would
 // fail only at boot: init has no libraries around it, and sbcd must not depend on
 // the packages' ones.
-func program(what, name string) ([]byte, error) {
+func program(what, name string) (executable, error) {
 	f, err := elf.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w (the programs are built together: `make build`)", what, err)
+		return executable{}, fmt.Errorf("%s: %w (the programs are built together: `make build`)", what, err)
 	}
 	defer f.Close() //nolint:errcheck // read only
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP {
-			return nil, fmt.Errorf("%s: %s is linked dynamically: build it with CGO_ENABLED=0", what, name)
+			return executable{}, fmt.Errorf("%s: %s is linked dynamically: build it with CGO_ENABLED=0", what, name)
 		}
 	}
 	if f.Machine != elf.EM_X86_64 || f.Type != elf.ET_EXEC {
-		return nil, fmt.Errorf("%s: %s is no static executable for x86-64 (%v, %v)", what, name, f.Machine, f.Type)
+		return executable{}, fmt.Errorf("%s: %s is no static executable for x86-64 (%v, %v)", what, name, f.Machine, f.Type)
 	}
-	return os.ReadFile(name)
+	data, err := os.ReadFile(name)
+	return executable{data, sum(data)}, err
 }
 
 // validName keeps a name usable as host name and as FAT file name.
@@ -179,7 +189,7 @@ func (b *builder) buildBase(ctx context.Context, in inputs) (*layer, error) {
 	for i, p := range b.Lock.Packages {
 		pkgs[i] = deb{p, b.Store}
 	}
-	tree, boot, err := rootfs.Collect(ctx, pkgs, b.sbcd)
+	tree, boot, err := rootfs.Collect(ctx, pkgs, b.sbcd.data)
 	if err != nil {
 		return nil, err
 	}
@@ -218,7 +228,7 @@ func (b *builder) buildBase(ctx context.Context, in inputs) (*layer, error) {
 	defer root.Close() //nolint:errcheck // read back below, then removed
 
 	b.step("initrd")
-	img, err := b.writeInitrd(ctx, tmp, initrd.Parts{Init: b.init, Modules: load, Root: contextReader{ctx, root}, RootSize: size})
+	img, err := b.writeInitrd(ctx, tmp, initrd.Parts{Init: b.init.data, Modules: load, Root: contextReader{ctx, root}, RootSize: size})
 	if err != nil {
 		return nil, err
 	}
@@ -330,8 +340,11 @@ func (b *builder) assemble(ctx context.Context, base *layer, config []byte, lock
 	}
 	defer release()
 	cmdline := b.commandLine() + " " + uki.DigestPlaceholder()
-	var img bytes.Buffer
-	err = uki.Write(&img, uki.Parts{
+	// Roughly the size of the image, so that it is not moved while it grows.
+	img := b.Memory.buffer(len(base.files[baseStub]) + len(base.files[baseKernel]) + len(base.files[baseMicrocode]) +
+		len(base.files[baseInitrd]) + len(config) + 1<<20)
+	defer b.Memory.free(img)
+	err = uki.Write(img, uki.Parts{
 		Stub: base.files[baseStub], Kernel: base.files[baseKernel],
 		Microcode: base.files[baseMicrocode],
 		Initrd:    [][]byte{base.files[baseInitrd], config},
@@ -340,7 +353,7 @@ func (b *builder) assemble(ctx context.Context, base *layer, config []byte, lock
 	if err != nil {
 		return err
 	}
-	if b.result.Digest, err = uki.Seal(img.Bytes()); err != nil {
+	if b.result.Digest, err = uki.Seal(img.Bytes(), b.Memory.hasher().Sum); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -350,16 +363,21 @@ func (b *builder) assemble(ctx context.Context, base *layer, config []byte, lock
 	if err != nil {
 		return err
 	}
-	// The disk waits for one file to be on stable storage while it writes another.
-	written := make(chan error, 1)
-	go func() { written <- writeWhole(b.outputPath(EFI), unified) }()
-	b.result.UKI = Output{Path: b.outputPath(EFI), Size: int64(len(unified)), SHA256: sum(unified)}
-	err = b.media(ctx, disk.Layout{Name: b.Name, Version: b.Version, UKI: unified, Digest: b.result.UKI.SHA256, BootLoader: loader, Keys: b.enrolment()})
-	if w := <-written; w != nil {
-		return fmt.Errorf("writing the UKI: %w", w)
+	// The disk waits for one file to be on stable storage while it writes another, and
+	// either is hashed meanwhile.
+	var beside sync.WaitGroup
+	var written, summed error
+	var digest [sha256.Size]byte
+	beside.Go(func() { written = writeWhole(b.outputPath(EFI), unified) })
+	beside.Go(func() { digest, summed = b.Memory.hasher().Sum(bytes.NewReader(unified)) })
+	err = b.media(ctx, disk.Layout{Name: b.Name, Version: b.Version, UKI: unified, Digest: b.result.Digest, BootLoader: loader, Keys: b.enrolment()})
+	beside.Wait()
+	if written != nil {
+		return fmt.Errorf("writing the UKI: %w", written)
 	}
-	if err != nil {
+	if err = errors.Join(err, summed); err != nil {
 		return err
 	}
+	b.result.UKI = Output{Path: b.outputPath(EFI), Size: int64(len(unified)), SHA256: hex.EncodeToString(digest[:])}
 	return b.evidence(ctx, base, lock)
 }

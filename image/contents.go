@@ -15,7 +15,7 @@ func (b *builder) takeInventory(tree *rootfs.Tree, lock string) ([]byte, error) 
 	v := inventory.Inventory{
 		FormatVersion: inventory.FormatVersion, Profile: b.Profile,
 		Suite: b.Lock.Suite, Architecture: b.Lock.Architecture, Lock: lock,
-		Programs: []inventory.Program{inventory.ProgramOf("init", b.init), inventory.ProgramOf("usr/bin/sbcd", b.sbcd)},
+		Programs: []inventory.Program{inventory.ProgramOf("init", b.init.data), inventory.ProgramOf("usr/bin/sbcd", b.sbcd.data)},
 	}
 	for _, p := range b.Lock.Packages {
 		one, err := b.describe(p)

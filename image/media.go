@@ -89,7 +89,7 @@ func (b *builder) media(ctx context.Context, l disk.Layout) error {
 		}
 		if b.wants(Raw) {
 			var err error
-			if b.result.Disk, err = output(raw); err != nil {
+			if b.result.Disk, err = b.output(raw); err != nil {
 				return err
 			}
 		}
@@ -112,14 +112,14 @@ func (b *builder) medium(ctx context.Context, f Format, write func(path string) 
 	if err := write(b.outputPath(f)); err != nil {
 		return err
 	}
-	o, err := output(b.outputPath(f))
+	o, err := b.output(b.outputPath(f))
 	b.result.Media = append(b.result.Media, o)
 	return err
 }
 
 // output describes a file that was written.
-func output(path string) (Output, error) {
-	size, digest, err := sparse.Sum(path)
+func (b *builder) output(path string) (Output, error) {
+	size, digest, err := sparse.SumBy(path, b.Memory.hasher().Sum)
 	return Output{Path: path, Size: size, SHA256: digest}, err
 }
 

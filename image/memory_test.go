@@ -1,7 +1,13 @@
 package image
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 )
 
@@ -29,5 +35,45 @@ func TestMemory(t *testing.T) {
 	r.SbcdPath, r.InitPath = testProgram(t, t.TempDir(), "sbcd2"), testProgram(t, t.TempDir(), "init")
 	if got := mustBuild(t, r); got.BaseReused || got.Base.Digest == want.Base.Digest {
 		t.Errorf("another sbcd: %+v", got.Base)
+	}
+}
+
+// Builds that share a memory at the same time make what each makes alone: their sums are
+// computed together, and an image is made where another one was.
+func TestMemoryOfAFleet(t *testing.T) {
+	r := request(t)
+	member := func(i int) Request {
+		m := r
+		m.Name = fmt.Sprintf("edge-%02d", i)
+		m.Config = []File{{Path: "etc/hostname", Data: []byte(m.Name + "\n")}, {Path: "etc/large", Data: bytes.Repeat([]byte{byte(i)}, i<<14)}}
+		m.OutDir = filepath.Join(r.OutDir, m.Name)
+		return m
+	}
+	const n = 12
+	var alone, together [n]Result
+	for i := range n {
+		alone[i] = mustBuild(t, member(i))
+	}
+	memory := new(Memory)
+	var builds sync.WaitGroup
+	errs := make([]error, n)
+	for i := range n {
+		builds.Go(func() {
+			m := member(i)
+			m.Memory = memory
+			together[i], errs[i] = Build(t.Context(), m)
+		})
+	}
+	builds.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		if a, b := alone[i], together[i]; a.UKI != b.UKI || a.Disk != b.Disk || a.Digest != b.Digest || !slices.Equal(a.Evidence, b.Evidence) {
+			t.Errorf("%s: alone %+v, with others %+v", member(i).Name, a, b)
+		}
+	}
+	if len(memory.buffers) == 0 || len(memory.buffers) > n {
+		t.Errorf("%d buffers are kept", len(memory.buffers))
 	}
 }

@@ -38,8 +38,10 @@ type Layout struct {
 	// fall back to.
 	Name, Version string
 	UKI           []byte
-	Digest        string // SHA-256 of UKI, by a caller that has it; empty: it is computed
-	BootLoader    []byte // systemd-bootx64.efi
+	// Digest says which UKI it is: of two with the same one, the disks have the same GUIDs.
+	// Empty: its SHA-256.
+	Digest     string
+	BootLoader []byte // systemd-bootx64.efi
 	// Keys are the Secure Boot updates that systemd-boot enrols in a machine without
 	// keys, by file name; none: it enrols nothing.
 	Keys map[string][]byte
@@ -118,7 +120,7 @@ func (l Layout) fill(f *os.File, esp int64) error {
 	if err := table.Write(unsynced{f}, partitionStart+esp+tail); err != nil {
 		return fmt.Errorf("partition table: %w", err)
 	}
-	if err := l.fillESP(file.New(f, false), partitionStart, esp); err != nil {
+	if err := l.fillESP(f, partitionStart, esp); err != nil {
 		return err
 	}
 	return mendParents(f, partitionStart)
@@ -154,13 +156,14 @@ func setEpoch() (restore func(), err error) {
 }
 
 // fillESP makes the FAT32 file system of the ESP and its files. start is where it begins.
-func (l Layout) fillESP(f backend.Storage, start, size int64) error {
+func (l Layout) fillESP(to *os.File, start, size int64) error {
 	restore, err := setEpoch()
 	if err != nil {
 		return err
 	}
 	defer restore()
-	fs, err := fat32.Create(f, size, start, sectorSize, "ESP", true)
+	joined := gather(to)
+	fs, err := fat32.Create(file.New(joined, false), size, start, sectorSize, "ESP", true)
 	if err != nil {
 		return fmt.Errorf("ESP: %w", err)
 	}
@@ -190,7 +193,7 @@ func (l Layout) fillESP(f backend.Storage, start, size int64) error {
 			return fmt.Errorf("ESP of %d MiB: %s (%d bytes): %w", size/mib, f.path, len(f.data), err)
 		}
 	}
-	return fs.Close()
+	return errors.Join(fs.Close(), joined.flush())
 }
 
 func writeFile(fs *fat32.FileSystem, path string, data []byte) error {
@@ -204,7 +207,7 @@ func writeFile(fs *fat32.FileSystem, path string, data []byte) error {
 	return w.Close()
 }
 
-// identity is a digest of everything on the disk.
+// identity is a digest of all that says which disk this is.
 func (l Layout) identity() [sha256.Size]byte {
 	h := sha256.New()
 	digest := l.Digest

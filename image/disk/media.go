@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/diskfs/go-diskfs/backend/file"
-
 	"trunkline/image/entry"
 	"trunkline/image/iso"
 	"trunkline/image/qcow2"
@@ -41,7 +39,7 @@ func WriteISO(path string, l Layout) error {
 		if err := f.Truncate(lay.Total); err != nil {
 			return err
 		}
-		if err := l.fillESP(file.New(f, false), lay.Start, size); err != nil {
+		if err := l.fillESP(f, lay.Start, size); err != nil {
 			return err
 		}
 		if err := mendParents(f, lay.Start); err != nil {

@@ -28,7 +28,7 @@ func Signed(name, version string, size int, signer *secureboot.Signer) ([]byte, 
 	}); err != nil {
 		return nil, err
 	}
-	if _, err := uki.Seal(b.Bytes()); err != nil {
+	if _, err := uki.Seal(b.Bytes(), nil); err != nil {
 		return nil, err
 	}
 	if signer == nil {

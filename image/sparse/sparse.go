@@ -46,11 +46,21 @@ func Ranges(f *os.File, size int64) ([]Range, error) {
 	return out, nil
 }
 
-// zeros is what holes read as.
-var zeros [256 << 10]byte
+// bufferSize is what is read at once, bytes.
+const bufferSize = 256 << 10
 
 // Sum returns size and SHA-256, in lower-case hexadecimal, of a file.
 func Sum(name string) (size int64, digest string, err error) {
+	return SumBy(name, func(r io.Reader) (sum [sha256.Size]byte, err error) {
+		h := sha256.New()
+		_, err = io.CopyBuffer(struct{ io.Writer }{h}, r, make([]byte, bufferSize))
+		h.Sum(sum[:0])
+		return sum, err
+	})
+}
+
+// SumBy is Sum by another implementation of SHA-256, which is given the whole file.
+func SumBy(name string, sum func(io.Reader) ([sha256.Size]byte, error)) (size int64, digest string, err error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return 0, "", err
@@ -65,24 +75,42 @@ func Sum(name string) (size int64, digest string, err error) {
 	if err != nil {
 		return 0, "", err
 	}
-	h := sha256.New()
-	skip := func(n int64) {
-		for ; n > 0; n -= int64(len(zeros)) {
-			h.Write(zeros[:min(n, int64(len(zeros)))])
+	got, err := sum(&reader{f: f, ranges: ranges, size: size})
+	if err != nil {
+		return 0, "", fmt.Errorf("reading %s: %w", name, err)
+	}
+	return size, hex.EncodeToString(got[:]), nil
+}
+
+// reader is a whole file; of holes, nothing is asked of the file system.
+type reader struct {
+	f        *os.File
+	ranges   []Range // those that at has not passed
+	at, size int64
+}
+
+func (r *reader) Read(b []byte) (int, error) {
+	if r.at >= r.size {
+		return 0, io.EOF
+	}
+	for len(r.ranges) > 0 && r.ranges[0].End <= r.at {
+		r.ranges = r.ranges[1:]
+	}
+	end, hole := r.size, true
+	if len(r.ranges) > 0 {
+		if end = r.ranges[0].Start; end <= r.at {
+			end, hole = r.ranges[0].End, false
 		}
 	}
-	at := int64(0)
-	for _, r := range ranges {
-		skip(r.Start - at)
-		n, err := io.Copy(h, io.NewSectionReader(f, r.Start, r.End-r.Start))
-		if err == nil && n < r.End-r.Start {
-			err = io.ErrUnexpectedEOF
-		}
-		if err != nil {
-			return 0, "", fmt.Errorf("reading %s: %w", name, err)
-		}
-		at = r.End
+	b = b[:min(int64(len(b)), end-r.at)]
+	n, err := len(b), error(nil)
+	if hole {
+		clear(b)
+	} else if n, err = r.f.ReadAt(b, r.at); n > 0 {
+		err = nil // the next call has it
+	} else if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
 	}
-	skip(size - at)
-	return size, hex.EncodeToString(h.Sum(nil)), nil
+	r.at += int64(n)
+	return n, err
 }

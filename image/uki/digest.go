@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 )
 
@@ -29,8 +30,11 @@ func DigestPlaceholder() string { return digestPrefix + strings.Repeat("0", dige
 // before: with zeros for the digits. Left out, as Authenticode does it (Windows
 // Authenticode Portable Executable Signature Format, "Calculating the PE Image
 // Hash"), are the checksum, the entry of the certificate table and that table: the
-// digest is the same before and after signing.
-func Seal(raw []byte) (string, error) {
+// digest is the same before and after signing. sum computes it; nil: crypto/sha256 does.
+func Seal(raw []byte, sum Sum) (string, error) {
+	if sum == nil {
+		sum = plainSum
+	}
 	img, err := parse(raw)
 	if err != nil {
 		return "", fmt.Errorf("uki: %w", err)
@@ -45,13 +49,16 @@ func Seal(raw []byte) (string, error) {
 	if address, size := img.dataDirectory(dirSecurity); address != 0 || size != 0 {
 		return "", errors.New("uki: the image is signed: the digest goes into it before")
 	}
-	digest := img.digest(at)
+	digest, err := img.digest(at, sum)
+	if err != nil {
+		return "", fmt.Errorf("uki: hashing the image: %w", err)
+	}
 	copy(raw[at:], digest)
-	sum := raw[img.optional+optChecksum:]
-	le.PutUint32(sum, 0)
+	field := raw[img.optional+optChecksum:]
+	le.PutUint32(field, 0)
 	var words wordSum
 	words.add(raw)
-	le.PutUint32(sum, uint32(words.fold())+uint32(len(raw)))
+	le.PutUint32(field, uint32(words.fold())+uint32(len(raw)))
 	return "sha256:" + digest, nil
 }
 
@@ -63,7 +70,11 @@ func (p *Parsed) Digest() (named, computed string) {
 	if err != nil {
 		return "", ""
 	}
-	return "sha256:" + string(p.img.raw[at:at+digestLength]), "sha256:" + p.img.digest(at)
+	computed, err = p.img.digest(at, plainSum)
+	if err != nil { // memory does not fail to be read
+		return "", ""
+	}
+	return "sha256:" + string(p.img.raw[at:at+digestLength]), "sha256:" + computed
 }
 
 // WithoutDigest is a command line with zeros for the image's digest, for those who
@@ -92,18 +103,28 @@ func (img *image) digits() (int, error) {
 	return int(h.rawOffset) + at + len(digestPrefix), nil
 }
 
+// Sum computes the SHA-256 of what it reads, or returns an error of the reader.
+type Sum func(io.Reader) ([sha256.Size]byte, error)
+
+func plainSum(r io.Reader) (sum [sha256.Size]byte, err error) {
+	h := sha256.New()
+	_, err = io.Copy(h, r)
+	h.Sum(sum[:0])
+	return sum, err
+}
+
 // digest hashes the image with zeros at the digits, which must lie behind the
 // headers.
-func (img *image) digest(digits int) string {
+func (img *image) digest(digits int, by Sum) (string, error) {
 	end := len(img.raw)
 	if at, size := img.dataDirectory(dirSecurity); size != 0 && int64(at) <= int64(end) {
 		end = int(at)
 	}
-	h := sha256.New()
+	var parts []io.Reader
 	from := 0
 	until := func(to, next int) { // hashes up to to and goes on at next
 		if from < to && to <= end {
-			h.Write(img.raw[from:to])
+			parts = append(parts, bytes.NewReader(img.raw[from:to]))
 		}
 		from = max(from, next)
 	}
@@ -114,7 +135,8 @@ func (img *image) digest(digits int) string {
 		until(entry, entry+8)
 	}
 	until(digits, digits+digestLength)
-	h.Write([]byte(strings.Repeat("0", digestLength)))
+	parts = append(parts, strings.NewReader(strings.Repeat("0", digestLength)))
 	until(end, end)
-	return hex.EncodeToString(h.Sum(nil))
+	sum, err := by(io.MultiReader(parts...))
+	return hex.EncodeToString(sum[:]), err
 }

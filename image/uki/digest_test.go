@@ -17,7 +17,7 @@ func sealed(t *testing.T) (raw []byte, digest string) {
 	if err := Write(&b, p); err != nil {
 		t.Fatal(err)
 	}
-	digest, err := Seal(b.Bytes())
+	digest, err := Seal(b.Bytes(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestSealRefuses(t *testing.T) {
 		"no image":       {[]byte("MZ"), "not a PE image"},
 		"no UKI":         {testStub(), "no command line"},
 	} {
-		if _, err := Seal(bytes.Clone(c.raw)); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := Seal(bytes.Clone(c.raw), nil); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error is %v, want one with %q", name, err, c.want)
 		}
 	}

@@ -118,9 +118,10 @@ func (s *wordSum) add(b []byte) {
 		s.sum += uint64(b[0]) << 8
 		s.odd, b = false, b[1:]
 	}
-	// Two words at a time: carries between them fold back in the end.
-	for ; len(b) >= 4; b = b[4:] {
-		s.sum += uint64(le.Uint32(b))
+	// Four words at a time: carries between them fold back in the end.
+	for ; len(b) >= 8; b = b[8:] {
+		w := le.Uint64(b)
+		s.sum += w>>32 + w&math.MaxUint32
 	}
 	for i, c := range b {
 		s.sum += uint64(c) << (8 * (i % 2))

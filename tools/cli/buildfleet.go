@@ -19,12 +19,13 @@ import (
 	"trunkline/image/debian"
 )
 
-// maxBuilders bounds the images built at once: each takes some 300 MB of memory.
+// maxBuilders bounds the images built at once: each takes some 150 MB of memory.
 const maxBuilders = 8
 
-// perProcessor is how many images are built at once on each processor: while one
-// waits for the disk to write, another counts.
-const perProcessor = 2
+// perProcessor is how many images are built at once on each processor: while one waits
+// for the disk to write, another counts, and several are hashed in the time of one
+// (image/multibuffer).
+const perProcessor = 4
 
 // buildFleet builds the images of all appliances of a spec. Every plan is made, and
 // every refusal told, before the first image is. The first error ends the work;
