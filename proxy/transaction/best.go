@@ -65,7 +65,7 @@ func (tx *Tx) SetBest(code int, msg []byte) bool {
 			return false
 		}
 	}
-	st.give(f.best)
+	tx.sh.give(f.best)
 	f.best, f.bestLen = r, 0
 	f.bestCode, f.bestRank = uint16(code), fullRank(code, msg == nil)
 	if r != 0 {

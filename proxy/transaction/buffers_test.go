@@ -68,8 +68,12 @@ func sizeClass(n int) uint32 {
 
 // Buffers never overlap, and the accounts agree with what is held.
 func TestStoreAtRandom(t *testing.T) {
-	b := budget{limit: 2 << 20, ceiling: 2<<20 + slackSlabs*slabBytes}
-	s := newStore(&b)
+	b, err := newMemory(nil, 2<<20, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ceiling := int64(len(b.bytes))
+	s := newStore(b, 0)
 	rng := rand.New(rand.NewPCG(1, 2))
 	type held struct {
 		r    bufRef
@@ -108,8 +112,8 @@ func TestStoreAtRandom(t *testing.T) {
 			used += int64(len(buf))
 			live = append(live, held{r, mark})
 		}
-		if b.used.Load() != used || b.used.Load() > b.limit || b.reserved.Load() > b.ceiling || b.reserved.Load() < used {
-			t.Fatalf("step %d: %d bytes held, counted %d of %d, taken %d of %d", step, used, b.used.Load(), b.limit, b.reserved.Load(), b.ceiling)
+		if b.used.Load() != used || b.used.Load() > b.limit || b.reserved.Load() > ceiling || b.reserved.Load() < used {
+			t.Fatalf("step %d: %d bytes held, counted %d of %d, taken %d of %d", step, used, b.used.Load(), b.limit, b.reserved.Load(), ceiling)
 		}
 	}
 	for _, h := range live {

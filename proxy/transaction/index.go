@@ -8,12 +8,17 @@ type index struct {
 	mask  uint64
 }
 
-func newIndex(slots int) index {
+// indexSize is how many cells an index of so many slots has.
+func indexSize(slots int) int {
 	n := 4
 	for n < 2*slots {
 		n *= 2
 	}
-	return index{cells: make([]uint32, n), mask: uint64(n - 1)}
+	return n
+}
+
+func newIndex(cells []uint32) index {
+	return index{cells: cells, mask: uint64(len(cells) - 1)}
 }
 
 func (x *index) find(slots []Slot, key uint64) (uint32, bool) {

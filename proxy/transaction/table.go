@@ -1,18 +1,19 @@
 package transaction
 
 import (
-	"crypto/rand"
 	"encoding/binary"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"trunkline/proxy/shm"
 )
 
 // Config sizes a table.
 type Config struct {
 	Slots   int    // transactions at one time, in all
-	Bytes   uint64 // stored messages, in all; 0: no bound
+	Bytes   uint64 // stored messages, in all; 0: 8 KiB for each slot
 	T1, T2  time.Duration
 	Reply   time.Duration // see Timers
 	Invite  time.Duration
@@ -20,6 +21,10 @@ type Config struct {
 	Workers int   // how many goroutines will use the table; sets the number of shards
 	Forks   bool  // transactions may have several attempts under way at once; see SetForked
 	Now     int64 // the clock's present reading, ms
+
+	// Arena holds the slots and messages, which then outlive the process; nil: they do not.
+	// Of an adopted one, Recover puts the table in order before it is used.
+	Arena *shm.Arena
 }
 
 // Table holds the transactions.
@@ -31,7 +36,8 @@ type Table struct {
 	slots  int
 	live   atomic.Int64
 	peak   atomic.Int64
-	bytes  budget
+	bytes  *memory
+	beside Beside // nil: there is nothing
 }
 
 type shard struct {
@@ -43,7 +49,11 @@ type shard struct {
 	made  uint32 // slots handed out at least once
 	store store
 	wheel wheel
-	_     [64]byte // a shard's lock has its own cache line
+
+	undo   *undo             // nil: the table ends with the process
+	later  [laterSize]bufRef // buffers to be given back when the change is over
+	nlater int
+	_      [64]byte // a shard's lock has its own cache line
 }
 
 // New makes an empty table with fresh random keys. The error names a figure that
@@ -60,9 +70,12 @@ func New(cfg Config) (*Table, error) {
 			return nil, fmt.Errorf("transaction timer %s is %v: at least 1ms is needed", d.name, d.d)
 		}
 	}
-	var seed [32]byte
-	if _, err := rand.Read(seed[:]); err != nil {
-		return nil, fmt.Errorf("random key for branches: %w", err)
+	var keys [2][16]byte
+	for i := range keys {
+		var err error
+		if keys[i], err = cfg.Arena.Key(i); err != nil {
+			return nil, fmt.Errorf("random key for branches: %w", err)
+		}
 	}
 	shards := 1
 	for shards < maxShards && shards < 4*cfg.Workers && cfg.Slots/(shards*2) >= 256 {
@@ -78,28 +91,77 @@ func New(cfg Config) (*Table, error) {
 			T1: cfg.T1.Milliseconds(), T2: cfg.T2.Milliseconds(), Reply: cfg.Reply.Milliseconds(),
 			Invite: cfg.Invite.Milliseconds(), Wait: cfg.Wait.Milliseconds(),
 		},
-		keys:  NewHasher([16]byte(seed[:16])),
-		mac:   NewHasher([16]byte(seed[16:])),
+		keys:  NewHasher(keys[0]),
+		mac:   NewHasher(keys[1]),
 		slots: per * shards,
 	}
-	t.bytes.limit = int64(cfg.Bytes)
-	if cfg.Bytes == 0 || cfg.Bytes > 1<<62 {
-		t.bytes.limit = 1 << 62
+	if cfg.Bytes == 0 {
+		cfg.Bytes = uint64(cfg.Slots) * defaultBytes
 	}
-	t.bytes.ceiling = t.bytes.limit + int64(shards*slackSlabs*slabBytes)
+	if err := t.take(cfg, per); err != nil {
+		return nil, err
+	}
 	for i := range t.shards {
 		sh := &t.shards[i]
-		sh.slots = make([]Slot, per)
-		if cfg.Forks {
-			sh.forks = make([]fork, per)
-		}
-		sh.index = newIndex(per)
 		sh.free = none
-		sh.store = newStore(&t.bytes)
+		sh.store = newStore(t.bytes, i)
 		sh.wheel.init(cfg.Now)
 	}
 	return t, nil
 }
+
+// defaultBytes are for the messages of a slot where nothing is said.
+const defaultBytes = 8 << 10
+
+// take takes the memory of the table from the arena.
+func (t *Table) take(cfg Config, per int) error {
+	n := len(t.shards)
+	if cfg.Bytes > 1<<40 {
+		return fmt.Errorf("%d bytes of messages: more than a table takes", cfg.Bytes)
+	}
+	slots, err := shm.Take[Slot](cfg.Arena, "transactions", n*per)
+	if err != nil {
+		return err
+	}
+	cells, err := shm.Take[uint32](cfg.Arena, "transaction index", n*indexSize(per))
+	if err != nil {
+		return err
+	}
+	var forks []fork
+	if cfg.Forks {
+		if forks, err = shm.Take[fork](cfg.Arena, "forks", n*per); err != nil {
+			return err
+		}
+	}
+	var undos []undo
+	if cfg.Arena != nil {
+		if undos, err = shm.Take[undo](cfg.Arena, "changes", n); err != nil {
+			return err
+		}
+	}
+	if t.bytes, err = newMemory(cfg.Arena, int64(cfg.Bytes), n); err != nil {
+		return err
+	}
+	size := indexSize(per)
+	for i := range t.shards {
+		sh := &t.shards[i]
+		sh.slots = slots[i*per : (i+1)*per : (i+1)*per]
+		sh.index = newIndex(cells[i*size : (i+1)*size : (i+1)*size])
+		if forks != nil {
+			sh.forks = forks[i*per : (i+1)*per : (i+1)*per]
+		}
+		if undos != nil {
+			sh.undo = &undos[i]
+		}
+	}
+	return nil
+}
+
+// Shards is the number of shards.
+func (t *Table) Shards() int { return len(t.shards) }
+
+// Keep says what is kept beside the slots. It comes before the table is used.
+func (t *Table) Keep(b Beside) { t.beside = b }
 
 // Timers are the timers in force.
 func (t *Table) Timers() *Timers { return &t.timers }
@@ -161,6 +223,7 @@ func (t *Table) Lock(key uint64) Tx {
 	tx := Tx{t: t, sh: sh, n: n, key: key}
 	if i, ok := sh.index.find(sh.slots, key); ok {
 		tx.i, tx.Slot = i, &sh.slots[i]
+		tx.begin()
 	}
 	return tx
 }
@@ -178,7 +241,9 @@ func (t *Table) LockID(id ID) (Tx, bool) {
 		sh.mu.Unlock()
 		return Tx{}, false
 	}
-	return Tx{t: t, sh: sh, n: n, i: i, Slot: &sh.slots[i], key: sh.slots[i].key}, true
+	tx := Tx{t: t, sh: sh, n: n, i: i, Slot: &sh.slots[i], key: sh.slots[i].key}
+	tx.begin()
+	return tx, true
 }
 
 // Each calls f for every transaction, shard by shard, with the shard locked. f reports
@@ -193,9 +258,11 @@ func (t *Table) Each(f func(Tx) (changed bool)) {
 				continue
 			}
 			tx := Tx{t: t, sh: sh, n: uint32(k), i: i, Slot: &sh.slots[i], key: sh.slots[i].key}
+			tx.begin()
 			if f(tx) && tx.State != Free {
 				sh.schedule(i)
 			}
+			sh.settled()
 		}
 		sh.mu.Unlock()
 	}
@@ -219,6 +286,9 @@ func (tx *Tx) Create(now int64, invite bool) bool {
 	case int(sh.made) < len(sh.slots):
 		i = sh.made
 		sh.made++
+		if sh.undo != nil {
+			sh.undo.made.Store(sh.made)
+		}
 	default:
 		return false
 	}
@@ -227,10 +297,11 @@ func (tx *Tx) Create(now int64, invite bool) bool {
 	if gen == 0 {
 		gen = 1
 	}
+	tx.i, tx.Slot = i, s
+	tx.begin()
 	*s = Slot{key: tx.key, gen: gen}
 	s.begin(now, invite, &tx.t.timers)
 	sh.index.insert(tx.key, i)
-	tx.i, tx.Slot = i, s
 	live := tx.t.live.Add(1)
 	for {
 		peak := tx.t.peak.Load()
@@ -245,6 +316,7 @@ func (tx *Tx) Unlock() {
 	if tx.Slot != nil && tx.State != Free {
 		tx.sh.schedule(tx.i)
 	}
+	tx.sh.settled()
 	tx.sh.mu.Unlock()
 }
 
@@ -257,11 +329,10 @@ func (tx *Tx) Free() {
 	tx.sh.unschedule(tx.i)
 	tx.sh.index.remove(tx.sh.slots, tx.i)
 	tx.DropRequest()
-	tx.sh.store.give(s.response)
-	s.response, s.responseLen = 0, 0
+	tx.DropResponse()
 	if s.Forked {
 		f := tx.fork()
-		tx.sh.store.give(f.best)
+		tx.sh.give(f.best)
 		f.best, f.bestLen = 0, 0
 	}
 	s.State = Free
@@ -297,26 +368,22 @@ func (tx *Tx) Request() []byte {
 
 // DropRequest frees the stored request: nothing will be built from it again.
 func (tx *Tx) DropRequest() {
-	tx.sh.store.give(tx.request)
+	r := tx.request
 	tx.request, tx.requestLen = 0, 0
+	tx.sh.give(r)
 }
 
 // SetResponse stores the last response sent upstream in place of an earlier one.
 // It reports false when the budget for messages is spent; a retransmitted request
 // then goes unanswered by us.
 func (tx *Tx) SetResponse(b []byte) bool {
-	s := &tx.sh.store
-	if tx.response != 0 && len(s.bytes(tx.response)) < len(b) {
-		s.give(tx.response)
-		tx.response, tx.responseLen = 0, 0
-	}
-	if tx.response == 0 {
-		tx.response = s.take(len(b))
-	}
-	if tx.response == 0 {
+	// Into another buffer: the one there is may be what the next process finds.
+	tx.DropResponse()
+	r := tx.sh.store.take(len(b))
+	if r == 0 {
 		return false
 	}
-	tx.responseLen = uint32(copy(s.bytes(tx.response), b))
+	tx.response, tx.responseLen = r, uint32(copy(tx.sh.store.bytes(r), b))
 	return true
 }
 
@@ -330,8 +397,9 @@ func (tx *Tx) Response() []byte {
 
 // DropResponse frees the stored response.
 func (tx *Tx) DropResponse() {
-	tx.sh.store.give(tx.response)
+	r := tx.response
 	tx.response, tx.responseLen = 0, 0
+	tx.sh.give(r)
 }
 
 // ServerKey is the key of the server transaction a request belongs to (17.2.3):

@@ -96,7 +96,7 @@ func TestIndexAgainstMap(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	const n = 200
 	slots := make([]Slot, n)
-	x := newIndex(n)
+	x := newIndex(make([]uint32, indexSize(n)))
 	want := map[uint64]uint32{}
 	for range 20000 {
 		i := uint32(rng.IntN(n))
@@ -154,8 +154,8 @@ func TestSlotsAndBytesAreBounded(t *testing.T) {
 	if !tx.SetResponse(make([]byte, 300)) || !tx.SetResponse(make([]byte, 700)) || !tx.SetResponse([]byte("short")) {
 		t.Error("a response within the budget was refused")
 	}
-	if got := tab.Stats().Bytes; got != 1024+768 {
-		t.Errorf("%d bytes in use, want %d", got, 1024+768)
+	if got := tab.Stats().Bytes; got != 1024+256 {
+		t.Errorf("%d bytes in use, want %d", got, 1024+256)
 	}
 	if string(tx.Response()) != "short" {
 		t.Errorf("response is %q", tx.Response())

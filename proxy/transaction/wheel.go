@@ -98,6 +98,7 @@ func (t *Table) advanceShard(k uint32, now int64, fire func(Tx, Event)) int {
 			i := *b
 			sh.unschedule(i)
 			tx := Tx{t: t, sh: sh, n: k, i: i, Slot: &sh.slots[i]}
+			tx.begin()
 			if ev := tx.events(now); ev != 0 {
 				if ev&Done != 0 {
 					tx.Free()
@@ -111,6 +112,7 @@ func (t *Table) advanceShard(k uint32, now int64, fire func(Tx, Event)) int {
 				sh.schedule(i)
 				sh.wheel.tick = tick - 1
 			}
+			sh.settled()
 			if n++; n%batch == 0 {
 				sh.mu.Unlock()
 				sh.mu.Lock()
