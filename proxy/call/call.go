@@ -11,13 +11,21 @@
 //
 // Slots are of fixed size and hold no pointers: an ID is shard, slot and
 // generation, and a stale ID finds nothing. Times are nanoseconds of one
-// monotonic clock of the caller's. No function waits, and none but New allocates.
+// monotonic clock of the caller's. No function waits, and none but New and Recover
+// allocates.
+//
+// The slots are in an arena where there is one, and the calls outlive the process: a slot
+// is a live call's from the last store of Register to the first of its end, and each
+// change between is one store. Lists and index follow from the slots; Recover makes them.
 package call
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"trunkline/proxy/shm"
 )
 
 // Cause says how a call ended.
@@ -34,10 +42,11 @@ const (
 	Refused                // admission failed after the call was registered
 	Expired                // the lifetime ended
 	Shutdown               // the proxy stops
+	Broken                 // not answered yet when the process before this one ended, and its INVITE is unknown
 	NumCauses
 )
 
-var causeNames = [NumCauses]string{"bye", "bye_lost", "rejected", "cancelled", "timeout", "exhausted", "refused", "expired", "shutdown"}
+var causeNames = [NumCauses]string{"bye", "bye_lost", "rejected", "cancelled", "timeout", "exhausted", "refused", "expired", "shutdown", "broken"}
 
 func (c Cause) String() string {
 	if c < NumCauses {
@@ -80,6 +89,10 @@ type Config struct {
 	// Release gives back what a call held. It is called exactly once a call, with
 	// the lock of a shard held: it must not wait and must not call the table.
 	Release func(h Holds, cause Cause)
+
+	// Arena holds the slots; nil: they end with the process. Of an adopted one, Recover
+	// puts the table in order before it is used.
+	Arena *shm.Arena
 }
 
 // none ends a list of slots.
@@ -93,7 +106,7 @@ type slot struct {
 	before   uint32 // the one that has this as its same
 	older    uint32 // list by age, for the lifetime
 	newer    uint32
-	live     bool
+	live     atomic.Uint32 // 1: a call's
 	answered bool
 	ending   bool // a BYE named it
 }
@@ -102,8 +115,9 @@ type shard struct {
 	mu     sync.Mutex
 	slots  []slot
 	places []int32 // of slot i from i*Table.places: the destinations it is at
-	byKey  map[uint64]uint32
-	free   uint32 // free slots, chained through same
+	byKey  index
+	made   *atomic.Uint32 // slots used at least once
+	free   uint32         // freed slots, chained through same
 	oldest uint32
 	newest uint32
 	live   int
@@ -128,8 +142,9 @@ const endingLook = 16
 // maxShards bounds the shards of a table; the ID has room for this many.
 const maxShards = 64
 
-// New makes an empty table.
-func New(cfg Config) *Table {
+// New makes an empty table. It fails for want of memory, and where an adopted arena holds
+// another table.
+func New(cfg Config) (*Table, error) {
 	n := max(cfg.Calls, 1)
 	shards := 1
 	for shards < maxShards && n/(shards*2) >= 256 {
@@ -146,20 +161,38 @@ func New(cfg Config) *Table {
 		t.release = func(Holds, Cause) {}
 	}
 	per := (n + shards - 1) / shards
+	if per > genMask {
+		return nil, fmt.Errorf("call table of %d slots: at most %d fit", n, genMask*shards)
+	}
+	slots, err := shm.Take[slot](cfg.Arena, "calls", shards*per)
+	if err != nil {
+		return nil, err
+	}
+	places, err := shm.Take[int32](cfg.Arena, "call places", shards*per*t.places)
+	if err != nil {
+		return nil, err
+	}
+	cells, err := shm.Take[uint32](cfg.Arena, "call index", shards*indexSize(per))
+	if err != nil {
+		return nil, err
+	}
+	made, err := shm.Take[atomic.Uint32](cfg.Arena, "call shards", shards)
+	if err != nil {
+		return nil, err
+	}
 	for i := range t.shards {
 		s := &t.shards[i]
-		s.slots = make([]slot, per)
-		s.places = make([]int32, per*t.places)
-		s.byKey = make(map[uint64]uint32, per)
-		s.oldest, s.newest = none, none
-		for j := range s.slots {
-			s.slots[j].gen = 1
-			s.slots[j].same = uint32(j) + 1
-		}
-		s.slots[per-1].same = none
+		s.slots = part(slots, i, per)
+		s.places = part(places, i, per*t.places)
+		s.byKey = newIndex(part(cells, i, indexSize(per)))
+		s.made = &made[i]
+		s.free, s.oldest, s.newest = none, none, none
 	}
-	return t
+	return t, nil
 }
+
+// part is the i-th n of all.
+func part[T any](all []T, i, n int) []T { return all[i*n : (i+1)*n : (i+1)*n] }
 
 // Register creates a call. It reports false when the table is full; then nothing
 // was registered and Release was not called.
@@ -169,29 +202,26 @@ func (t *Table) Register(key uint64, now int64) (ID, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.free
-	if i == none {
+	switch made := s.made.Load(); {
+	case i != none:
+		s.free = s.slots[i].same
+	case int(made) < len(s.slots):
+		i = made
+		s.made.Store(made + 1)
+	default:
 		return 0, false
 	}
 	c := &s.slots[i]
-	s.free = c.same
-	c.key, c.live, c.answered, c.ending = key, true, false, false
+	if c.gen == 0 {
+		c.gen = 1
+	}
+	c.key, c.answered, c.ending = key, false, false
 	for k := range t.at(s, i) {
 		t.at(s, i)[k] = NoDestination
 	}
 	c.expires = now + t.lifetime
-	c.same, c.before = none, none
-	if first, ok := s.byKey[key]; ok {
-		c.same = first
-		s.slots[first].before = i
-	}
-	s.byKey[key] = i
-	c.older, c.newer = s.newest, none
-	if s.newest != none {
-		s.slots[s.newest].newer = i
-	} else {
-		s.oldest = i
-	}
-	s.newest = i
+	s.enter(i)
+	c.live.Store(1) // the last store: now it is a whole call
 	s.live++
 	live := t.live.Add(1)
 	for {
@@ -203,6 +233,26 @@ func (t *Table) Register(key uint64, now int64) (ID, bool) {
 	return makeID(n, i, c.gen), true
 }
 
+// enter puts slot i into the index and the lists, as the youngest.
+func (s *shard) enter(i uint32) {
+	c := &s.slots[i]
+	c.same, c.before = none, none
+	if first, ok := s.byKey.find(s.slots, c.key); ok {
+		c.same = first
+		s.slots[first].before = i
+		s.byKey.replace(s.slots, first, i)
+	} else {
+		s.byKey.insert(c.key, i)
+	}
+	c.older, c.newer = s.newest, none
+	if s.newest != none {
+		s.slots[s.newest].newer = i
+	} else {
+		s.oldest = i
+	}
+	s.newest = i
+}
+
 // find returns the slot of a live call, with its shard locked, or nil and nothing
 // locked.
 func (t *Table) find(id ID) (*shard, uint32) {
@@ -212,7 +262,7 @@ func (t *Table) find(id ID) (*shard, uint32) {
 	}
 	s := &t.shards[n]
 	s.mu.Lock()
-	if int(i) >= len(s.slots) || !s.slots[i].live || s.slots[i].gen != gen {
+	if int(i) >= len(s.slots) || s.slots[i].live.Load() == 0 || s.slots[i].gen != gen {
 		s.mu.Unlock()
 		return nil, 0
 	}
@@ -292,7 +342,7 @@ func (t *Table) Ending(key uint64) (ID, bool) {
 	s := &t.shards[n]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	first, ok := s.byKey[key]
+	first, ok := s.byKey.find(s.slots, key)
 	if !ok {
 		return 0, false
 	}
@@ -359,13 +409,14 @@ func (t *Table) ReleaseAll() int {
 // holds. The shard is locked.
 func (t *Table) end(s *shard, i uint32, cause Cause) {
 	c := &s.slots[i]
+	c.live.Store(0) // the first store: its places are free from here on
 	switch {
 	case c.before != none:
 		s.slots[c.before].same = c.same
 	case c.same != none:
-		s.byKey[c.key] = c.same
+		s.byKey.replace(s.slots, i, c.same)
 	default:
-		delete(s.byKey, c.key)
+		s.byKey.remove(s.slots, i)
 	}
 	if c.same != none {
 		s.slots[c.same].before = c.before
@@ -381,13 +432,16 @@ func (t *Table) end(s *shard, i uint32, cause Cause) {
 		s.newest = c.older
 	}
 	holds := Holds{Destinations: t.at(s, i), Answered: c.answered}
-	c.live = false
-	if c.gen = (c.gen + 1) & genMask; c.gen == 0 {
-		c.gen = 1
-	}
+	c.nextGeneration()
 	c.same, s.free = s.free, i
 	s.live--
 	t.live.Add(-1)
 	t.ended[cause].Add(1)
 	t.release(holds, cause)
+}
+
+func (c *slot) nextGeneration() {
+	if c.gen = (c.gen + 1) & genMask; c.gen == 0 {
+		c.gen = 1
+	}
 }

@@ -10,7 +10,7 @@ import (
 // leaves them.
 func TestPlaces(t *testing.T) {
 	h := &held{}
-	tab := New(Config{Calls: 64, Places: 3, Lifetime: time.Hour, Release: h.release})
+	tab := newTable(t, Config{Calls: 64, Places: 3, Lifetime: time.Hour, Release: h.release})
 	join := func(id ID, d int32) bool {
 		ok := tab.Join(id, d)
 		if ok {

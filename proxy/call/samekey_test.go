@@ -8,7 +8,7 @@ import (
 // One sender may register any number of calls with one key: whichever of them
 // ends, the others stay what they were, youngest first.
 func TestCallsOfOneKey(t *testing.T) {
-	tab := New(Config{Calls: 300})
+	tab := newTable(t, Config{Calls: 300})
 	rng := rand.New(rand.NewPCG(3, 4))
 	var live []ID // oldest first
 	for step := range 5000 {
@@ -26,7 +26,7 @@ func TestCallsOfOneKey(t *testing.T) {
 			live = append(live[:k], live[k+1:]...)
 		}
 		s := &tab.shards[7&tab.mask]
-		i, ok := s.byKey[7]
+		i, ok := s.byKey.find(s.slots, 7)
 		if !ok {
 			i = none
 		}
@@ -44,7 +44,7 @@ func TestCallsOfOneKey(t *testing.T) {
 
 // Ending names the first calls of a key once each, and always one.
 func TestEndingIsBounded(t *testing.T) {
-	tab := New(Config{Calls: 200})
+	tab := newTable(t, Config{Calls: 200})
 	seen := map[ID]int{}
 	for range 100 {
 		if _, ok := tab.Register(7, 0); !ok {
@@ -64,7 +64,7 @@ func TestEndingIsBounded(t *testing.T) {
 
 // Keys that come and go leave nothing behind in the table.
 func TestNoAllocationOverManyKeys(t *testing.T) {
-	tab := New(Config{Calls: 4096})
+	tab := newTable(t, Config{Calls: 4096})
 	rng := rand.New(rand.NewPCG(5, 6))
 	live := make([]ID, 0, 2048)
 	run := func() {
@@ -91,7 +91,7 @@ func TestNoAllocationOverManyKeys(t *testing.T) {
 // BenchmarkEndOldestOfOneKey is the worst end of a call: of very many with one key.
 func BenchmarkEndOldestOfOneKey(b *testing.B) {
 	const calls = 1 << 16
-	tab := New(Config{Calls: 64 * calls})
+	tab := newTable(b, Config{Calls: 64 * calls})
 	ids := make([]ID, 0, calls)
 	for range calls {
 		id, _ := tab.Register(7, 0)
