@@ -60,7 +60,7 @@ func start(a *runtime.Appliance) (*engine.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return engine.New(a, router, sets, slog.New(slog.DiscardHandler))
+	return engine.New(a, router, sets, nil, slog.New(slog.DiscardHandler))
 }
 
 // What validate accepts, sbcd starts with: the bounds are in both, and meet.

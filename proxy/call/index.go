@@ -4,25 +4,35 @@ package call
 // numbers plus one. The keys stand in the slots. It never grows and holds no pointers.
 type index struct {
 	cells []uint32
-	mask  uint64
 }
 
-// indexSize is how many cells an index of so many slots has.
-func indexSize(slots int) int {
-	n := 4
-	for n < 2*slots {
-		n *= 2
-	}
-	return n
-}
+// indexSize is how many cells an index of so many slots has. It is not rounded up, so that
+// a table takes what its rows take.
+func indexSize(slots int) int { return max(2*slots, 4) }
 
-func newIndex(cells []uint32) index { return index{cells: cells, mask: uint64(len(cells) - 1)} }
+func newIndex(cells []uint32) index { return index{cells: cells} }
 
 // home is where a key is looked for first. The low bits of all keys of a shard are alike.
-func (x *index) home(key uint64) uint64 { return key >> 8 & x.mask }
+func (x *index) home(key uint64) uint64 { return uint64(uint32(key>>8)) * uint64(len(x.cells)) >> 32 }
+
+// after is the cell behind c.
+func (x *index) after(c uint64) uint64 {
+	if c++; c == uint64(len(x.cells)) {
+		return 0
+	}
+	return c
+}
+
+// distance is how many cells lie between from and to, forwards.
+func (x *index) distance(from, to uint64) uint64 {
+	if to < from {
+		to += uint64(len(x.cells))
+	}
+	return to - from
+}
 
 func (x *index) find(slots []slot, key uint64) (uint32, bool) {
-	for c := x.home(key); x.cells[c] != 0; c = (c + 1) & x.mask {
+	for c := x.home(key); x.cells[c] != 0; c = x.after(c) {
 		if i := x.cells[c] - 1; slots[i].key == key {
 			return i, true
 		}
@@ -34,14 +44,14 @@ func (x *index) find(slots []slot, key uint64) (uint32, bool) {
 func (x *index) insert(key uint64, i uint32) {
 	c := x.home(key)
 	for x.cells[c] != 0 {
-		c = (c + 1) & x.mask
+		c = x.after(c)
 	}
 	x.cells[c] = i + 1
 }
 
 // cell is where slot i stands.
 func (x *index) cell(slots []slot, i uint32) (uint64, bool) {
-	for c := x.home(slots[i].key); x.cells[c] != 0; c = (c + 1) & x.mask {
+	for c := x.home(slots[i].key); x.cells[c] != 0; c = x.after(c) {
 		if x.cells[c] == i+1 {
 			return c, true
 		}
@@ -62,9 +72,9 @@ func (x *index) remove(slots []slot, i uint32) {
 	if !ok {
 		return
 	}
-	for c := (gap + 1) & x.mask; x.cells[c] != 0; c = (c + 1) & x.mask {
+	for c := x.after(gap); x.cells[c] != 0; c = x.after(c) {
 		// Move a later entry into the gap unless its home lies after the gap.
-		if home := x.home(slots[x.cells[c]-1].key); (c-home)&x.mask >= (c-gap)&x.mask {
+		if home := x.home(slots[x.cells[c]-1].key); x.distance(home, c) >= x.distance(gap, c) {
 			x.cells[gap] = x.cells[c]
 			gap = c
 		}

@@ -26,6 +26,10 @@ func (d *Destination) take(now int64) bool {
 // when the call has moved on or ended, however it ended.
 func (d *Destination) Leave() { d.calls.Add(-1) }
 
+// Return takes the place of a call that had one before the process began, whether there is
+// one or not. Leave gives it back.
+func (d *Destination) Return() { d.calls.Add(1) }
+
 // Calls is how many calls have a place at the destination.
 func (d *Destination) Calls() int64 { return d.calls.Load() }
 

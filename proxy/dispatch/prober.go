@@ -75,7 +75,7 @@ func NewProber(sets *Sets, listeners []runtime.Listener, send Sender, log *slog.
 		sets: sets, log: log,
 		sources: sources{count: map[source]int{}},
 		replies: make(chan reply, queued),
-		start:   time.Now(), rate: limit.NewRate(linesRate, linesBurst),
+		start:   time.Now(), rate: limit.NewRate(linesRate, linesBurst, nil),
 	}
 	p.pending.byKey = map[string]exchange{}
 	byName := map[string]runtime.Listener{}

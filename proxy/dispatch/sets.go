@@ -157,7 +157,7 @@ func (d *Destination) start() error {
 		return errors.New("call-load goes by max_calls, which is not stated")
 	}
 	if d.cfg.MaxCPS > 0 {
-		d.rate = limit.NewRate(d.cfg.MaxCPS, burst(d.cfg.MaxCPS))
+		d.rate = limit.NewRate(d.cfg.MaxCPS, burst(d.cfg.MaxCPS), nil)
 	}
 	d.health.wake = make(chan struct{}, 1)
 	if d.cfg.State != "" {

@@ -83,6 +83,7 @@ import (
 	"trunkline/proxy/limit"
 	"trunkline/proxy/policy"
 	"trunkline/proxy/route"
+	"trunkline/proxy/shm"
 	"trunkline/proxy/transaction"
 )
 
@@ -101,8 +102,8 @@ type Engine struct {
 	prober *dispatch.Prober
 
 	table      *transaction.Table
-	slots      []slotData // beside the table's slots, guarded by their shards
-	forkSlots  []forkData // the same, where a set forks; else nil
+	arena      *shm.Arena // holds table, beside, calls and rates; nil: they are on the heap
+	*beside               // slots and forkSlots
 	marks      marks
 	calls      *call.Table
 	rate       *limit.Rate
@@ -123,23 +124,27 @@ type Engine struct {
 	workers     []*worker
 	draining    bool
 	start       time.Time
+	recovered   RecoveredStats
 }
 
 // New makes an engine for a configuration; it opens nothing yet. Its errors name
 // what in the configuration cannot work.
-func New(cfg *runtime.Appliance, router *route.Router, sets *dispatch.Sets, log *slog.Logger) (*Engine, error) {
+//
+// Its tables are in the arena; nil: on the heap. One that was adopted must hold the tables of
+// this very configuration: then its calls and transactions go on (recover.go).
+func New(cfg *runtime.Appliance, router *route.Router, sets *dispatch.Sets, arena *shm.Arena, log *slog.Logger) (*Engine, error) {
 	if len(cfg.Listeners) == 0 {
 		return nil, errors.New("no listener is configured")
 	}
 	if len(cfg.Listeners) > transaction.MaxListeners {
 		return nil, fmt.Errorf("%d listeners are configured, at most %d work", len(cfg.Listeners), transaction.MaxListeners)
 	}
-	e := &Engine{cfg: cfg, log: log, router: router, sets: sets, start: time.Now(), lost: newLostConnections()}
+	e := &Engine{cfg: cfg, log: log, router: router, sets: sets, arena: arena, start: time.Now(), lost: newLostConnections()}
 	var err error
 	if e.dir, err = newDirectory(cfg.Listeners); err != nil {
 		return nil, err
 	}
-	if e.flows, err = newFlowTokens(); err != nil {
+	if e.flows, err = newFlowTokens(arena); err != nil {
 		return nil, err
 	}
 	if e.policy, err = policy.Compile(cfg.Messages); err != nil {
@@ -163,19 +168,28 @@ func New(cfg *runtime.Appliance, router *route.Router, sets *dispatch.Sets, log 
 	e.table, err = transaction.New(transaction.Config{
 		Slots: cfg.State.Transactions, Bytes: cfg.State.MessageBytes, Workers: workers, Forks: forks(sets),
 		T1: tr.T1.D(), T2: tr.T2.D(), Reply: tr.ReplyTimeout.D(), Invite: tr.InviteTimeout.D(), Wait: tr.Wait.D(),
+		Now: e.now(), Arena: arena,
 	})
 	if err != nil {
 		return nil, err
 	}
-	e.slots = make([]slotData, e.table.Capacity())
 	places := 1
 	if forks(sets) {
-		e.forkSlots = make([]forkData, e.table.Capacity())
 		places = dispatch.MaxParallel
 	}
-	e.rate = limit.NewRate(cfg.Limits.CPS, cfg.Limits.Burst)
+	if e.beside, err = newBeside(arena, e.table, forks(sets)); err != nil {
+		return nil, err
+	}
+	buckets, err := shm.Take[limit.Bucket](arena, "rates", 1)
+	if err != nil {
+		return nil, err
+	}
+	e.rate = limit.NewRate(cfg.Limits.CPS, cfg.Limits.Burst, &buckets[0])
 	e.concurrent = limit.NewConcurrent(cfg.Limits.ConcurrentCalls)
-	e.calls = call.New(call.Config{Calls: cfg.State.Calls, Places: places, Lifetime: tr.CallLifetime.D(), Release: e.releaseCall})
+	e.calls, err = call.New(call.Config{Calls: cfg.State.Calls, Places: places, Lifetime: tr.CallLifetime.D(), Release: e.releaseCall, Arena: arena})
+	if err != nil {
+		return nil, err
+	}
 	e.marks = newMarks(cfg.State.HighWater, e.table, e.calls.Capacity(), cfg.Limits.Emergency)
 	e.emergency = newEmergency(cfg.Limits.Emergency)
 	seconds := cfg.Limits.RetryAfter
@@ -187,6 +201,9 @@ func New(cfg *runtime.Appliance, router *route.Router, sets *dispatch.Sets, log 
 	e.tellChoices = log.Enabled(context.Background(), slog.LevelDebug)
 	e.timerWorker = e.newWorker()
 	e.watcher = newWatcher(e)
+	if arena.Adopted() {
+		e.recover()
+	}
 	return e, nil
 }
 
@@ -207,8 +224,13 @@ func (e *Engine) allWorkers() []*worker {
 	return slices.Clone(e.workers)
 }
 
-// clock is the monotonic time since New.
-func (e *Engine) clock() time.Duration { return time.Since(e.start) }
+// clock is the monotonic time since New, or since the arena was made.
+func (e *Engine) clock() time.Duration {
+	if e.arena != nil {
+		return e.arena.Clock()
+	}
+	return time.Since(e.start)
+}
 
 // now is the clock in milliseconds, as transactions count.
 func (e *Engine) now() int64 { return e.clock().Milliseconds() }
@@ -284,7 +306,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	closed := e.Close()
 	wg.Wait()
 	e.teller.look()
-	e.calls.ReleaseAll()
+	if e.arena == nil { // or a process after this one goes on with them
+		e.calls.ReleaseAll()
+	}
 	select {
 	case err := <-failed:
 		return err

@@ -128,7 +128,9 @@ type teller struct {
 	unsaid int // events since the last line that got none
 }
 
-func newTeller(e *Engine) *teller { return &teller{e: e, rate: limit.NewRate(linesRate, linesBurst)} }
+func newTeller(e *Engine) *teller {
+	return &teller{e: e, rate: limit.NewRate(linesRate, linesBurst, nil)}
+}
 
 // run tells events until ctx ends.
 func (t *teller) run(ctx context.Context) {

@@ -2,11 +2,11 @@ package engine
 
 import (
 	"bytes"
-	"crypto/rand"
 	"fmt"
 	"net/netip"
 
 	"trunkline/proxy/message"
+	"trunkline/proxy/shm"
 	"trunkline/proxy/transaction"
 )
 
@@ -54,9 +54,9 @@ const (
 // flowDomain keeps MACs of flows apart from others of the same key.
 const flowDomain = 0x666c6f77
 
-func newFlowTokens() (flowTokens, error) {
-	var seed [16]byte
-	if _, err := rand.Read(seed[:]); err != nil {
+func newFlowTokens(a *shm.Arena) (flowTokens, error) {
+	seed, err := a.Key(2) // those of the table are before it
+	if err != nil {
 		return flowTokens{}, fmt.Errorf("random key for flow tokens: %w", err)
 	}
 	return flowTokens{transaction.NewHasher(seed)}, nil

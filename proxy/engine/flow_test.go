@@ -12,7 +12,7 @@ import (
 
 func flowTokensOf(t testing.TB) flowTokens {
 	t.Helper()
-	k, err := newFlowTokens()
+	k, err := newFlowTokens(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

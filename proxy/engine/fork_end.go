@@ -26,8 +26,9 @@ func (w *worker) cancelRest(tx transaction.Tx, now int64) {
 }
 
 func (w *worker) cancelBranch(tx transaction.Tx, n int, now int64) {
-	w.writeCancel(tx, n)
 	tx.BranchCancelled(now, n)
+	tx.Commit()
+	w.writeCancel(tx, n)
 }
 
 // partBranch gives back the place a call has at the destination of an attempt.

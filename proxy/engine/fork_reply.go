@@ -48,17 +48,20 @@ func (w *worker) forkReply(tx transaction.Tx, n, code int) {
 
 // forkAnswered relays the first 2xx, which is being handled, and cancels the rest.
 func (w *worker) forkAnswered(tx transaction.Tx, code int, now int64) {
-	w.relay(tx, !tx.Invite)
+	w.writeRelay(tx, !tx.Invite)
 	tx.Complete(now, code, w.e.table.Timers())
-	if !tx.Invite {
-		return
+	if tx.Invite {
+		tx.DropResponse()
+		if tx.Call != 0 {
+			w.c.add(cAnswered)
+			w.e.calls.Answer(call.ID(tx.Call))
+		}
 	}
-	tx.DropResponse()
-	if tx.Call != 0 {
-		w.c.add(cAnswered)
-		w.e.calls.Answer(call.ID(tx.Call))
+	tx.Commit()
+	w.sendBack(tx.Upstream, w.out)
+	if tx.Invite {
+		w.cancelRest(tx, now)
 	}
-	w.cancelRest(tx, now)
 }
 
 // answeredToo registers the dialog of a further 2xx, which its caller ends with a BYE
@@ -150,9 +153,10 @@ func (w *worker) answerBest(tx transaction.Tx, now int64) {
 		w.endCall(tx, cause(tx, call.Exhausted))
 	default:
 		w.c.add(cForwardedReplies)
-		w.sendBack(tx.Upstream, msg)
-		tx.RespondBest()
+		tx.RespondBest() // msg stays where it is
 		tx.Complete(now, code, w.e.table.Timers())
 		w.endCall(tx, cause(tx, call.Rejected))
+		tx.Commit()
+		w.sendBack(tx.Upstream, msg)
 	}
 }

@@ -87,6 +87,7 @@ func (w *worker) forward(tx transaction.Tx, req *message.View, attempt int) bool
 	w.out = w.appendForward(w.out[:0], tx, req, attempt)
 	w.c.add(cForwardedRequests)
 	w.countChanges()
+	tx.Commit()
 	return w.sendTo(tx.Attempts[attempt].To, w.out)
 }
 
@@ -181,8 +182,9 @@ func (w *worker) sendAck(tx transaction.Tx, attempt int) {
 
 // sendCancel cancels an attempt and starts the timers of the CANCEL.
 func (w *worker) sendCancel(tx transaction.Tx, attempt int, now int64) {
-	w.writeCancel(tx, attempt)
 	tx.CancelSent(now, attempt, w.e.table.Timers())
+	tx.Commit()
+	w.writeCancel(tx, attempt)
 }
 
 func (w *worker) writeCancel(tx transaction.Tx, attempt int) {

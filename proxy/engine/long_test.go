@@ -464,7 +464,7 @@ func TestNewRefusesAStandInThatIsNone(t *testing.T) {
 	}
 	for _, over := range []string{"b", "nobody"} {
 		cfg := &runtime.Appliance{Listeners: []runtime.Listener{udp("a", over), udp("b", "")}}
-		if _, err := New(cfg, nil, nil, quiet); err == nil || !strings.Contains(err.Error(), over) {
+		if _, err := New(cfg, nil, nil, nil, quiet); err == nil || !strings.Contains(err.Error(), over) {
 			t.Errorf("%s: error %v", over, err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/resolve"
 	"trunkline/proxy/route"
+	"trunkline/proxy/shm"
 )
 
 func newEngine(t testing.TB, cfg *runtime.Appliance) *Engine {
@@ -32,6 +33,10 @@ func newLoggedEngine(t testing.TB, cfg *runtime.Appliance, log *slog.Logger) *En
 }
 
 func tryEngine(cfg *runtime.Appliance, log *slog.Logger) (*Engine, error) {
+	return tryEngineIn(nil, cfg, log)
+}
+
+func tryEngineIn(a *shm.Arena, cfg *runtime.Appliance, log *slog.Logger) (*Engine, error) {
 	sets, err := dispatch.New(cfg)
 	if err != nil {
 		return nil, err
@@ -51,5 +56,5 @@ func tryEngine(cfg *runtime.Appliance, log *slog.Logger) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(cfg, router, sets, log)
+	return New(cfg, router, sets, a, log)
 }

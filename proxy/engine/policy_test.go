@@ -177,7 +177,7 @@ func TestPolicyLeavesWhatItCannotPrune(t *testing.T) {
 
 func TestNewRefusesAPolicyThatBreaksCalls(t *testing.T) {
 	cfg := &runtime.Appliance{Listeners: []runtime.Listener{{Name: "x", Transport: "udp", Address: netip.MustParseAddrPort("127.0.0.1:5060")}}, Messages: &runtime.Messages{RemoveHeaders: []string{"Contact"}}}
-	if _, err := New(cfg, nil, nil, quiet); err == nil || !strings.Contains(err.Error(), "calls depend on Contact") {
+	if _, err := New(cfg, nil, nil, nil, quiet); err == nil || !strings.Contains(err.Error(), "calls depend on Contact") {
 		t.Errorf("error %v", err)
 	}
 }

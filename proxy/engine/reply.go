@@ -105,10 +105,11 @@ func (w *worker) onReply(tx transaction.Tx, attempt, code int) {
 	w.finalReply(tx, code, now)
 }
 
-// finalReply relays the final reply being handled and ends what it ends.
+// finalReply relays the final reply being handled and ends what it ends, this before that:
+// what the caller has seen is what a process after this one knows.
 func (w *worker) finalReply(tx transaction.Tx, code int, now int64) {
 	success := code < 300
-	w.relay(tx, !tx.Invite || !success)
+	w.writeRelay(tx, !tx.Invite || !success)
 	tx.Complete(now, code, w.e.table.Timers())
 	switch {
 	case tx.Invite && success:
@@ -131,6 +132,8 @@ func (w *worker) finalReply(tx transaction.Tx, code int, now int64) {
 			w.endCall(tx, call.Bye)
 		}
 	}
+	tx.Commit()
+	w.sendBack(tx.Upstream, w.out)
 }
 
 // cause is how a call ended that its caller may have cancelled.
@@ -152,10 +155,16 @@ func (w *worker) endCall(tx transaction.Tx, c call.Cause) {
 // relay sends the reply being handled upstream without our Via, and keeps it when
 // a repeated request is to get it again.
 func (w *worker) relay(tx transaction.Tx, keep bool) {
+	w.writeRelay(tx, keep)
+	tx.Commit()
+	w.sendBack(tx.Upstream, w.out)
+}
+
+// writeRelay is relay without sending what it has written to out.
+func (w *worker) writeRelay(tx transaction.Tx, keep bool) {
 	w.out = w.applyPolicy(message.AppendResponse(w.out[:0], &w.v, &message.ResponseEdits{RemoveTopVia: true}))
 	w.c.add(cForwardedReplies)
 	w.countChanges()
-	w.sendBack(tx.Upstream, w.out)
 	if keep && !tx.SetResponse(w.out) {
 		w.c.add(cNotStored)
 	}

@@ -170,11 +170,12 @@ func (w *worker) localFinal(tx transaction.Tx, req *message.View, code int, now 
 	}
 	w.c.add(cLocalReplies)
 	w.out = w.appendLocal(w.out[:0], req, tx.Upstream, code, extra)
-	w.sendBack(tx.Upstream, w.out)
 	if !tx.SetResponse(w.out) {
 		w.c.add(cNotStored)
 	}
 	tx.Complete(now, code, w.e.table.Timers())
+	tx.Commit()
+	w.sendBack(tx.Upstream, w.out)
 }
 
 // ack handles an ACK: it ends at the INVITE it acknowledges if that got a non-2xx

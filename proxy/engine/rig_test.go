@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ type rig struct {
 	uas   []*agent // destinations of set "core", then of set "overflow"
 	out   netip.AddrPort
 	in    netip.AddrPort
+	stop  func() // ends the engine before the test does
 }
 
 // freePort finds a UDP port that is free at an address.
@@ -89,12 +91,12 @@ func newLoggedRig(t testing.TB, n int, change func(*runtime.Appliance), log *slo
 		change(r.cfg)
 	}
 	r.e = newLoggedEngine(t, r.cfg, log)
-	startEngine(t, r.e)
+	r.stop = startEngine(t, r.e)
 	return r
 }
 
-// startEngine runs an engine until the test ends.
-func startEngine(t testing.TB, e *Engine) {
+// startEngine runs an engine until the test ends or stop is called.
+func startEngine(t testing.TB, e *Engine) (stop func()) {
 	t.Helper()
 	if err := e.Bind(); err != nil {
 		t.Fatal(err)
@@ -102,7 +104,7 @@ func startEngine(t testing.TB, e *Engine) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- e.Run(ctx) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		select {
 		case err := <-done:
@@ -113,6 +115,8 @@ func startEngine(t testing.TB, e *Engine) {
 			t.Error("Run did not return after its context ended")
 		}
 	})
+	t.Cleanup(stop)
+	return stop
 }
 
 // anyUAS waits for the INVITE of a call at whichever destination got it.

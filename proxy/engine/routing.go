@@ -111,9 +111,6 @@ func (w *worker) inDialog(tx *transaction.Tx, f *face, upstream transaction.Endp
 	tx.Call = uint64(id)
 	*e.slot(*tx) = slotData{strip: ro.strip}
 	now := e.now()
-	if tx.Invite {
-		w.reject(upstream, 100, nil)
-	}
 	reply := e.table.Timers().Reply
 	if !tx.Invite {
 		reply = e.table.Timers().GiveUp()
@@ -131,6 +128,18 @@ func (w *worker) inDialog(tx *transaction.Tx, f *face, upstream transaction.Endp
 		tx.Abandon()
 		w.localFinal(*tx, v, unreachedCode(hop), now)
 		w.endCall(*tx, call.ByeLost)
+		return
+	}
+	w.trying(tx, upstream)
+}
+
+// trying tells the sender of an INVITE that it need not repeat it (16.2). It comes after the
+// INVITE has left: from here on nobody but this proxy and those after it will see to it.
+func (w *worker) trying(tx *transaction.Tx, upstream transaction.Endpoint) {
+	if tx.Invite && tx.Pending() {
+		w.c.add(cLocalReplies)
+		w.out2 = w.appendLocal(w.out2[:0], &w.v, upstream, 100, nil)
+		w.sendBack(upstream, w.out2)
 	}
 }
 
@@ -183,10 +192,8 @@ func (w *worker) initial(tx *transaction.Tx, f *face, upstream transaction.Endpo
 	if e.forked(&d) {
 		tx.SetForked()
 	}
-	if tx.Invite {
-		w.reject(upstream, 100, nil)
-	}
 	w.nextAttempt(*tx, v, failure{}, e.now())
+	w.trying(tx, upstream)
 }
 
 // admit takes a new call under the limits and registers it; from then on the

@@ -15,6 +15,7 @@ type Stats struct {
 	Listeners    []ListenerStats   `json:"listeners"`
 	Drain        DrainStats        `json:"drain"`
 	Counters     map[string]uint64 `json:"counters"`
+	Recovered    *RecoveredStats   `json:"recovered,omitempty"` // nil: there was no process before this one
 	Transactions transaction.Stats `json:"transactions"`
 	HighWater    int               `json:"high_water"` // transactions past which new calls are refused
 	Calls        call.Stats        `json:"calls"`
@@ -66,6 +67,9 @@ func (e *Engine) Stats() Stats {
 		Calls:      e.calls.Stats(),
 		TCPRefused: e.long.refused.len(),
 		Concurrent: ConcurrentStats{Live: e.concurrent.Live(), Peak: e.concurrent.Peak(), Refused: e.concurrent.Refused()},
+	}
+	if e.arena.Adopted() {
+		st.Recovered = &e.recovered
 	}
 	for i, l := range e.cfg.Listeners {
 		ls := ListenerStats{Name: l.Name, Transport: transport(l), Address: l.Address.String(), Workers: l.Workers}

@@ -18,21 +18,28 @@ import (
 type Rate struct {
 	interval int64 // nanoseconds one call takes out of the bucket
 	depth    int64 // nanoseconds the bucket may run ahead: (burst-1) * interval
-	full     atomic.Int64
-	refused  atomic.Uint64
+	*Bucket
+	refused atomic.Uint64
 }
 
+// Bucket is the state of a Rate, which may lie in memory that outlives the process.
+type Bucket struct{ full atomic.Int64 }
+
 // NewRate allows cps calls per second on average and burst calls at once. cps of
-// zero or less never refuses; a burst below one counts as one.
-func NewRate(cps, burst int) *Rate {
+// zero or less never refuses; a burst below one counts as one. The
+// state is in b; nil: in memory of its own.
+func NewRate(cps, burst int, b *Bucket) *Rate {
+	if b == nil {
+		b = new(Bucket)
+	}
 	if cps <= 0 {
-		return &Rate{}
+		return &Rate{Bucket: b}
 	}
 	if burst < 1 {
 		burst = 1
 	}
 	interval := max(int64(time.Second)/int64(cps), 1)
-	return &Rate{interval: interval, depth: int64(burst-1) * interval}
+	return &Rate{interval: interval, depth: int64(burst-1) * interval, Bucket: b}
 }
 
 // Allow takes one call out of the bucket at the time now. It reports false, and

@@ -24,7 +24,7 @@ func TestRate(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := NewRate(tt.cps, tt.burst)
+			r := NewRate(tt.cps, tt.burst, nil)
 			refused := uint64(0)
 			for i, at := range tt.at {
 				got := r.Allow(at * ms)
@@ -44,7 +44,7 @@ func TestRate(t *testing.T) {
 
 // Over any span the bucket lets through burst + span*rate, however many ask.
 func TestRateShared(t *testing.T) {
-	r := NewRate(1000, 50)
+	r := NewRate(1000, 50, nil)
 	var allowed atomic.Int64
 	var wg sync.WaitGroup
 	for range 4 {
@@ -106,7 +106,7 @@ func TestUnlimitedStillCounts(t *testing.T) {
 }
 
 func TestNoAllocation(t *testing.T) {
-	r, c := NewRate(1000, 10), NewConcurrent(10)
+	r, c := NewRate(1000, 10, nil), NewConcurrent(10)
 	now := int64(0)
 	if n := testing.AllocsPerRun(1000, func() {
 		now += 1000

@@ -80,7 +80,7 @@ func (p *program) run(ctx context.Context, cfg *runtime.Appliance, found *prefli
 	if err != nil {
 		return refuse(err)
 	}
-	eng, err := engine.New(cfg, router, sets, log)
+	eng, err := engine.New(cfg, router, sets, nil, log)
 	if err != nil {
 		return refuse(err)
 	}
