@@ -74,6 +74,26 @@ func TestStateCoefficients(t *testing.T) {
 	checkCoefficient(t, "call_slot_bytes", perRow(t, func(s *runtime.State, n int) { s.Calls = n }))
 }
 
+// Beside its rows a table takes room for each of its shards.
+func TestShardCoefficient(t *testing.T) {
+	allocated := func(workers int) (float64, int) {
+		a := appliance(1, 1, 1)
+		a.State.Transactions, a.Listeners[0].Workers = 1<<17, workers
+		before := heap()
+		e, err := start(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after := heap()
+		shards := e.Stats().Transactions.Shards
+		goruntime.KeepAlive(e)
+		return after - before, shards
+	}
+	few, least := allocated(1)
+	many, most := allocated(64)
+	checkCoefficient(t, "shard_bytes", (many-few)/float64(most-least))
+}
+
 // What calls that may fork add to a row, whatever the number of destinations.
 func TestForkCoefficients(t *testing.T) {
 	forks := func() *runtime.Appliance {

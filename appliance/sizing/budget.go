@@ -189,6 +189,7 @@ type Budget struct {
 	Emergency    *EmergencyBudget `json:"emergency,omitempty"` // nil: no call goes first
 	SHM          []Table          `json:"shm"`
 	SHMTotal     Figure           `json:"shm_total"`
+	Arena        Figure           `json:"arena"` // of these, what outlives the process: no part of its memory limit
 	Memory       []MemoryItem     `json:"memory"`
 	ProcessLimit Figure           `json:"process_limit"` // Go soft memory limit, bytes
 	OpenFiles    Figure           `json:"open_files"`    // descriptor limit of sbcd

@@ -70,6 +70,7 @@ var known = map[string]struct {
 	"fork_bytes":                 {"B", positive, less},
 	"fork_reply_bytes":           {"B", positive, less},
 	"fork_call_bytes":            {"B", positive, less},
+	"shard_bytes":                {"B", positive, less},
 	"cache_row_bytes":            {"B", positive, less},
 	"worker_bytes":               {"B", positive, less},
 	"worker_batch":               {"datagrams", natural, less},

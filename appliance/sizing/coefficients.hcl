@@ -66,10 +66,10 @@ coefficient "datagram_overhead" {
 # --- Per-call state ---
 
 coefficient "transaction_slot_bytes" {
-  value  = 640
+  value  = 624
   unit   = "B"
-  range  = [546, 555]
-  source = "measured: memory of an empty table of proxy/transaction with its index, timers and what proxy/engine keeps beside each slot; with room for change"
+  range  = [620, 622]
+  source = "measured: row of the arena of proxy/transaction with its index and what proxy/engine keeps beside each slot"
   date   = "2026-11"
 }
 
@@ -81,18 +81,18 @@ coefficient "message_bytes_stored" {
 }
 
 coefficient "call_slot_bytes" {
-  value  = 112
+  value  = 62
   unit   = "B"
-  range  = [74, 90]
-  source = "measured: memory of an empty table of proxy/call with its index; with room for change. Kamailio: 1.56 kB a dialog"
+  range  = [60, 61]
+  source = "measured: row of the arena of proxy/call with its index. Kamailio: 1.56 kB a dialog"
   date   = "2026-11"
 }
 
 coefficient "fork_bytes" {
-  value  = 704
+  value  = 632
   unit   = "B"
-  range  = [616, 632]
-  source = "measured: what a slot of proxy/transaction and proxy/engine takes more where a dispatcher calls all its destinations at once (parallel): timers, destinations, targets and times of 16 attempts; with room for change"
+  range  = [624, 628]
+  source = "measured: what a slot of proxy/transaction and proxy/engine takes more where a dispatcher calls all its destinations at once (parallel): timers, destinations, targets and times of 16 attempts"
   date   = "2026-11"
 }
 
@@ -108,6 +108,14 @@ coefficient "fork_call_bytes" {
   unit   = "B"
   range  = [28, 32]
   source = "measured: seven places at destinations more in a slot of proxy/call where a dispatcher calls all its destinations at once (parallel)"
+  date   = "2026-11"
+}
+
+coefficient "shard_bytes" {
+  value  = 104000
+  unit   = "B"
+  range  = [99000, 100500]
+  source = "measured: slabs that the messages of a shard of proxy/transaction have partly used, and the image of the slot it is changing"
   date   = "2026-11"
 }
 

@@ -32,7 +32,8 @@ func (z *sizer) memory() {
 	items := []Figure{kernel, root, process, shm}
 	items = append(items, z.hugePages()...)
 	items = append(items, sockets)
-	limit, formula, inputs := process.Value+shm.Value, "memory.process + memory.shm", []Input{of(process), of(shm)}
+	arena := of(z.b.Arena)
+	limit, formula, inputs := process.Value+shm.Value-arena.Value, "memory.process + memory.shm - shm.arena", []Input{of(process), of(shm), arena}
 	inProcess := func(f Figure) {
 		limit, formula, inputs = limit+f.Value, formula+" + "+f.ID, append(inputs, of(f))
 	}
@@ -103,8 +104,8 @@ func (z *sizer) hugePages() []Figure {
 		return nil
 	}
 	in := stated("state.hugepages", size, "B", at(z.s.State.HugePagesRange, z.s.State.Range))
-	return []Figure{figure("memory.hugepages", "State, rest of the last huge page", "B", roundUp(z.b.SHMTotal.Value, size)-z.b.SHMTotal.Value,
-		"shm.total rounded up to hugepages - shm.total", of(z.b.SHMTotal), in)}
+	return []Figure{figure("memory.hugepages", "State, rest of the last huge page", "B", roundUp(z.b.Arena.Value, size)-z.b.Arena.Value,
+		"shm.arena rounded up to hugepages - shm.arena", of(z.b.Arena), in)}
 }
 
 // smallHugePage is the size vm.nr_hugepages counts in unless the kernel's command
@@ -116,7 +117,7 @@ func (z *sizer) hugePageSysctls() []Sysctl {
 	if size <= 0 {
 		return nil
 	}
-	n := digits(roundUp(z.b.SHMTotal.Value, size) / size)
+	n := digits(roundUp(z.b.Arena.Value, size) / size)
 	if size != smallHugePage {
 		z.find("state.hugepages", SeverityNote, at(z.s.State.HugePagesRange, z.s.State.Range), "Huge pages from the kernel's command line",
 			"Pages of %s cannot be set aside after the kernel has started: its command line needs hugepagesz=%.0fG hugepages=%s. Write hugepages = \"2MiB\" for pages that are set aside by a setting.", Bytes(size), size/(1<<30), n)

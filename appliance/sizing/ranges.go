@@ -74,7 +74,7 @@ func (b *Budget) Each(fn func(*Figure)) {
 	for i := range b.SHM {
 		some(&b.SHM[i].Rows, &b.SHM[i].BytesPerRow, &b.SHM[i].Bytes)
 	}
-	some(&b.SHMTotal)
+	some(&b.SHMTotal, &b.Arena)
 	for i := range b.Memory {
 		some(&b.Memory[i].Bytes)
 	}

@@ -2,6 +2,7 @@ package sizing
 
 import (
 	"math"
+	"slices"
 
 	"trunkline/appliance/spec"
 )
@@ -60,10 +61,11 @@ func (z *sizer) state() {
 
 	z.rows = z.rowBytes()
 	z.b.Calls = z.calls(high)
-	rest := []Table{z.callTable()}
+	rest := []Table{z.callTable(), z.shardTable()}
 	if z.s.Limits.Emergency != nil {
 		rest = append(rest, z.emergency())
 	}
+	outlive := len(rest) + 2 // and transactions and messages
 	rest = append(rest, z.cacheTable(), z.workerTable())
 	slot, stored := z.rows.slot, z.rows.stored
 	perSlot := slot.Value + stored.Value
@@ -99,7 +101,10 @@ func (z *sizer) state() {
 	}, rest...)
 
 	total, inputs := 0.0, []Input{}
-	for _, t := range z.b.SHM {
+	for i, t := range z.b.SHM {
+		if i == outlive {
+			z.b.Arena = figure("shm.arena", "State that outlives sbcd", "B", total, "sum of the tables of calls in progress", slices.Clone(inputs)...)
+		}
 		total += t.Bytes.Value
 		inputs = append(inputs, of(t.Bytes))
 	}
@@ -151,6 +156,17 @@ func (z *sizer) table(name string, rows Figure, per Input) Table {
 
 func (z *sizer) callTable() Table {
 	return z.table("calls", z.b.Calls, z.rows.call)
+}
+
+// shardTable is what each shard of the transaction table takes beside its rows. There are
+// four for each worker, rounded up to a power of two (proxy/transaction).
+func (z *sizer) shardTable() Table {
+	n := 1.0
+	for n < 256 && n < 4*z.b.TotalWorkers.Value {
+		n *= 2
+	}
+	return z.table("shards", z.term(figure("shards", "Shards of the transaction table", "shards", n,
+		"4 x workers.total, rounded up to a power of two, at most 256", of(z.b.TotalWorkers))), z.c.in("shard_bytes"))
 }
 
 func (z *sizer) cacheTable() Table {

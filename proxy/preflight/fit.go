@@ -115,7 +115,7 @@ func shrink(a *runtime.Appliance, r *runtime.Resize) error {
 	}
 	st.Calls, st.Transactions, st.MessageBytes = calls+e.Calls, transactions+e.Transactions, uint64(messages)+e.MessageBytes
 	st.BudgetBytes = uint64(left)
-	if less := uint64((planned - left) * (1 + r.Slack)); st.ProcessMemory > less {
+	if less := uint64((planned - left) * r.Slack); st.ProcessMemory > less {
 		st.ProcessMemory -= less
 	}
 	return nil

@@ -29,7 +29,10 @@
 //
 // # Memory
 //
-// Slots are of fixed size, refer to each other by index, and hold no pointers;
+// Slots are of fixed size, refer to each other by index, and hold no pointers; they and
+// the messages are in an arena (package shm) where there is one, and then the transactions
+// outlive the process: what ends in the middle of a change is found as it was when others
+// last heard of it (undo.go), and all that follows from the slots is made anew (Recover);
 // messages are in buffers of fixed classes, counted exactly against the budget. The
 // memory taken for buffers, used or free, exceeds the budget by no more than a few
 // slabs of each shard, whatever sizes messages have had.

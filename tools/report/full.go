@@ -128,7 +128,7 @@ func Figures(b *sizing.Budget) []sizing.Figure {
 	for _, t := range b.SHM {
 		list = append(list, t.Bytes)
 	}
-	list = append(list, b.SHMTotal)
+	list = append(list, b.SHMTotal, b.Arena)
 	for _, m := range b.Memory {
 		list = append(list, m.Bytes)
 	}

@@ -63,6 +63,9 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	if s.Engine != nil {
 		g.engine(s.Engine)
+		if r := s.Engine.Recovered; r != nil {
+			g.recovered(r)
+		}
 	}
 }
 

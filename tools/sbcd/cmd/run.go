@@ -80,10 +80,11 @@ func (p *program) run(ctx context.Context, cfg *runtime.Appliance, found *prefli
 	if err != nil {
 		return refuse(err)
 	}
-	eng, err := engine.New(cfg, router, sets, nil, log)
+	eng, arena, err := newEngine(cfg, router, sets, nil, log)
 	if err != nil {
 		return refuse(err)
 	}
+	defer func() { _ = arena.Close() }() // nothing looks at it any more
 	warmer, err := warm.New(cfg, router, log)
 	if err != nil {
 		return refuse(err)
@@ -122,6 +123,9 @@ func (p *program) run(ctx context.Context, cfg *runtime.Appliance, found *prefli
 	}
 	if err := eng.Bind(); err != nil {
 		return refuse(err)
+	}
+	if err := arena.Serve(); err != nil {
+		return refuse(errors.Join(err, eng.Close()))
 	}
 	v.engine.Store(eng)
 	return p.serve(ctx, v, eng, certs, hup)

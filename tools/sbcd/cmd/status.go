@@ -105,6 +105,14 @@ func summary(out io.Writer, s Status) error {
 			fmt.Fprintf(&b, "fell back from version %s: %s\n", t.FellBackFrom, t.Reason)
 		}
 	}
+	if e := s.Engine; e != nil && e.Recovered != nil {
+		r := e.Recovered
+		fmt.Fprintf(&b, "took over from the process before: %d calls, %d transactions", r.Calls, r.Transactions)
+		if n := r.Broken + r.Dropped; n > 0 {
+			fmt.Fprintf(&b, "; %d were broken off", n)
+		}
+		b.WriteByte('\n')
+	}
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, c := range s.Caches {
 		fmt.Fprintf(w, "cache %s\t%s\t%d rows\t%s\n", c.Name, c.State, c.Rows, cacheNote(c))
