@@ -224,7 +224,11 @@ type Route struct {
 }
 
 // Cache policies when the source cannot be loaded.
-const OnFailRefuse = "refuse" // sbcd does not start
+const (
+	OnFailRefuse   = "refuse"    // sbcd does not start
+	OnFailLastGood = "last-good" // it starts with what was loaded last, kept in its state directory
+	OnFailBaked    = "baked"     // it starts with Path
+)
 
 // Cache warm-up modes.
 const (
@@ -233,11 +237,12 @@ const (
 )
 
 // Cache is a longest-prefix table. A file source is CSV with two columns,
-// prefix and dispatcher set, no header, '#' comments allowed.
+// prefix and dispatcher set, no header, '#' comments allowed; a database gives the same two
+// as the answer to Query.
 type Cache struct {
 	Name     string   `json:"name"`
-	Source   string   `json:"source"` // "file"
-	Path     string   `json:"path"`   // absolute inside the appliance
+	Source   string   `json:"source"` // "file", or the engine of Database
+	Path     string   `json:"path"`   // of the file, absolute inside the appliance; with OnFailBaked of what to start from
 	Warmup   string   `json:"warmup"`
 	OnFail   string   `json:"on_fail"`
 	Database string   `json:"database,omitempty"` // with a source that is one

@@ -24,13 +24,13 @@ const (
 
 func (d *decoder) caches(root *section, s *Spec) {
 	for _, sec := range root.all("cache") {
-		source, sure := sec.choice("source", SourceFile, []string{SourceFile}, []string{SourceSQLite, SourcePostgres})
+		source, sure := sec.choice("source", SourceFile, []string{SourceFile, SourceSQLite, SourcePostgres}, nil)
 		c := &Cache{
 			Name:   sec.name,
 			Source: source,
 			File:   sec.str("file", ""),
 			Warmup: sec.oneOf("warmup", "sync", []string{"sync", "background"}, nil),
-			OnFail: sec.oneOf("on_fail", OnFailRefuse, []string{OnFailRefuse}, []string{OnFailLastGood, OnFailBaked}),
+			OnFail: sec.oneOf("on_fail", OnFailRefuse, []string{OnFailRefuse, OnFailLastGood, OnFailBaked}, nil),
 			Within: sec.duration("timeout", 100*time.Millisecond, time.Hour, 60*time.Second),
 			Rows:   sec.integer("rows", 1, maxInt, 0),
 			Range:  sec.def,

@@ -21,7 +21,7 @@ var mediaSchema = blockSchema{
 }
 
 var databaseSchema = blockSchema{
-	typ: "database", labelled: true, many: true, later: true,
+	typ: "database", labelled: true, many: true,
 	attrs: []attrSchema{
 		must("engine", `"postgres"`),
 		may("address", `"10.0.0.21:5432"`),

@@ -70,7 +70,7 @@ var cacheSchema = blockSchema{
 		may("file", `"carriers.csv"`),
 		may("database", `"routing"`),
 		may("query", `"select prefix, carrier from routes"`),
-		later(may("refresh", `"5m"`)),
+		may("refresh", `"5m"`),
 		may("warmup", `"sync"`),
 		may("on_fail", `"refuse"`),
 		may("timeout", `"60s"`),

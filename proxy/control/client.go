@@ -26,7 +26,34 @@ func Post(ctx context.Context, socket, path string) ([]byte, error) {
 	return ask(ctx, http.MethodPost, socket, path)
 }
 
+// Copy asks the API at the socket for a path and writes the body of the reply to w as it
+// comes, however long it is.
+func Copy(ctx context.Context, w io.Writer, socket, path string) error {
+	resp, err := send(ctx, http.MethodGet, socket, path)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		_, err := body(resp, socket, path)
+		return err
+	}
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		return fmt.Errorf("control socket %s: %w", socket, err)
+	}
+	return nil
+}
+
 func ask(ctx context.Context, method, socket, path string) ([]byte, error) {
+	resp, err := send(ctx, method, socket, path)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	return body(resp, socket, path)
+}
+
+func send(ctx context.Context, method, socket, path string) (*http.Response, error) {
 	c := http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
@@ -47,7 +74,10 @@ func ask(ctx context.Context, method, socket, path string) ([]byte, error) {
 		}
 		return nil, fmt.Errorf("control socket %s: %w", socket, err)
 	}
-	defer resp.Body.Close()
+	return resp, nil
+}
+
+func body(resp *http.Response, socket, path string) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
 	if err != nil {
 		return nil, fmt.Errorf("control socket %s: %w", socket, err)

@@ -32,6 +32,9 @@ const (
 	ReloadCertificatesPath = "/v1/reload-certificates"
 	DrainPath              = "/v1/drain"
 	UndrainPath            = "/v1/undrain"
+	ReloadCachesPath       = "/v1/reload-caches" // ?cache=NAME, any number of times; none: all
+	DumpCachePath          = "/v1/dump-cache"    // ?cache=NAME
+	RoutePath              = "/v1/route"         // ?number=NUMBER, and of whom it is
 )
 
 // Times within which a client must have said, and been told, everything.
@@ -48,7 +51,10 @@ type Options struct {
 	// Actions are what POST does, by path. What one returns is the reply, as JSON (200);
 	// its error is told as JSON, {"error": "..."} (409): nothing was changed then.
 	Actions map[string]func(context.Context) (any, error)
-	Log     *slog.Logger
+	// Handlers answer what takes more than a path, by pattern ("GET /v1/route"); Reply and
+	// Refuse write their answers.
+	Handlers map[string]http.HandlerFunc
+	Log      *slog.Logger
 }
 
 // Server is the API on one socket.
@@ -79,11 +85,14 @@ func Listen(path string, o Options) (*Server, error) {
 		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
 			v, err := do(r.Context())
 			if err != nil {
-				reply(w, http.StatusConflict, failure{err.Error()})
+				Refuse(w, err)
 				return
 			}
-			reply(w, http.StatusOK, v)
+			Reply(w, v)
 		})
+	}
+	for pattern, h := range o.Handlers {
+		mux.HandleFunc(pattern, h)
 	}
 	if o.Gatherer != nil {
 		mux.Handle("GET "+MetricsPath, promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{}))
@@ -95,6 +104,19 @@ func Listen(path string, o Options) (*Server, error) {
 		s.http.ErrorLog = slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn)
 	}
 	return s, nil
+}
+
+// Reply answers with a value as JSON (200).
+func Reply(w http.ResponseWriter, v any) { reply(w, http.StatusOK, v) }
+
+// Refuse answers with an error as JSON, {"error": "..."} (409).
+func Refuse(w http.ResponseWriter, err error) {
+	reply(w, http.StatusConflict, failure{err.Error()})
+}
+
+// Within gives an answer more time than the API gives others.
+func Within(w http.ResponseWriter, d time.Duration) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d)) // without, it has what all have
 }
 
 // failure is the reply to an action that was not done.

@@ -79,6 +79,7 @@ import (
 
 	"trunkline/appliance/runtime"
 	"trunkline/proxy/call"
+	"trunkline/proxy/credential"
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/limit"
 	"trunkline/proxy/policy"
@@ -248,7 +249,7 @@ func (e *Engine) releaseCall(h call.Holds, _ call.Cause) {
 // Bind opens the sockets of all listeners, or none: secrets are read before the first is
 // opened, and when one fails, those opened before it are closed again.
 func (e *Engine) Bind() error {
-	secrets := credentials(e.cfg.Secrets)
+	secrets := credential.New(e.cfg.Secrets)
 	if err := e.checkSecrets(secrets); err != nil {
 		return err
 	}

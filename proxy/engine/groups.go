@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"trunkline/appliance/runtime"
+	"trunkline/proxy/credential"
 	"trunkline/proxy/listen"
 	"trunkline/proxy/message"
 	"trunkline/proxy/stream"
@@ -64,7 +65,7 @@ func (g connections) stats(s *ListenerStats) {
 func (g connections) backlogs(dst []listen.Backlog) []listen.Backlog { return dst }
 
 // open opens the sockets of a listener, which shows what secrets gives.
-func (e *Engine) open(i int, secrets credential) (group, error) {
+func (e *Engine) open(i int, secrets credential.Reader) (group, error) {
 	l := e.cfg.Listeners[i]
 	if l.Datagram() {
 		var o listen.Options

@@ -28,11 +28,6 @@ func Unsupported(a *runtime.Appliance) []string {
 			missing(x.Transport != "" && x.Transport != "tcp" && x.Transport != "tls", "destination %s of %s: transport %s", x.Name, d.Name, x.Transport)
 		}
 	}
-	for _, c := range a.Caches {
-		missing(c.Source != "file", "cache %s: source %s", c.Name, c.Source)
-		missing(c.OnFail != runtime.OnFailRefuse, "cache %s: on_fail %s", c.Name, c.OnFail)
-		missing(c.Refresh != 0, "cache %s: refresh", c.Name)
-	}
 	missing(len(a.Limits.Listeners)+len(a.Limits.Sources)+len(a.Limits.Carriers) > 0, "limits of listeners, sources or carriers")
 	missing(a.State.HugePages != 0, "state: huge pages")
 	missing(a.State.Persistence != nil, "state: persistence")
@@ -42,7 +37,6 @@ func Unsupported(a *runtime.Appliance) []string {
 		missing(m.HideTopology, "messages: hide_topology")
 	}
 	missing(a.Sockets != nil, "dynamic sockets")
-	missing(len(a.Databases) > 0, "databases")
 	c := a.Control
 	missing(c.Remote != nil || c.Metrics != nil || c.HEP != nil || c.CDR != nil || c.LogLevel != "", "control beyond its local socket")
 	return out

@@ -10,7 +10,7 @@ import (
 // Whatever of a configuration may be absent is either run or named: a new pointer,
 // list or block that is neither fails here.
 func TestUnsupportedNamesEveryOptionalPart(t *testing.T) {
-	run := map[string]bool{"Site": true, "Caches": true, "Name": true, "SpecDigest": true, "Resolvers": true, "Update": true}
+	run := map[string]bool{"Site": true, "Caches": true, "Name": true, "SpecDigest": true, "Resolvers": true, "Update": true, "Databases": true}
 	typ := reflect.TypeFor[runtime.Appliance]()
 	for i := range typ.NumField() {
 		f := typ.Field(i)
@@ -48,9 +48,6 @@ func TestUnsupported(t *testing.T) {
 	}{
 		{"transport", func(a *runtime.Appliance) { a.Listeners = []runtime.Listener{{Name: "x", Transport: "sctp"}} }, "listener x: transport sctp"},
 		{"algorithm", func(a *runtime.Appliance) { a.Dispatchers = []runtime.Dispatcher{{Name: "d", Algorithm: "nearest"}} }, "dispatcher d: algorithm nearest"},
-		{"cache", func(a *runtime.Appliance) {
-			a.Caches = []runtime.Cache{{Name: "c", Source: "postgres", OnFail: runtime.OnFailRefuse}}
-		}, "cache c: source postgres"},
 		{"limits", func(a *runtime.Appliance) { a.Limits.Carriers = make([]runtime.ScopedLimits, 1) }, "limits of listeners, sources or carriers"},
 	}
 	for _, tt := range tests {

@@ -145,5 +145,8 @@ func (r *Router) Set(name []byte) (int, bool) {
 	return i, ok
 }
 
+// SetName is the name of a dispatcher set.
+func (r *Router) SetName(i int) string { return r.names[i] }
+
 // SetNames lists the dispatcher sets for messages to people.
 func (r *Router) SetNames() string { return strings.Join(r.names, ", ") }

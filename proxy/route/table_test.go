@@ -85,7 +85,7 @@ func TestEqual(t *testing.T) {
 	}{
 		"the same": {table(t, base), true}, "a row more": {with("+1", 1), false}, "another value": {with("+49", 2), false},
 		"another value of a name": {with("alice", 2), false}, "none": {nil, false}, "empty": {&Table{}, false},
-		"another row": {table(t, map[string]int{"+49": 1, "+4931": 2, "alice": 3, "01234567890123456789": 4}), false},
+		"another row":  {table(t, map[string]int{"+49": 1, "+4931": 2, "alice": 3, "01234567890123456789": 4}), false},
 		"another kind": {table(t, map[string]int{"+49": 1, "+4930": 2, "alice": 3, "0123": 4}), false},
 	} {
 		if got := one.Equal(tt.other); got != tt.want {

@@ -42,7 +42,7 @@ func build(ctx context.Context, s source, rows int, r *route.Router, progress fu
 		}
 		v, ok := r.Set(set)
 		if !ok {
-			return fmt.Errorf("there is no dispatcher %q: use one of %s", set, r.SetNames())
+			return fmt.Errorf("prefix %q: there is no dispatcher %q: use one of %s", prefix, set, r.SetNames())
 		}
 		if err := b.Add(route.Unescape(plain[:], prefix), v); err != nil {
 			return fmt.Errorf("prefix %q: %w", prefix, err)

@@ -35,7 +35,7 @@ func newWarmer(t *testing.T, log *slog.Logger, caches ...runtime.Cache) (*Warmer
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := New(cfg, r, log)
+	w, err := New(cfg, r, Options{Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestSyncLoads(t *testing.T) {
 
 func TestSyncRefuses(t *testing.T) {
 	tests := []struct{ name, text, want string }{
-		{"unknown set", "+49,core\n+43,kore\n", `table.csv:2: there is no dispatcher "kore": use one of core, overflow`},
+		{"unknown set", "+49,core\n+43,kore\n", `table.csv:2: prefix "+43": there is no dispatcher "kore": use one of core, overflow`},
 		{"one field", "# comment\n\n+49\n", "table.csv:3: a row has 2 fields, this one has 1"},
 		{"three fields", "+49,core,x\n", "table.csv:1: a row has 2 fields, this one has 3"},
 		{"empty prefix", "+49,core\n,core\n", "table.csv:2: prefix \"\": the prefix is empty"},
@@ -148,7 +148,7 @@ func TestSyncWaitsForSlowSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	deadline := time.Now().Add(10 * time.Second)
-	for w.Status()[0].Rows < 1024 {
+	for w.Status()[0].Read < 1024 {
 		if time.Now().After(deadline) {
 			t.Fatalf("no progress: %+v", w.Status())
 		}
@@ -228,12 +228,18 @@ func TestNewRefuses(t *testing.T) {
 		c    runtime.Cache
 		want string
 	}{
-		{runtime.Cache{Source: "postgres", Path: "/x", Warmup: "sync"}, `use "file"`},
+		{runtime.Cache{Source: "redis", Warmup: "sync"}, `use "file", "sqlite" or "postgres"`},
+		{runtime.Cache{Source: "odd", Database: "odd", Warmup: "sync"}, `use "file", "sqlite" or "postgres"`},
+		{runtime.Cache{Source: "postgres", Database: "gp", Warmup: "sync"}, `there is no database "gp"`},
+		{runtime.Cache{Source: "sqlite", Database: "pg", Warmup: "sync"}, `source is "sqlite", and database "pg" is "postgres"`},
+		{runtime.Cache{Source: "postgres", Database: "pg", Warmup: "sync", OnFail: "baked"}, `the file to start from`},
 		{runtime.Cache{Source: "file", Warmup: "sync"}, "name the CSV file"},
 		{runtime.Cache{Source: "file", Path: "/x", Warmup: "later"}, `warmup "later"`},
 		{runtime.Cache{Source: "file", Path: "/x", Warmup: "sync", OnFail: "ignore"}, `on_fail "ignore"`},
 	} {
-		if _, err := New(&runtime.Appliance{Caches: []runtime.Cache{tt.c}}, nil, quiet()); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := New(&runtime.Appliance{
+			Caches: []runtime.Cache{tt.c}, Databases: []runtime.Database{{Name: "pg", Engine: "postgres"}, {Name: "odd", Engine: "odd"}},
+		}, nil, Options{Log: quiet()}); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: %v", tt.c, err)
 		}
 	}

@@ -150,14 +150,14 @@ func (r *rig) cacheState() (string, int) {
 	var s struct {
 		Ready  bool
 		Caches []struct {
-			State string
-			Rows  int
+			State      string
+			Rows, Read int
 		}
 	}
 	if err := json.Unmarshal(b, &s); err != nil || len(s.Caches) != 1 {
 		r.t.Fatalf("status %s: %v", b, err)
 	}
-	return s.Caches[0].State, s.Caches[0].Rows
+	return s.Caches[0].State, max(s.Caches[0].Rows, s.Caches[0].Read)
 }
 
 func TestNothingIsOpenBeforeTheCacheIsLoaded(t *testing.T) {
@@ -230,7 +230,7 @@ func TestRefusesWithoutItsCache(t *testing.T) {
 		want       string
 	}{
 		{"missing", "", "no such file or directory: put the file there"},
-		{"broken", "+49,core\n+43,kore\n", `table.csv:2: there is no dispatcher "kore": use one of core`},
+		{"broken", "+49,core\n+43,kore\n", `table.csv:2: prefix "+43": there is no dispatcher "kore": use one of core`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

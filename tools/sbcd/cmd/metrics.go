@@ -12,7 +12,6 @@ import (
 	"trunkline/proxy/listen"
 	"trunkline/proxy/preflight"
 	"trunkline/proxy/resolve"
-	"trunkline/proxy/warm"
 )
 
 // metrics shows a Status as Prometheus metrics: what /v1/status says and what
@@ -91,16 +90,6 @@ func (g sink) send(t prometheus.ValueType, name, help string, v float64, labels 
 		m = prometheus.NewInvalidMetric(d, err)
 	}
 	g.ch <- m
-}
-
-func (g sink) cache(c warm.Status) {
-	l := []string{"cache", c.Name}
-	g.gauge("trunkline_cache_loaded", "1 when the cache's table is in place.", truth(c.State == warm.Loaded), l...)
-	g.gauge("trunkline_cache_failed", "1 when the last load of the cache failed.", truth(c.State == warm.Failed), l...)
-	g.gauge("trunkline_cache_rows", "Rows loaded, or read so far.", float64(c.Rows), l...)
-	g.gauge("trunkline_cache_planned_rows", "Rows the plan sized memory for; 0: unknown.", float64(c.Planned), l...)
-	g.gauge("trunkline_cache_bytes", "Memory of the cache's table.", float64(c.Bytes), l...)
-	g.gauge("trunkline_cache_load_seconds", "Duration of the last load.", c.Seconds, l...)
 }
 
 func (g sink) preflight(r preflight.Report) {

@@ -46,7 +46,7 @@ func TestSlowCache(t *testing.T) {
 	if _, err := f.WriteString("+49,one\n" + strings.Repeat("+4930,two\n", 5000)); err != nil {
 		t.Fatal(err)
 	}
-	s := p.until("loading", func(s cmd.Status) bool { return len(s.Caches) == 1 && s.Caches[0].Rows > 1000 })
+	s := p.until("loading", func(s cmd.Status) bool { return len(s.Caches) == 1 && s.Caches[0].Read > 1000 })
 	if s.Ready || s.Engine != nil || s.Caches[0].State != warm.Loading || s.Name != "test" || s.SpecDigest != "sha256:00" {
 		t.Errorf("status while loading: %+v", s)
 	}

@@ -85,7 +85,7 @@ func (p *program) run(ctx context.Context, cfg *runtime.Appliance, found *prefli
 		return refuse(err)
 	}
 	defer func() { _ = arena.Close() }() // nothing looks at it any more
-	warmer, err := warm.New(cfg, router, log)
+	warmer, err := warm.New(cfg, router, warm.Options{Log: log, StateDir: p.stateDir("caches")})
 	if err != nil {
 		return refuse(err)
 	}
@@ -99,7 +99,7 @@ func (p *program) run(ctx context.Context, cfg *runtime.Appliance, found *prefli
 	defer signal.Stop(hup)
 
 	// The control socket comes first, so that a long warm-up can be watched.
-	stopControl, err := p.serveControl(cfg, v, certs, log)
+	stopControl, err := p.serveControl(cfg, v, router, certs, log)
 	if err != nil {
 		return refuse(err)
 	}
@@ -194,14 +194,14 @@ func (p *program) serve(ctx context.Context, v *view, eng *engine.Engine, certs 
 }
 
 // serveControl serves the control API when one is configured, and returns what ends it.
-func (p *program) serveControl(cfg *runtime.Appliance, v *view, certs certificates, log *slog.Logger) (func(), error) {
+func (p *program) serveControl(cfg *runtime.Appliance, v *view, router *route.Router, certs certificates, log *slog.Logger) (func(), error) {
 	if cfg.Control.Socket == "" {
 		return func() {}, nil
 	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(newMetrics(v.status), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	server, err := control.Listen(cfg.Control.Socket, control.Options{
-		Status: func() any { return v.status() }, Gatherer: reg, Log: log,
+		Status: func() any { return v.status() }, Gatherer: reg, Log: log, Handlers: caches{v.warmer, router, log}.handlers(),
 		Actions: map[string]func(context.Context) (any, error){
 			control.ReloadCertificatesPath: func(context.Context) (any, error) { return certs.reload() },
 			control.DrainPath:              func(context.Context) (any, error) { return v.drain.set(true) },

@@ -19,7 +19,6 @@ import (
 	"trunkline/proxy/engine"
 	"trunkline/proxy/preflight"
 	"trunkline/proxy/stream"
-	"trunkline/proxy/warm"
 )
 
 // askTimeout bounds a question to the control socket.
@@ -115,7 +114,7 @@ func summary(out io.Writer, s Status) error {
 	}
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, c := range s.Caches {
-		fmt.Fprintf(w, "cache %s\t%s\t%d rows\t%s\n", c.Name, c.State, c.Rows, cacheNote(c))
+		fmt.Fprintf(w, "cache %s\t%s\t%d rows\t%s\n", c.Name, c.State, c.Rows, cacheNote(c, time.Now()))
 	}
 	if e := s.Engine; e != nil {
 		for _, l := range e.Listeners {
@@ -253,13 +252,6 @@ func losses(b *strings.Builder, counters map[string]uint64) {
 	if len(lost) > 0 {
 		fmt.Fprintf(b, "refused, dropped: %s\n", strings.Join(lost, " "))
 	}
-}
-
-func cacheNote(c warm.Status) string {
-	if c.Error != "" {
-		return c.Error
-	}
-	return "in " + seconds(c.Seconds)
 }
 
 // short is as much of a digest as people compare.

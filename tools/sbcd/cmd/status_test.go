@@ -23,7 +23,10 @@ func example() Status {
 	return Status{
 		Name: "edge-fra1", SpecDigest: "sha256:0123456789abcdef0123", Image: "sha256:fedcba9876543210", UptimeSeconds: 3723.4, Ready: true,
 		Caches: []warm.Status{
-			{Name: "carriers", State: warm.Loaded, Rows: 6, Seconds: 0.4},
+			{Name: "carriers", State: warm.Loaded, Origin: warm.FromSource, Rows: 6, Seconds: 0.4},
+			{Name: "again", State: warm.Loading, Origin: warm.FromSource, Rows: 6, Read: 3, Seconds: 2},
+			{Name: "kept", State: warm.Failed, Origin: warm.FromLastGood, Since: time.Now().Add(-3 * time.Hour), Rows: 5, Error: "no server"},
+			{Name: "baked", State: warm.Loaded, Origin: warm.FromBaked, Rows: 2, Unsaved: "no room"},
 			{Name: "late", State: warm.Failed, Error: "open /x: no such file or directory"},
 		},
 		Names: &resolve.Stats{Names: 2, Unresolved: 1, Stale: 1},
@@ -70,6 +73,9 @@ func TestSummary(t *testing.T) {
 	}
 	want := `edge-fra1: ready, up 1h2m3s, spec sha256:0123456789ab, image sha256:fedcba987654
 cache carriers        loaded             6 rows         in 400ms
+cache again           loading            6 rows         3 rows read in 2s
+cache kept            failed             5 rows         last good table, of 3h0m0s ago; no server
+cache baked           loaded             2 rows         table of the image; last good table not kept: no room
 cache late            failed             0 rows         open /x: no such file or directory
 listener core         10.0.0.1:5060      12 packets     1 dropped by the kernel, 700 B waiting
 listener trunk        10.0.0.1:5061/tls  3 connections  40 messages, 12 B waiting, 3 refused, 4 handshakes failed, certificate until 2998-01-02
