@@ -92,7 +92,8 @@ func size(s *spec.Spec, c *Coefficients, egress map[*spec.Listener]float64, figu
 // openFiles is the descriptor limit of sbcd.
 func (z *sizer) openFiles() {
 	margin := Input{Name: "margin", Value: 1024, Unit: "files", Source: "control connections, probes, caches, logs"}
-	n, formula, inputs := z.b.TotalWorkers.Value+margin.Value, "workers.total", []Input{of(z.b.TotalWorkers)}
+	// A socket has a copy for the process that follows.
+	n, formula, inputs := 2*z.b.TotalWorkers.Value+margin.Value, "2 x workers.total", []Input{of(z.b.TotalWorkers)}
 	more := func(name string, in ...Input) {
 		for _, i := range in {
 			n += i.Value

@@ -61,6 +61,9 @@
 // Via of that listener. When no connection can be made it goes to the same destination
 // over UDP, and for a while so do the next.
 //
+// The sockets of listeners may come from a process before this one, and go to the next
+// (handoff.go); what this one has received by then, it has handled.
+//
 // Times are those of runtime.Transaction. InviteTimeout runs from an INVITE's
 // admission; a destination that has said no more than 100 by then is left for the
 // next one once, so that no INVITE outlives twice that time.
@@ -72,9 +75,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"trunkline/appliance/runtime"
@@ -117,6 +122,8 @@ type Engine struct {
 	flows      flowTokens
 
 	timerWorker *worker
+	inherited   []map[int]*os.File // by listener, between Adopt and Bind
+	handingOver atomic.Bool
 	watcher     *watcher // nil: load is not looked at
 	teller      *teller
 	tellChoices bool       // the log wants every chosen destination
@@ -251,6 +258,7 @@ func (e *Engine) releaseCall(h call.Holds, _ call.Cause) {
 func (e *Engine) Bind() error {
 	secrets := credential.New(e.cfg.Secrets)
 	if err := e.checkSecrets(secrets); err != nil {
+		e.unadopt(0)
 		return err
 	}
 	for i := range e.cfg.Listeners {
@@ -258,6 +266,7 @@ func (e *Engine) Bind() error {
 		if err != nil {
 			_ = e.Close() // the error that matters is the one at hand
 			e.groups = nil
+			e.unadopt(i + 1)
 			return err
 		}
 		e.groups = append(e.groups, g)
@@ -304,10 +313,14 @@ func (e *Engine) Run(ctx context.Context) error {
 	wg.Go(func() { e.runTimers(ctx) })
 	wg.Go(func() { e.teller.run(ctx) })
 	<-ctx.Done()
-	closed := e.Close()
+	end := e.Close
+	if e.handingOver.Load() {
+		end = e.finish
+	}
+	closed := end()
 	wg.Wait()
 	e.teller.look()
-	if e.arena == nil { // or a process after this one goes on with them
+	if e.arena == nil && !e.handingOver.Load() { // or a process after this one goes on with them
 		e.calls.ReleaseAll()
 	}
 	select {

@@ -14,7 +14,8 @@ import (
 // part of a URI in Record-Route, and what comes back in Route with it goes over that
 // connection; and a parameter of our Via, by which a reply that finds no transaction takes
 // the way its request came. It says nothing of the peer, and a MAC keeps others from making
-// one up: the key is the process's, and so are the connections it names.
+// one up. The connections it names are the process's, so it says by a generation which one made
+// it: a token of a process before names a connection that has ended.
 //
 // # Where one is written
 //
@@ -28,8 +29,12 @@ import (
 // # When the connection has ended
 //
 // A client that said ob, or came over a WebSocket, gets nothing any more and the request a
-// 430. For another the token was the better way only, and its URI is the next.
-type flowTokens struct{ mac transaction.Hasher }
+// 430. For another the token was the better way only, and its URI is the next. So it is with
+// the connections of a process before, which ended with it.
+type flowTokens struct {
+	mac        transaction.Hasher
+	generation uint64 // of the process, up to flowGenerations
+}
 
 // flowUse is where a token stands. One made for a Via is worth nothing in a Route.
 type flowUse uint8
@@ -45,10 +50,14 @@ const (
 	flowViaParam = ";tlflow="
 )
 
-// Bits of what a token says: the flow, the listener above it, the use above that.
+// Bits of what a token says: the flow, the generation above it, the listener above that, then
+// the use.
 const (
-	flowListenerShift = 32
-	flowUseShift      = 48
+	flowGenerationShift = 24
+	flowGenerations     = 1<<24 - 1
+	flowListenerShift   = 48
+	flowListeners       = 1<<14 - 1
+	flowUseShift        = 62
 )
 
 // flowDomain keeps MACs of flows apart from others of the same key.
@@ -59,12 +68,12 @@ func newFlowTokens(a *shm.Arena) (flowTokens, error) {
 	if err != nil {
 		return flowTokens{}, fmt.Errorf("random key for flow tokens: %w", err)
 	}
-	return flowTokens{transaction.NewHasher(seed)}, nil
+	return flowTokens{mac: transaction.NewHasher(seed), generation: a.Generation() & flowGenerations}, nil
 }
 
 // append appends the token of an endpoint that has a flow.
 func (t flowTokens) append(dst []byte, use flowUse, ep transaction.Endpoint) []byte {
-	id := uint64(use)<<flowUseShift | uint64(ep.Listener)<<flowListenerShift | uint64(ep.Flow())
+	id := uint64(use)<<flowUseShift | uint64(ep.Listener)<<flowListenerShift | t.generation<<flowGenerationShift | uint64(ep.Flow())
 	dst = transaction.AppendHex(append(dst, flowMark...), id)
 	return transaction.AppendHex(dst, t.mac.Sum64(id, flowDomain))
 }
@@ -72,7 +81,8 @@ func (t flowTokens) append(dst []byte, use flowUse, ep transaction.Endpoint) []b
 // isFlowToken reports whether b claims to be a token.
 func isFlowToken(b []byte) bool { return bytes.HasPrefix(b, []byte(flowMark)) }
 
-// parse reads a token; ok is false for what is not of our making.
+// parse reads a token; ok is false for what is not of our making. What a process before this one
+// made names a connection that is no more.
 func (t flowTokens) parse(b []byte, use flowUse) (listener int, flow uint32, ok bool) {
 	if len(b) != flowTokenLen || !isFlowToken(b) {
 		return 0, 0, false
@@ -83,7 +93,11 @@ func (t flowTokens) parse(b []byte, use flowUse) (listener int, flow uint32, ok 
 	if !ok1 || !ok2 || id>>flowUseShift != uint64(use) || mac != t.mac.Sum64(id, flowDomain) {
 		return 0, 0, false
 	}
-	return int(uint16(id >> flowListenerShift)), uint32(id), true
+	listener, flow = int(id>>flowListenerShift&flowListeners), uint32(id&transaction.GoneFlow)
+	if id>>flowGenerationShift&flowGenerations != t.generation {
+		flow = transaction.GoneFlow
+	}
+	return listener, flow, true
 }
 
 // flowOf reads the token in the user part of an own Route value.

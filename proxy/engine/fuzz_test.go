@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/netip"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -48,6 +49,9 @@ func (g wire) peer(flow uint32) (netip.AddrPort, bool) {
 }
 
 func (g wire) stats(*ListenerStats)                           {}
+func (g wire) files(func(int, *os.File, error) error) error   { return nil }
+func (g wire) adopted() int                                   { return 0 }
+func (g wire) finish() error                                  { return nil }
 func (g wire) backlogs(dst []listen.Backlog) []listen.Backlog { return dst }
 func (g wire) Send(pkt []byte, to netip.AddrPort) error {
 	if *g.fail {

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"net/netip"
+	"os"
 
 	"trunkline/appliance/runtime"
 	"trunkline/proxy/credential"
@@ -26,6 +27,12 @@ type group interface {
 	stats(*ListenerStats)
 	// backlogs appends how each socket's worker keeps up, where there are receive queues.
 	backlogs(dst []listen.Backlog) []listen.Backlog
+	// files gives each a descriptor of every socket, which it closes, by its index.
+	files(each func(k int, f *os.File, err error) error) error
+	// adopted is how many of the sockets a process before this one opened.
+	adopted() int
+	// finish ends serve where a message ends.
+	finish() error
 }
 
 type datagrams struct{ *listen.Group }
@@ -67,8 +74,9 @@ func (g connections) backlogs(dst []listen.Backlog) []listen.Backlog { return ds
 // open opens the sockets of a listener, which shows what secrets gives.
 func (e *Engine) open(i int, secrets credential.Reader) (group, error) {
 	l := e.cfg.Listeners[i]
+	inherited := e.adopted(i)
 	if l.Datagram() {
-		var o listen.Options
+		o := listen.Options{Inherited: inherited}
 		if l.Steering == runtime.SteeringCallID {
 			o.Key = listen.CallID
 		}
@@ -76,6 +84,8 @@ func (e *Engine) open(i int, secrets credential.Reader) (group, error) {
 		return datagrams{g}, err
 	}
 	g, err := stream.Open(l, stream.Options{
+		Inherited: inherited[0],
+
 		Admit: e.dir.faces[i].admits,
 		Failed: func(to netip.AddrPort, flow stream.Flow, err error) {
 			e.connectionEnded(i, to, uint32(flow), errors.Is(err, stream.ErrUnreached))

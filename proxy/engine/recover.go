@@ -58,6 +58,15 @@ func (e *Engine) recover() {
 }
 
 func (e *Engine) recoverTransaction(tx transaction.Tx, now int64, begun map[call.ID]bool) bool {
+	// The number of a connection that ended may be another's by now.
+	if tx.Upstream.Flow() != 0 {
+		tx.Upstream = tx.Upstream.WithFlow(transaction.GoneFlow)
+	}
+	for n := range tx.Tried() {
+		if to := &tx.Attempts[n].To; to.Flow() != 0 {
+			*to = to.WithFlow(transaction.GoneFlow)
+		}
+	}
 	e.slot(tx).sent = 0
 	if tx.Forked {
 		f := e.fork(tx)

@@ -33,6 +33,7 @@ type ListenerStats struct {
 	Transport string `json:"transport"` // "udp", "tcp", "tls", "ws", "wss"
 	Address   string `json:"address"`
 	Workers   int    `json:"workers"`
+	Inherited int    `json:"inherited"` // of its sockets, how many a process before this one opened
 	// Overload is whether its workers keep up, and what is refused where they do not.
 	Overload OverloadStats `json:"overload"`
 	// Sockets are the figures of each socket, as proxy/listen counts them.
@@ -75,6 +76,7 @@ func (e *Engine) Stats() Stats {
 		ls := ListenerStats{Name: l.Name, Transport: transport(l), Address: l.Address.String(), Workers: l.Workers}
 		if i < len(e.groups) {
 			e.groups[i].stats(&ls)
+			ls.Inherited = e.groups[i].adopted()
 		}
 		if e.watcher != nil {
 			ls.Overload = e.watcher.stats(i)

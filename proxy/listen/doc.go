@@ -11,7 +11,15 @@
 // nothing per packet. Nothing is logged per packet; what is lost is counted per
 // socket, the kernel's own drops included. Send never waits: a packet that finds the
 // send buffer full is dropped and counted. Close ends Serve at once, harms no Send
-// under way and leaves no goroutine and no descriptor behind.
+// under way and leaves no goroutine and no descriptor behind. Finish ends it between two packets
+// and loses none.
+//
+// # Sockets of a process before
+//
+// Open uses sockets that were left to it (Options.Inherited), with the options of its own
+// listener, whatever number of workers there are now: what waits in them is received, and then
+// those without a worker are closed. Nobody else is taken to have the port then. Fits says
+// whether a descriptor is such a socket.
 //
 // # Steering
 //

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -21,8 +23,11 @@ type Group struct {
 	address netip.AddrPort
 	max     int
 	sockets []*socket
+	adopted int       // of the sockets, how many a process before this one opened
+	surplus []*socket // adopted ones without a worker, received from until they are empty; entry i belongs to worker i % len(sockets)
 	steer   *steering // nil: each socket's packets stay with its worker
 	closed  atomic.Bool
+	ending  atomic.Bool // Finish was called
 }
 
 // Options are what a listener may ask for beside its sockets.
@@ -34,11 +39,22 @@ type Options struct {
 	// without a key (nil) stay with the worker of their socket. All workers call Key, at
 	// the same time. nil: no steering.
 	Key func(pkt []byte) []byte
+	// Inherited are sockets that a process before this one left, by their index in its group.
+	// Each fits (Fits), and belongs to the group from now on. nil: none.
+	Inherited map[int]*os.File
 }
 
 // Open opens the sockets of a listener. The error names the listener, its address
 // and what to do.
 func Open(l runtime.Listener, o Options) (*Group, error) {
+	g, err := openGroup(l, o)
+	for _, f := range o.Inherited {
+		_ = f.Close() // the group has descriptors of its own
+	}
+	return g, err
+}
+
+func openGroup(l runtime.Listener, o Options) (*Group, error) {
 	if l.Transport != "" && l.Transport != "udp" {
 		return nil, fmt.Errorf("listener %s: transport %q cannot be served, only udp", l.Name, l.Transport)
 	}
@@ -49,9 +65,15 @@ func Open(l runtime.Listener, o Options) (*Group, error) {
 	if g.max <= 0 {
 		g.max = DefaultMaxMessage
 	}
+	own, err := g.adopt(l, o.Inherited)
+	if err != nil {
+		_ = g.Close()
+		return nil, g.explain(err)
+	}
 	// A plain socket can be bound only when nobody is there: SO_REUSEPORT alone
-	// would let two processes share the port, each losing half the packets.
-	if l.Address.Port() != 0 {
+	// would let two processes share the port, each losing half the packets. Sockets that
+	// were left to us are such a somebody.
+	if l.Address.Port() != 0 && len(o.Inherited) == 0 {
 		alone, err := open(l, false)
 		if err != nil {
 			return nil, g.explain(err)
@@ -59,9 +81,15 @@ func Open(l runtime.Listener, o Options) (*Group, error) {
 		alone.close()
 		alone.wait()
 	}
-	for range max(l.Workers, 1) {
+	for i := range max(l.Workers, 1) {
+		if s := own[i]; s != nil {
+			g.sockets = append(g.sockets, s)
+			delete(own, i)
+			continue
+		}
 		s, err := open(l, true)
 		if err != nil {
+			closeAll(own)
 			_ = g.Close()
 			return nil, g.explain(err)
 		}
@@ -107,12 +135,13 @@ func (g *Group) Close() error {
 		return nil
 	}
 	if g.steer != nil {
-		close(g.steer.end)
+		g.steer.finish()
 	}
-	for _, s := range g.sockets {
+	all := slices.Concat(g.sockets, g.surplus)
+	for _, s := range all {
 		s.close()
 	}
-	for _, s := range g.sockets {
+	for _, s := range all {
 		if !s.serving.Load() {
 			s.wait()
 		}

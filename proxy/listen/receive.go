@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"syscall"
 	"unsafe"
 
@@ -97,8 +98,8 @@ func (g *Group) count(s *socket, b *batch, n int) {
 // after the call; src is an IPv4 or IPv6 address, never an IPv4-mapped one.
 type Handler func(pkt []byte, src netip.AddrPort)
 
-// Serve receives on socket i and calls h for every packet, until Close. It
-// returns nil after Close and an error when the socket stopped working. Each socket
+// Serve receives on socket i and calls h for every packet, until Close or Finish. It
+// returns nil after these and an error when the socket stopped working. Each socket
 // is served by one call of Serve.
 func (g *Group) Serve(i int, h Handler) error {
 	if g.steer != nil {
@@ -126,8 +127,9 @@ func (g *Group) receive(s *socket, each func(b *batch, n int)) error {
 	var failed error
 	failures := 0
 	var naps naps
+	g.receiveSurplus(s, b, each)
 	err := s.raw.Read(func(fd uintptr) bool {
-		for !g.closed.Load() {
+		for !g.closed.Load() && !g.ending.Load() {
 			n, e := b.receive(fd)
 			switch e {
 			case 0:
@@ -154,9 +156,12 @@ func (g *Group) receive(s *socket, each func(b *batch, n int)) error {
 		}
 		return true
 	})
+	s.serving.Store(false)
 	switch {
 	case g.closed.Load() || errors.Is(err, net.ErrClosed):
 		s.wait()
+		return nil
+	case g.ending.Load() && (err == nil && failed == nil || errors.Is(err, os.ErrDeadlineExceeded)):
 		return nil
 	case failed != nil:
 		err = failed

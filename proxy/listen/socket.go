@@ -35,6 +35,7 @@ type socket struct {
 	// under way. The last one out closes it, so that no send ever meets a descriptor
 	// that was closed and given to somebody else. Negative: closing.
 	users  atomic.Int64
+	shut   atomic.Bool // close was called
 	closed atomic.Bool
 	// serving is set once a worker receives here: then it is that worker who sees the
 	// socket to its end, and not Close.
@@ -67,11 +68,13 @@ func (s *socket) leave() {
 	}()
 }
 
-// close lets go of the descriptor; whoever waits to receive wakes up. The caller sees
-// to it that it happens once.
+// close lets go of the descriptor; whoever waits to receive wakes up. Closing twice is
+// harmless.
 func (s *socket) close() {
-	s.users.Add(closing)
-	s.leave()
+	if s.shut.CompareAndSwap(false, true) {
+		s.users.Add(closing)
+		s.leave()
+	}
 }
 
 // wait waits until the descriptor is closed, after close.
@@ -90,16 +93,20 @@ func open(l runtime.Listener, reuse bool) (*socket, error) {
 		}
 		return err
 	}}
-	s := &socket{six: l.Address.Addr().Unmap().Is6(), gone: make(chan struct{})}
 	network := "udp4"
-	if s.six {
+	if l.Address.Addr().Unmap().Is6() {
 		network = "udp6" // the net package sets IPV6_V6ONLY
 	}
 	pc, err := lc.ListenPacket(context.Background(), network, l.Address.String())
 	if err != nil {
 		return nil, err
 	}
-	s.conn = pc.(*net.UDPConn)
+	return newSocket(pc, l)
+}
+
+// newSocket prepares a socket that is bound. It closes one that it cannot use.
+func newSocket(pc net.PacketConn, l runtime.Listener) (*socket, error) {
+	s := &socket{conn: pc.(*net.UDPConn), six: l.Address.Addr().Unmap().Is6(), gone: make(chan struct{})}
 	s.users.Store(1)
 	if err := s.configure(l); err != nil {
 		s.close()
@@ -132,11 +139,8 @@ func (s *socket) configure(l runtime.Listener) error {
 }
 
 // typeOfService sets what packets are sent with: the type of service of IPv4 (ip(7)), the
-// traffic class of IPv6 (RFC 3542 section 6.5).
+// traffic class of IPv6 (RFC 3542 section 6.5). An adopted socket may have had another one.
 func (s *socket) typeOfService(tos int) error {
-	if tos == 0 {
-		return nil
-	}
 	level, option := unix.IPPROTO_IP, unix.IP_TOS
 	if s.six {
 		level, option = unix.IPPROTO_IPV6, unix.IPV6_TCLASS

@@ -18,9 +18,14 @@ type steering struct {
 	seed   maphash.Seed
 	lanes  []*lane
 	served atomic.Int64
+	left   atomic.Int64  // workers that receive no more
 	all    chan struct{} // closed once every worker has its handler
-	end    chan struct{} // closed by Close
+	end    chan struct{} // closed by finish
+	once   sync.Once
 }
+
+// finish ends the handling of what waits.
+func (st *steering) finish() { st.once.Do(func() { close(st.end) }) }
 
 // lane is one worker: its handler and what waits for it.
 type lane struct {
@@ -84,10 +89,19 @@ func (st *steering) serve(g *Group, own int, h Handler) error {
 	}()
 	var to [batchSize]int
 	err := g.receive(g.sockets[own], func(b *batch, n int) { st.share(b, n, own, &to) })
-	if err == nil {
-		<-done
+	if err != nil {
+		return err
 	}
-	return err
+	if st.left.Add(1) == int64(len(st.lanes)) && g.ending.Load() {
+		for _, l := range st.lanes { // nobody puts anything there any more
+			l.handling.Lock()
+			l.drain()
+			l.handling.Unlock()
+		}
+		st.finish()
+	}
+	<-done
+	return nil
 }
 
 // share handles a batch that came in by socket own. A short one is handled here and now,

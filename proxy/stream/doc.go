@@ -44,6 +44,10 @@
 // SendFlow sends over it or not at all. Groups over WS and WSS do not dial: a WebSocket client takes no
 // connections (RFC 7118 4), so Send to one that left fails at once.
 //
+// The listening socket may be one that a process before this one left (Options.Inherited):
+// connections that nobody has accepted yet wait in it. Those that were accepted end with their
+// process, for the kernel hands on no state of TLS: their peers connect again.
+//
 // A source that Options.Admit refuses is turned away before anything is allocated for it.
 //
 // The Origin of a WebSocket handshake is not looked at: a browser adds no credentials of its

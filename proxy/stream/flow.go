@@ -9,7 +9,7 @@ import (
 // connection stands.
 func (g *Group) newFlow() Flow {
 	for {
-		if f := Flow(g.made.Add(1) & MaxFlow); f != 0 && g.table.flow(f) == nil {
+		if f := Flow(g.made.Add(1)) & GoneFlow; f != 0 && f != GoneFlow && g.table.flow(f) == nil {
 			return f
 		}
 	}

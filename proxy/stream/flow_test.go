@@ -51,7 +51,7 @@ func TestFlow(t *testing.T) {
 	if h == f {
 		t.Errorf("a new connection from %v has the flow of the one before", at)
 	}
-	for _, gone := range []Flow{f, 0, MaxFlow} {
+	for _, gone := range []Flow{f, 0, GoneFlow} {
 		if err := r.SendFlow([]byte("x"), gone); !errors.Is(err, ErrNoFlow) {
 			t.Errorf("flow %d: %v", gone, err)
 		}
@@ -68,6 +68,7 @@ func TestFlow(t *testing.T) {
 // Numbers go on from the start once they are used up, past those in use.
 func TestFlowNumbersComeBack(t *testing.T) {
 	r := start(t, config("tcp"), Options{}, nil)
+	r.made.Store(0)
 	c := r.peer("127.0.50.2")
 	say(t, c, options(1, 0))
 	wait(t, "a message", r.got)
@@ -76,7 +77,7 @@ func TestFlowNumbersComeBack(t *testing.T) {
 	}
 	r.made.Store(MaxFlow)
 	if f := r.newFlow(); f != 2 {
-		t.Errorf("flow %d, want 2: 0 is none and 1 stands", f)
+		t.Errorf("flow %d, want 2: one is of none that stands, 0 is none and 1 stands", f)
 	}
 }
 

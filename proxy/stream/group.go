@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -66,6 +67,14 @@ var transports = []string{"tcp", "tls", "ws", "wss"}
 
 // Open opens a listener. The error names the listener, its address and what to do.
 func Open(l runtime.Listener, o Options) (*Group, error) {
+	g, err := openGroup(l, o)
+	if err != nil && o.Inherited != nil {
+		_ = o.Inherited.Close()
+	}
+	return g, err
+}
+
+func openGroup(l runtime.Listener, o Options) (*Group, error) {
 	if !slices.Contains(transports, l.Transport) {
 		return nil, fmt.Errorf("listener %s: transport %q has no connections, only tcp, tls, ws and wss do", l.Name, l.Transport)
 	}
@@ -88,6 +97,7 @@ func Open(l runtime.Listener, o Options) (*Group, error) {
 		secure: secure(l), ws: l.Transport == "ws" || l.Transport == "wss",
 	}
 	fill(&g.max, DefaultMaxMessage)
+	g.made.Store(rand.Uint32())
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	g.table.init()
 	g.sources.init(c)
@@ -101,7 +111,11 @@ func Open(l runtime.Listener, o Options) (*Group, error) {
 		}
 		g.keys.Store(id)
 	}
-	if err := g.listen(); err != nil {
+	listen := g.listen
+	if o.Inherited != nil {
+		listen = g.adopt
+	}
+	if err := listen(); err != nil {
 		return nil, g.explain(err)
 	}
 	return g, nil
@@ -149,7 +163,7 @@ func (g *Group) network() string {
 func (g *Group) configure(_, _ string, c syscall.RawConn) error {
 	var err error
 	set := func(fd, level, option, value int) {
-		if err == nil && value > 0 {
+		if err == nil && (value > 0 || level != unix.SOL_SOCKET) { // 0: the system's buffers
 			err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, level, option, value))
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net/netip"
+	"os"
 	"time"
 )
 
@@ -12,13 +13,18 @@ import (
 // flow the connection it came by.
 type Handler func(pkt []byte, src netip.AddrPort, flow Flow)
 
-// Flow is one connection of a group (RFC 5626 section 3.1), counted from 1 as they are
-// made: a later connection from the same address and port is another. 0 is none. Numbers
-// are used again after MaxFlow connections, but none while its connection stands.
+// Flow is one connection of a group (RFC 5626 section 3.1), counted as they are
+// made, from a random number on: a later connection from the same address and port is another,
+// and so, but for chance, is one of the next process. 0 is none. Numbers are used again after
+// MaxFlow connections, but none while its connection stands.
 type Flow uint32
 
-// MaxFlow is the highest number of a connection.
-const MaxFlow = 1<<24 - 1
+const (
+	// MaxFlow is the highest number of a connection.
+	MaxFlow = 1<<24 - 2
+	// GoneFlow is a connection that is no more: none ever has this number.
+	GoneFlow Flow = 1<<24 - 1
+)
 
 // Options are what a group needs beside its listener. The zero value serves TCP for
 // everybody.
@@ -41,6 +47,10 @@ type Options struct {
 	Roots *x509.CertPool
 	// Path is where WebSocket clients connect; other paths get 404. "": any.
 	Path string
+	// Inherited is the listening socket that a process before this one left. It fits (Fits),
+	// and belongs to the group from now on; nil: a new one is opened. Connections that were
+	// made and not accepted are there; accepted ones ended with their process.
+	Inherited *os.File
 
 	// DialTimeout bounds how long a TCP connection may take to be made, within Connections.Handshake,
 	// which bounds TLS too. 0: no less than that.

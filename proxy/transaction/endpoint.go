@@ -16,8 +16,12 @@ type Endpoint struct {
 	Reliable bool
 }
 
-// MaxFlow is the highest number of a connection.
-const MaxFlow = 1<<24 - 1
+const (
+	// MaxFlow is the highest number of a connection.
+	MaxFlow = 1<<24 - 2
+	// GoneFlow is a connection that is no more, as those of a process before this one are.
+	GoneFlow = 1<<24 - 1
+)
 
 // MakeEndpoint stores an address.
 func MakeEndpoint(a netip.AddrPort, listener int) Endpoint {

@@ -17,6 +17,8 @@ var newer = map[string]string{
 	"Unknown key 'ImportCredential' in section [Service], ignoring.":            "254",
 	"Unknown key 'DelegateSubgroup' in section [Service], ignoring.":            "254",
 	"Unknown key 'FileDescriptorStorePreserve' in section [Service], ignoring.": "254",
+	"Unknown key 'RestartSteps' in section [Service], ignoring.":                "254",
+	"Unknown key 'RestartMaxDelaySec' in section [Service], ignoring.":          "254",
 	"Unknown key 'MemoryZSwapWriteback' in section [Service], ignoring.":        "256",
 	"Failed to parse service type, ignoring: notify-reload":                     "253",
 	"Failed to parse SuccessAction=, ignoring: soft-reboot-force":               "254",

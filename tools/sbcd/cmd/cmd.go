@@ -6,7 +6,8 @@
 // "trunkline: refused: <reason>", the reason saying what to do, and exit code 1
 // (another error of status: 1 too; a wrong command line: 2). A proxy that was told
 // to stop (SIGTERM, SIGINT) drains first and exits 0; told a second time it ends at once, and
-// does so too. SIGHUP makes it read its certificates again.
+// does so too. SIGHUP makes it read its certificates again; SIGUSR2 makes it hand over to the program
+// that is at its path.
 //
 // Long flags may have one dash or two: -json and --json are the same.
 package cmd
@@ -44,6 +45,8 @@ type Streams struct {
 	// Hurry is closed when a proxy that was asked to stop is to wait for nothing any more;
 	// nil: never.
 	Hurry <-chan struct{}
+	// Path is where this program was started from, and where SIGUSR2 finds the one that follows it.
+	Path string
 	// Restart restarts the machine in good order; nil: the service manager is asked to.
 	Restart func(context.Context) error
 }
@@ -61,7 +64,7 @@ func Main(args []string) int {
 		close(hurry)
 		signal.Stop(signals) // a third one ends a process that hangs
 	}()
-	return Run(ctx, Streams{Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Hurry: hurry}, args)
+	return Run(ctx, Streams{Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Hurry: hurry, Path: ownPath()}, args)
 }
 
 // refusal is an error that means: what is configured cannot be served.
@@ -129,7 +132,7 @@ func (p *program) root() *cobra.Command {
 	p.configFlag(nics)
 	p.reportFlag(nics)
 	p.configFlag(audit)
-	root.AddCommand(p.runCommand(), p.firewallCommand(), p.preflightCommand(), nics, audit, p.statusCommand(), p.reloadCertificatesCommand(), p.reloadCachesCommand(), p.dumpCacheCommand(),
+	root.AddCommand(p.runCommand(), p.checkCommand(), p.firewallCommand(), p.preflightCommand(), nics, audit, p.statusCommand(), p.reloadCertificatesCommand(), p.reloadCachesCommand(), p.dumpCacheCommand(),
 		p.drainCommand(), p.undrainCommand(), p.credentialsCommand(), p.updateCommand(), p.selfcheckCommand(), p.trialCommand(), p.storageCommand(), p.versionCommand())
 	return root
 }

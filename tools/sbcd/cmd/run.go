@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -22,8 +21,10 @@ import (
 	"trunkline/proxy/control"
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/engine"
+	"trunkline/proxy/handoff"
 	"trunkline/proxy/preflight"
 	"trunkline/proxy/route"
+	"trunkline/proxy/shm"
 	"trunkline/proxy/warm"
 )
 
@@ -38,6 +39,11 @@ standard output). A name that does not resolve within 5 seconds does not hold up
 start: its destination takes no calls until it does. SIGHUP makes it read its
 certificates again.
 
+Its sockets outlive it: the service manager keeps them (sd_notify(3), FDSTORE), and what
+comes while none runs is received by the next one. SIGUSR2 has it hand them to the program
+that is at its path by then, under the same process number; when that one does not run, or
+refuses the configuration, it serves on.
+
 SIGTERM or SIGINT stops it: it refuses new calls with 503 and ends when what is under way
 has ended, after drain_timeout at the latest. A second signal ends it at once. Answered
 calls live on without it: a proxy started anew forwards what belongs to them.`,
@@ -50,7 +56,7 @@ calls live on without it: a proxy started anew forwards what belongs to them.`,
 			if c.Flags().Changed("control") {
 				cfg.Control.Socket = socket
 			}
-			return p.run(c.Context(), cfg, found)
+			return p.runOn(c.Context(), cfg, found)
 		},
 	}
 	p.configFlag(c)
@@ -62,12 +68,16 @@ calls live on without it: a proxy started anew forwards what belongs to them.`,
 // run is a proxy from its configuration to its end. Whatever can be refused without
 // touching the network is refused first; nothing is bound before the sync caches
 // are complete.
-func (p *program) run(ctx context.Context, cfg *runtime.Appliance, found *preflight.Report) error {
+// It uses what the process before left in the store, and leaves there what the next one
+// is to have.
+func (p *program) run(ctx context.Context, cfg *runtime.Appliance, found *preflight.Report, store *handoff.Store, usr2 <-chan os.Signal) error {
 	log := p.logger()
-	if missing := engine.Unsupported(cfg); len(missing) > 0 {
-		return refuse(fmt.Errorf("this version cannot run what the configuration asks for: %s: take it out of the spec, or use a version that can", strings.Join(missing, "; ")))
+	if err := supported(cfg); err != nil {
+		return refuse(err)
 	}
 	p.limitMemory(cfg)
+	var arena *shm.Arena
+	defer func() { _ = arena.Close() }() // when nothing looks at it any more
 	router, err := route.New(cfg)
 	if err != nil {
 		return refuse(err)
@@ -80,11 +90,6 @@ func (p *program) run(ctx context.Context, cfg *runtime.Appliance, found *prefli
 	if err != nil {
 		return refuse(err)
 	}
-	eng, arena, err := newEngine(cfg, router, sets, nil, log)
-	if err != nil {
-		return refuse(err)
-	}
-	defer func() { _ = arena.Close() }() // nothing looks at it any more
 	warmer, err := warm.New(cfg, router, warm.Options{Log: log, StateDir: p.stateDir("caches")})
 	if err != nil {
 		return refuse(err)
@@ -92,6 +97,8 @@ func (p *program) run(ctx context.Context, cfg *runtime.Appliance, found *prefli
 	v := &view{cfg: cfg, preflight: found, image: bootedImage(), imageVersion: bootedVersion(), bootFile: runtime.BootPath, start: time.Now(), warmer: warmer, names: names}
 	note := control.NewNotifier(log)
 	v.drain = &drain{view: v, note: note, log: log}
+	// From the start: a process that another one handed over to is watched already.
+	defer watch(ctx, note, v)()
 	certs := certificates{v, note, log}
 	// From here on, or a hangup while caches load would end the process.
 	hup := make(chan os.Signal, 1)
@@ -121,19 +128,26 @@ func (p *program) run(ctx context.Context, cfg *runtime.Appliance, found *prefli
 	if ctx.Err() != nil {
 		return nil
 	}
-	if err := eng.Bind(); err != nil {
+	// Not before: a process that is refused above leaves the calls in progress as they are. One
+	// that is refused below has put them in order.
+	var eng *engine.Engine
+	if eng, arena, err = newEngine(cfg, router, sets, store.Take(arenaName), log); err != nil {
 		return refuse(err)
 	}
 	if err := arena.Serve(); err != nil {
-		return refuse(errors.Join(err, eng.Close()))
+		return refuse(err)
 	}
+	if err := openListeners(eng, store, log); err != nil {
+		return refuse(err)
+	}
+	leave(eng, arena, store, log)
 	v.engine.Store(eng)
-	return p.serve(ctx, v, eng, certs, hup)
+	return p.serve(ctx, v, eng, certs, hup, usr2)
 }
 
 // serve runs a bound engine: readiness, then what must not come before it. The end of ctx
 // has it drain before it ends.
-func (p *program) serve(ctx context.Context, v *view, eng *engine.Engine, certs certificates, hup <-chan os.Signal) error {
+func (p *program) serve(ctx context.Context, v *view, eng *engine.Engine, certs certificates, hup, usr2 <-chan os.Signal) error {
 	note, log := certs.note, certs.log
 	// Bound sockets queue what comes, so readiness is true before Run.
 	if err := note.Ready(); err != nil {
@@ -167,7 +181,7 @@ func (p *program) serve(ctx context.Context, v *view, eng *engine.Engine, certs 
 		beside.Go(func() { v.names.Run(life) })
 	}
 	beside.Go(func() {
-		note.Watchdog(life, func(context.Context) error { eng.Stats(); return nil })
+		p.upgrade(life, ctx, usr2, log, func() { eng.HandOver(); end() })
 	})
 
 	select {
@@ -187,6 +201,9 @@ func (p *program) serve(ctx context.Context, v *view, eng *engine.Engine, certs 
 	}
 	v.ready.Store(false)
 	beside.Wait()
+	if err == nil && eng.HandingOver() {
+		return errors.Join(errHandedOver, eng.Close())
+	}
 	if err != nil {
 		return fmt.Errorf("the proxy ended: %w", err)
 	}

@@ -1,11 +1,13 @@
 package cmd
 
 import (
+	"context"
 	"os"
 	"sync/atomic"
 	"time"
 
 	"trunkline/appliance/runtime"
+	"trunkline/proxy/control"
 	"trunkline/proxy/engine"
 	"trunkline/proxy/preflight"
 	"trunkline/proxy/resolve"
@@ -56,6 +58,29 @@ type view struct {
 	names        *resolve.Names // nil: no destination is by name
 	engine       atomic.Pointer[engine.Engine]
 	drain        *drain
+}
+
+// watch feeds the watchdog of the service manager until the function it returns is called, which
+// waits for the last look at the proxy.
+func watch(ctx context.Context, note *control.Notifier, v *view) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		note.Watchdog(ctx, v.alive)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// alive is the probe of the watchdog: that what the proxy counts can be read.
+func (v *view) alive(context.Context) error {
+	if e := v.engine.Load(); e != nil {
+		e.Stats()
+	}
+	return nil
 }
 
 func (v *view) status() Status {
