@@ -344,7 +344,9 @@ func (b *builder) assemble(ctx context.Context, base *layer, config []byte, lock
 	img := b.Memory.buffer(len(base.files[baseStub]) + len(base.files[baseKernel]) + len(base.files[baseMicrocode]) +
 		len(base.files[baseInitrd]) + len(config) + 1<<20)
 	defer b.Memory.free(img)
+	pcrKey, pcrSignature := b.room()
 	err = uki.Write(img, uki.Parts{
+		PCRKey: pcrKey, PCRSignature: pcrSignature,
 		Stub: base.files[baseStub], Kernel: base.files[baseKernel],
 		Microcode: base.files[baseMicrocode],
 		Initrd:    [][]byte{base.files[baseInitrd], config},
@@ -354,6 +356,9 @@ func (b *builder) assemble(ctx context.Context, base *layer, config []byte, lock
 		return err
 	}
 	if b.result.Digest, err = uki.Seal(img.Bytes(), b.Memory.hasher().Sum); err != nil {
+		return err
+	}
+	if err := b.signMeasured(img.Bytes()); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {

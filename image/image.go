@@ -27,6 +27,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"trunkline/image/debian"
+	"trunkline/image/measure"
 	"trunkline/image/secureboot"
 )
 
@@ -99,6 +100,10 @@ type Request struct {
 	// machine without keys (secureboot.LoadEnrolment); they need a Signer.
 	Enrol []secureboot.File
 
+	// PCRKey signs what PCR 11 of a machine's TPM holds once it has started the image, so
+	// that credentials sealed with its public key open there; nil: nobody does.
+	PCRKey *measure.Key
+
 	// For the bills of material and the provenance beside the image; the image
 	// itself depends on neither.
 	Trunkline string   // version of this program
@@ -143,6 +148,9 @@ type Result struct {
 	Steps      []Step   `json:"steps"`
 	// Signature is whose signature UKI and boot loader carry; nil: none.
 	Signature *Signature `json:"signature,omitempty"`
+	// Measured is what PCR 11 holds once the image has started, by whose key it was signed;
+	// nil: by none.
+	Measured *Measured `json:"measured,omitempty"`
 	// Fetched is what the packages step did; zero when the base was reused.
 	Fetched debian.Fetched `json:"fetched"`
 }
@@ -158,6 +166,13 @@ type Output struct {
 type Signature struct {
 	Subject     string `json:"subject"`
 	Certificate string `json:"certificate"` // SHA-256
+}
+
+// Measured is a value of PCR 11, SHA-256 bank, lower-case hexadecimal, and the key that
+// signed it, as systemd calls it (measure.Key.Fingerprint).
+type Measured struct {
+	Value string `json:"value"`
+	Key   string `json:"key"`
 }
 
 // Step is one step of a build and how long it took.

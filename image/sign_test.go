@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"trunkline/image/inspect"
+	"trunkline/image/measure"
 	"trunkline/image/secureboot"
 )
 
@@ -130,5 +131,36 @@ func TestEnrolmentNeedsASignature(t *testing.T) {
 	_, r.Enrol, _ = testKeys(t)
 	if _, err := Build(t.Context(), r); err == nil || !strings.Contains(err.Error(), "keys to enrol are given, but none to sign with") {
 		t.Errorf("error is %v", err)
+	}
+}
+
+// An image that is signed for TPMs says what PCR 11 will hold, the same bytes every time,
+// and has the digest that it names. Signing it for Secure Boot changes none of this.
+func TestImageSignedForTPM(t *testing.T) {
+	r := request(t)
+	key, _, err := measure.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.PCRKey = key
+	first, again := mustBuild(t, r), mustBuild(t, r)
+	if first.UKI != again.UKI || first.Disk != again.Disk || first.Measured == nil || *first.Measured != *again.Measured || first.Measured.Key != key.Fingerprint() {
+		t.Errorf("%+v, then %+v", first.Measured, again.Measured)
+	}
+	r.Signer, _, _ = testKeys(t)
+	signed := mustBuild(t, r)
+	for _, res := range []Result{again, signed} { // signed last: both read what lies there
+		if res.Digest != first.Digest || *res.Measured != *first.Measured {
+			t.Errorf("%s, %+v, want %s, %+v", res.Digest, res.Measured, first.Digest, first.Measured)
+		}
+	}
+	img := mustInspect(t, signed.Disk.Path)
+	if err := img.Changed(); err != nil || img.Digest != first.Digest || img.Measured == nil || *img.Measured != (inspect.Measured{Value: first.Measured.Value, Key: key.Fingerprint()}) {
+		t.Errorf("inspect says %v, %s, %+v", err, img.Digest, img.Measured)
+	}
+	// Another configuration, another value.
+	r.Config = append(r.Config, File{Path: "etc/motd", Data: []byte("x")})
+	if other := mustBuild(t, r); other.Measured.Value == first.Measured.Value {
+		t.Error("another image has the same value")
 	}
 }

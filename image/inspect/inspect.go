@@ -49,6 +49,9 @@ type Image struct {
 	// images of an older version of Trunkline.
 	Digest      string `json:"digest,omitempty"`
 	DigestNamed string `json:"digest_named,omitempty"`
+	// Measured is what PCR 11 of a machine's TPM holds once it has started the image, and
+	// whose signature of it the image carries; nil: it carries none.
+	Measured *Measured `json:"measured,omitempty"`
 
 	// Inventory is the image's own record of packages and programs; nil: an older
 	// version of Trunkline built it, which left none.
@@ -90,6 +93,14 @@ type OS struct {
 	// empty for images of an older version of Trunkline.
 	ImageID      string `json:"image_id,omitempty"`
 	ImageVersion string `json:"image_version,omitempty"`
+}
+
+// Measured is a signed value of PCR 11, SHA-256 bank.
+type Measured struct {
+	Value string `json:"value"` // lower-case hexadecimal
+	Key   string `json:"key"`   // as systemd calls it: SHA-256 of its PKCS #1 form
+	// Problem is why credentials sealed with the key do not open in this image; empty: they do.
+	Problem string `json:"problem,omitempty"`
 }
 
 // File is one file, or symbolic link.
@@ -271,6 +282,9 @@ func octal(mode fs.FileMode) string { return fmt.Sprintf("%04o", mode.Perm()) }
 func (img *Image) Changed() error {
 	if img.Digest != img.DigestNamed {
 		return fmt.Errorf("%s was changed after it was built: it names itself %s, but is %s", img.Path, img.DigestNamed, img.Digest)
+	}
+	if img.Measured != nil && img.Measured.Problem != "" {
+		return fmt.Errorf("%s cannot open sealed credentials: %s", img.Path, img.Measured.Problem)
 	}
 	loader := []Signature(nil)
 	if img.Disk != nil {

@@ -12,6 +12,7 @@ import (
 
 	"trunkline/image/initrd"
 	"trunkline/image/inventory"
+	"trunkline/image/measure"
 	"trunkline/image/uki"
 )
 
@@ -31,6 +32,9 @@ func (img *Image) read(raw []byte) error {
 	}
 	img.Kernel, img.Cmdline = string(p.Content(".uname")), string(p.Content(".cmdline"))
 	img.DigestNamed, img.Digest = p.Digest()
+	if m := measure.Check(p); m != nil {
+		img.Measured = &Measured{Value: hex.EncodeToString(m.Value[:]), Key: m.Key, Problem: m.Problem}
+	}
 	img.OS = osRelease(string(p.Content(".osrel")))
 	root, err := img.readInitrd(p.Content(".initrd"))
 	if err != nil {

@@ -48,7 +48,7 @@ func (k *tokenKey) Sign(_ io.Reader, digest []byte, _ crypto.SignerOpts) ([]byte
 }
 
 // errWrongToken is a token that signs with another key than the certificate's.
-var errWrongToken = errors.New("the token's key is not the certificate's: name the object that the certificate was made for")
+var errWrongToken = errors.New("the token's key is not the certificate's, or not that of the public key given: name the object that they were made for")
 
 // tokenSigner finds out how to reach tokens, and signs something at once: what is wrong
 // with the token shows before the image is built.

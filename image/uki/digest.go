@@ -2,11 +2,13 @@ package uki
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -27,7 +29,8 @@ func DigestPlaceholder() string { return digestPrefix + strings.Repeat("0", dige
 // DigestPlaceholder, and returns it: "sha256:<hex>".
 //
 // A file cannot hold its own digest, so this one is taken over the file as it was
-// before: with zeros for the digits. Left out, as Authenticode does it (Windows
+// before: with zeros for the digits and for the signatures of PCR values (.pcrsig), which
+// follow from the command line and so from the digest. Left out, as Authenticode does it (Windows
 // Authenticode Portable Executable Signature Format, "Calculating the PE Image
 // Hash"), are the checksum, the entry of the certificate table and that table: the
 // digest is the same before and after signing. sum computes it; nil: crypto/sha256 does.
@@ -54,12 +57,40 @@ func Seal(raw []byte, sum Sum) (string, error) {
 		return "", fmt.Errorf("uki: hashing the image: %w", err)
 	}
 	copy(raw[at:], digest)
-	field := raw[img.optional+optChecksum:]
+	img.putChecksum()
+	return "sha256:" + digest, nil
+}
+
+// putChecksum writes the PE checksum of the file as it is now.
+func (img *image) putChecksum() {
+	field := img.raw[img.optional+optChecksum:]
 	le.PutUint32(field, 0)
 	var words wordSum
-	words.add(raw)
-	le.PutUint32(field, uint32(words.fold())+uint32(len(raw)))
-	return "sha256:" + digest, nil
+	words.add(img.raw)
+	le.PutUint32(field, uint32(words.fold())+uint32(len(img.raw)))
+}
+
+// pcrSignature is the section of the signatures of PCR values (UAPI.5).
+const pcrSignature = ".pcrsig"
+
+// SetPCRSignature fills in the signatures that Parts.PCRSignature left room for: as many
+// bytes. It leaves the digest as it is.
+func SetPCRSignature(raw, signature []byte) error {
+	img, err := parse(raw)
+	if err != nil {
+		return fmt.Errorf("uki: %w", err)
+	}
+	h := img.section(pcrSignature)
+	if h == nil {
+		return fmt.Errorf("uki: no section %s in the image", pcrSignature)
+	}
+	room := img.contents(h)
+	if len(room) != len(signature) {
+		return fmt.Errorf("uki: signatures of PCR values have %d bytes, %s has room for %d", len(signature), pcrSignature, len(room))
+	}
+	copy(room, signature)
+	img.putChecksum()
+	return nil
 }
 
 // Digest returns the digest the image's command line names and the one it has; the
@@ -70,11 +101,11 @@ func (p *Parsed) Digest() (named, computed string) {
 	if err != nil {
 		return "", ""
 	}
-	computed, err = p.img.digest(at, plainSum)
-	if err != nil { // memory does not fail to be read
-		return "", ""
+	named = "sha256:" + string(p.img.raw[at:at+digestLength])
+	if computed, err = p.img.digest(at, plainSum); err != nil {
+		return named, "damaged"
 	}
-	return "sha256:" + string(p.img.raw[at:at+digestLength]), "sha256:" + computed
+	return named, "sha256:" + computed
 }
 
 // WithoutDigest is a command line with zeros for the image's digest, for those who
@@ -113,30 +144,43 @@ func plainSum(r io.Reader) (sum [sha256.Size]byte, err error) {
 	return sum, err
 }
 
-// digest hashes the image with zeros at the digits, which must lie behind the
-// headers.
+// digest hashes the image with zeros at the digits and in the signatures of PCR values,
+// without what signing changes.
 func (img *image) digest(digits int, by Sum) (string, error) {
 	end := len(img.raw)
 	if at, size := img.dataDirectory(dirSecurity); size != 0 && int64(at) <= int64(end) {
 		end = int(at)
 	}
-	var parts []io.Reader
-	from := 0
-	until := func(to, next int) { // hashes up to to and goes on at next
-		if from < to && to <= end {
-			parts = append(parts, bytes.NewReader(img.raw[from:to]))
-		}
-		from = max(from, next)
+	type part struct {
+		at, length int
+		instead    io.Reader
 	}
-	checksum := img.optional + optChecksum
-	until(checksum, checksum+4)
+	changed := []part{
+		{img.optional + optChecksum, 4, nil},
+		{digits, digestLength, strings.NewReader(strings.Repeat("0", digestLength))},
+	}
 	if le.Uint32(img.raw[img.optional+optDirectoryCount:]) > dirSecurity {
-		entry := img.optional + optionalFixed + dirSecurity*8
-		until(entry, entry+8)
+		changed = append(changed, part{img.optional + optionalFixed + dirSecurity*8, 8, nil})
 	}
-	until(digits, digits+digestLength)
-	parts = append(parts, strings.NewReader(strings.Repeat("0", digestLength)))
-	until(end, end)
-	sum, err := by(io.MultiReader(parts...))
+	if h := img.section(pcrSignature); h != nil {
+		n := len(img.contents(h))
+		changed = append(changed, part{int(h.rawOffset), n, bytes.NewReader(make([]byte, n))})
+	}
+	slices.SortFunc(changed, func(a, b part) int { return cmp.Compare(a.at, b.at) })
+
+	var stream []io.Reader
+	from := 0
+	for _, c := range changed {
+		if c.at < from || c.at+c.length > end {
+			return "", errors.New("what the digest leaves out overlaps")
+		}
+		stream = append(stream, bytes.NewReader(img.raw[from:c.at]))
+		if c.instead != nil {
+			stream = append(stream, c.instead)
+		}
+		from = c.at + c.length
+	}
+	stream = append(stream, bytes.NewReader(img.raw[from:end]))
+	sum, err := by(io.MultiReader(stream...))
 	return hex.EncodeToString(sum[:]), err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -98,6 +99,62 @@ func TestDigestAfterChanges(t *testing.T) {
 		changed[at] ^= 1
 		if named, computed := digestOf(t, changed); named != digest || computed == digest {
 			t.Errorf("%s changed: %s, %s", name, named, computed)
+		}
+	}
+}
+
+// Signatures of PCR values are filled in after the digest, which they follow from, and
+// leave it alone; nothing else of the image may change with them.
+func TestDigestAndPCRSignature(t *testing.T) {
+	p := testParts()
+	p.Cmdline += " " + DigestPlaceholder()
+	p.PCRKey, p.PCRSignature = []byte("a public key"), 700
+	var b bytes.Buffer
+	if err := Write(&b, p); err != nil {
+		t.Fatal(err)
+	}
+	raw := b.Bytes()
+	digest, err := Seal(raw, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature := bytes.Repeat([]byte("s"), 700)
+	if err := SetPCRSignature(raw, signature); err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := parsed.Content(".pcrsig"); !bytes.Equal(got, signature) || string(parsed.Content(".pcrpkey")) != "a public key" {
+		t.Errorf(".pcrsig is %q", got)
+	}
+	if named, computed := parsed.Digest(); named != digest || computed != digest {
+		t.Errorf("%s, %s, want %s twice", named, computed, digest)
+	}
+	img, err := parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, at := range map[string]int{"the key": int(img.section(".pcrpkey").rawOffset), "behind the signature": int(img.section(".pcrsig").rawOffset) + 700} {
+		changed := bytes.Clone(raw)
+		changed[at] ^= 1
+		if named, computed := digestOf(t, changed); named != digest || computed == digest {
+			t.Errorf("%s changed: %s, %s", name, named, computed)
+		}
+	}
+	// A section that says it lies over the digits hides no change.
+	le.PutUint32(raw[img.table+slices.IndexFunc(img.sections, func(h header) bool { return h.name == ".pcrsig" })*sectionHdrSize+20:],
+		img.section(".cmdline").rawOffset)
+	if named, computed := digestOf(t, raw); named != digest || computed != "damaged" {
+		t.Errorf("sections that overlap: %s, %s", named, computed)
+	}
+	for name, c := range map[string]struct {
+		signature []byte
+		raw       []byte
+	}{"too long": {bytes.Repeat([]byte("s"), 701), b.Bytes()}, "no room": {signature, testStub()}} {
+		if err := SetPCRSignature(bytes.Clone(c.raw), c.signature); err == nil {
+			t.Errorf("%s: no error", name)
 		}
 	}
 }

@@ -39,6 +39,10 @@ type Parts struct {
 	Cmdline   string // kernel command line, one line
 	OSRelease string // contents of os-release
 	Uname     string // kernel release; empty: no .uname section
+	// PCRKey is a public key in PEM and PCRSignature how many bytes signatures of PCR values by it
+	// take, which SetPCRSignature fills in; empty and 0: no .pcrpkey and no .pcrsig.
+	PCRKey       []byte
+	PCRSignature int
 }
 
 // alignment of sections in memory and in the file.
@@ -120,6 +124,9 @@ func (p Parts) sections() ([]content, error) {
 	if p.Uname != "" {
 		out = append(out, content{".uname", [][]byte{[]byte(p.Uname)}})
 	}
+	if len(p.PCRKey) > 0 && p.PCRSignature > 0 {
+		out = append(out, content{".pcrpkey", [][]byte{p.PCRKey}}, content{pcrSignature, [][]byte{make([]byte, p.PCRSignature)}})
+	}
 	if len(p.Microcode) > 0 {
 		out = append(out, content{".ucode", [][]byte{p.Microcode}})
 	}
@@ -148,7 +155,7 @@ func checkStub(img *image) error {
 	if magic == nil || !bytes.HasPrefix(img.contents(magic), sdmagic) {
 		return errors.New("no systemd-stub mark in .sdmagic; take linuxx64.efi.stub of Debian package systemd-boot-efi (the boot loader or an addon stub will not do)")
 	}
-	for _, name := range []string{".linux", ".initrd", ".ucode", ".cmdline", ".osrel", ".uname"} {
+	for _, name := range []string{".linux", ".initrd", ".ucode", ".cmdline", ".osrel", ".uname", ".pcrpkey", pcrSignature} {
 		if img.section(name) != nil {
 			return fmt.Errorf("already holds a %s section: it is a finished image, not a stub", name)
 		}

@@ -63,6 +63,9 @@ type Config struct {
 	// Writable lets the guest write to the disk file itself, for a disk that outlives the
 	// machine: give it a copy of its own. Otherwise what it writes is gone with it.
 	Writable bool
+	// TPM is the socket of a TPM 2.0 in software (swtpm(8), --ctrl type=unixio); empty: the
+	// machine has none.
+	TPM string
 	// Clock is what the machine's clock shows when it starts; zero: the time it is.
 	Clock time.Time
 	// Netns is a network namespace (a path like /run/netns/NAME) the QEMU process
@@ -238,6 +241,9 @@ func (c *Config) args(pass func(*os.File) int, qmp *os.File, credentials []*os.F
 		// The guest writes variables through the firmware alone; and no state that sleeping
 		// would keep lies where the guest can change it (OVMF README, SMM support).
 		a = append(a, "-global", "driver=cfi.pflash01,property=secure,value=on", "-global", "ICH9-LPC.disable_s3=1")
+	}
+	if c.TPM != "" {
+		a = append(a, "-chardev", "socket,id=tpm,path="+escape(c.TPM), "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm0")
 	}
 	for _, f := range credentials {
 		a = append(a, "-smbios", fmt.Sprintf("type=11,path=/proc/self/fd/%d", pass(f)))

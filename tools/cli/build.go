@@ -31,6 +31,7 @@ type buildOptions struct {
 	version                      string // of the images
 	formats                      []string
 	secureBoot                   secureBootOptions
+	pcr                          pcrOptions
 }
 
 func (a *app) build() *cobra.Command {
@@ -58,7 +59,9 @@ for the spec in the working directory.
 A time or a release number does, 20260131.120000 or 1.4.2.
 
 With --secure-boot-key and --secure-boot-cert, UKI and boot loader are signed for Secure
-Boot: "trunkline keys" makes a set of keys and says which goes where.` + inputsHelp + calibrationHelp,
+Boot: "trunkline keys" makes a set of keys and says which goes where. With --pcr-key the
+image says what a TPM holds once it has started, so that credentials open that were sealed
+for images of this key.` + inputsHelp + calibrationHelp,
 		Args: oneArg("the spec directory"),
 		RunE: a.does(func(ctx context.Context, args []string) error { return a.runBuild(ctx, args[0], o) }),
 	}
@@ -73,6 +76,7 @@ Boot: "trunkline keys" makes a set of keys and says which goes where.` + inputsH
 	c.Flags().StringVar(&o.programs, "programs", "", "`DIR` of sbcd and init, which go into the image (default: where trunkline lies)")
 	c.Flags().StringSliceVar(&o.formats, "format", []string{"efi", "raw"}, "`FORMATS` to write the image in: efi, raw, qcow2, iso; separated by commas")
 	secureBootFlags(c, &o.secureBoot)
+	pcrFlags(c, &o.pcr)
 	return c
 }
 
@@ -164,6 +168,10 @@ func (a *app) buildRequest(ctx context.Context, dir string, specs []*spec.Spec, 
 	if err != nil {
 		return r, nil, err
 	}
+	pcrKey, err := a.pcrKey(ctx, o.pcr)
+	if err != nil {
+		return r, nil, err
+	}
 	cache, err := debian.CacheDir(o.cache, a.Getenv(debian.CacheVariable))
 	if err != nil {
 		return r, nil, err
@@ -177,7 +185,7 @@ func (a *app) buildRequest(ctx context.Context, dir string, specs []*spec.Spec, 
 		Mirror: mirror, Offline: o.offline,
 		SbcdPath: sbcd, InitPath: boot,
 		BaseCacheDir: filepath.Join(cache, "base"),
-		Signer:       signer, Enrol: enrol,
+		Signer:       signer, Enrol: enrol, PCRKey: pcrKey,
 		Formats: formats,
 	}, noMirror, nil
 }
@@ -330,6 +338,9 @@ func (a *app) summary(name string, r image.Result, took time.Duration) {
 	}
 	if s := r.Signature; s != nil {
 		fmt.Fprintf(a.Stdout, "  signed for Secure Boot by %s, certificate sha256:%s\n", s.Subject, s.Certificate)
+	}
+	if m := r.Measured; m != nil {
+		fmt.Fprintf(a.Stdout, "  PCR 11 of a TPM is sha256:%s once it has started, signed by key sha256:%s\n", m.Value, m.Key)
 	}
 	fmt.Fprintf(a.Stdout, "  version %s, image %s, as `sbcd status` on the appliance says it\n", r.Version, r.Digest)
 	fmt.Fprintf(a.Stdout, "  base layer %s: kernel %s, %s, %s files, %s\n", short(r.Base.Digest), r.Base.Kernel,

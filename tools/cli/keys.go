@@ -22,7 +22,7 @@ func (a *app) keys() *cobra.Command {
 	var o keysOptions
 	c := &cobra.Command{
 		Use:   "keys DIR",
-		Short: "Make keys for Secure Boot",
+		Short: "Make keys for Secure Boot and sealed credentials",
 		Long: `Make a set of keys of your own for Secure Boot, in DIR. Nothing is overwritten, and
 only you can read the files. Three keys, each with its certificate:
 
@@ -40,6 +40,14 @@ What a machine needs is public. One of these forms does:
                              db first and PK last: PK ends setup mode
   PK.esl KEK.esl db.esl      signature lists, for other tools, with owner.guid, which
                              marks the entries as yours
+
+One more key is for credentials that a machine's TPM opens:
+
+  pcr.key   signs what the TPM holds once an image has started:
+            build --pcr-key DIR/pcr.key
+  pcr.pub   seals credentials, so that any image signed with pcr.key opens them:
+            systemd-creds encrypt --with-key=tpm2-with-public-key
+            --tpm2-public-key=DIR/pcr.pub --tpm2-public-key-pcrs=11 --tpm2-pcrs= ...
 
 Whoever has db.key can make what your machines start; whoever has PK.key can give them
 other keys. Keep a copy: a machine whose PK is lost must be put into setup mode by hand.`,
@@ -67,6 +75,11 @@ func (a *app) runKeys(dir string, o keysOptions) error {
 	if err != nil {
 		return err
 	}
+	pcr, err := pcrFiles()
+	if err != nil {
+		return err
+	}
+	files = append(files, pcr...)
 	if err := secureboot.WriteFiles(dir, files); err != nil {
 		return err
 	}
@@ -77,6 +90,7 @@ func (a *app) runKeys(dir string, o keysOptions) error {
 	}
 	fmt.Fprintf(a.Stderr, `Keep %s and %s offline. Sign images with
   trunkline build SPEC --secure-boot-key %s --secure-boot-cert %s
-`, filepath.Join(dir, "PK.key"), filepath.Join(dir, "KEK.key"), filepath.Join(dir, "db.key"), filepath.Join(dir, "db.crt"))
+and, where a TPM opens credentials, with --pcr-key %s
+`, filepath.Join(dir, "PK.key"), filepath.Join(dir, "KEK.key"), filepath.Join(dir, "db.key"), filepath.Join(dir, "db.crt"), filepath.Join(dir, "pcr.key"))
 	return nil
 }

@@ -13,7 +13,8 @@
 // With Secure Boot on, the kernel is locked down (integrity); one line on the console
 // says whether both are so.
 //
-// Credentials that the stub found on the ESP are handed to systemd, as they are.
+// Credentials that the stub found on the ESP are handed to systemd, as they are, and with
+// them the signatures by which a TPM opens sealed ones.
 //
 // The initrd must hold what package image/initrd writes: /modules/list,
 // /root.erofs, optionally /config/etc. The rules of the switch are the kernel's
@@ -66,6 +67,7 @@ func Main() {
 		{"laying the config layer over /etc", mountConfig},
 		{"mounting /run, /var, /dev/shm", mountWritables},
 		{"passing on the credentials of the ESP", passCredentials},
+		{"passing on what was signed for the TPM", passSignatures},
 		{"switching to the root image", switchRoot},
 		{"starting systemd", execSystemd},
 	} {

@@ -81,6 +81,13 @@ func (v *view) head(a *runtime.Appliance) {
 	if img.OS.ImageVersion != "" {
 		lines = append(lines, "version\t"+img.OS.ImageVersion)
 	}
+	if m := img.Measured; m != nil {
+		what := "sha256:" + m.Value + " once it has started, signed by key sha256:" + m.Key
+		if m.Problem != "" {
+			what = "sealed credentials do not open: " + m.Problem
+		}
+		lines = append(lines, "PCR 11\t"+what)
+	}
 	if img.Digest != "" {
 		lines = append(lines, "image\t"+img.Digest)
 	}

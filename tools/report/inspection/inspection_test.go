@@ -66,6 +66,7 @@ func TestText(t *testing.T) {
 	onDisk.Disk = &inspect.Disk{LoaderSignatures: []inspect.Signature{{Problem: "the image was changed after it was signed"}}, Size: 262 << 20, ESPBytes: 260 << 20, Files: []inspect.File{
 		{Path: "EFI/Linux/edge-fra1.efi", Size: 34 << 20, SHA256: digest('a')}, {Path: "loader/loader.conf", Size: 54, SHA256: digest('9')},
 	}}
+	onDisk.Measured = &inspect.Measured{Value: digest('8'), Key: digest('9')}
 	older := testImage()
 	older.Inventory, older.Config = nil, nil
 	older.Digest, older.DigestNamed = "", ""

@@ -38,6 +38,7 @@ func Run(root fs.FS, cfg *runtime.Appliance) []Check {
 		{"sockets", sockets},
 		{"kernel settings", settings},
 		{"lockdown", lockdown},
+		{"measured boot", measured},
 		{"mounts", mounts},
 		{"programs", programs},
 	}

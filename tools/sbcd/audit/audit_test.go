@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"testing/fstest"
 
 	"trunkline/appliance/runtime"
+	"trunkline/image/measure"
 )
 
 const (
@@ -43,6 +45,11 @@ func good() fstest.MapFS {
 	}
 }
 
+// A value of PCR 11, as the kernel shows it, and the signature of an image for it.
+const pcrText = "0000000000000000000000000000000000000000000000000000000000000000\n"
+
+var pcrSignatures = fmt.Sprintf(`{"sha256":[{"pcrs":[11],"pkfp":"00","pol":"%x","sig":""}]}`, measure.Policy([32]byte{}))
+
 func config() *runtime.Appliance {
 	return &runtime.Appliance{Listeners: []runtime.Listener{
 		{Name: "wan", Transport: "udp", Address: netip.MustParseAddrPort("10.0.0.5:5060")},
@@ -58,6 +65,9 @@ func TestAudit(t *testing.T) {
 	}
 	set := func(name string, f *fstest.MapFile) func(fstest.MapFS) {
 		return func(m fstest.MapFS) { m[name] = f }
+	}
+	both := func(a, b func(fstest.MapFS)) func(fstest.MapFS) {
+		return func(m fstest.MapFS) { a(m); b(m) }
 	}
 	for _, c := range []struct {
 		name  string
@@ -81,6 +91,11 @@ func TestAudit(t *testing.T) {
 		{"a line that is none", appendTo("etc/sysctl.d/90-trunkline.conf", "nonsense\n"), "kernel settings", "not understood"},
 		{"no file of settings", func(m fstest.MapFS) { delete(m, "usr/lib/sysctl.d/60-trunkline.conf") }, "kernel settings", "60-trunkline.conf"},
 		{"no lockdown", set("sys/kernel/security/lockdown", text("[none] integrity confidentiality\n")), "lockdown", "not locked down"},
+		{"a TPM, and an image that was not signed for it", set(pcrFile, text(pcrText)), "measured boot", ""},
+		{"the TPM holds what was signed", both(set(pcrFile, text(pcrText)), set(signaturesFile, text(pcrSignatures))), "measured boot", ""},
+		{"the TPM holds something else", both(set(pcrFile, text(strings.Repeat("7", 64)+"\n")), set(signaturesFile, text(pcrSignatures))), "measured boot", "no signature of the image is of this value"},
+		{"a register that is none", set(pcrFile, text("12\n")), "measured boot", "is no SHA-256"},
+		{"signatures that are none", both(set(pcrFile, text(pcrText)), set(signaturesFile, text("{"))), "measured boot", "damaged"},
 		{"programs where one can write", appendTo("proc/self/mounts", "tmpfs /srv tmpfs rw,nosuid,nodev 0 0\n"), "mounts", "/srv (tmpfs) can be written and is mounted without noexec"},
 		{"devices where one can write", appendTo("proc/self/mounts", "tmpfs /srv tmpfs rw,nosuid,noexec 0 0\n"), "mounts", "without nodev"},
 		{"no mounts", set("proc/self/mounts", text("")), "mounts", "is empty"},
