@@ -79,6 +79,7 @@ func profile(name string, own ...string) Profile {
 			"dbus-broker", // networkd and PID 1 answer over it
 			"kmod",
 			"libnss-myhostname",
+			"libtss2-esys-3.0.2-0t64", "libtss2-rc0t64", "libtss2-tcti-device0t64", // systemd opens credentials with the TPM through them, when they are there
 			"netbase", // /etc/protocols, /etc/services
 			"systemd",
 			"systemd-boot-efi",  // boot loader and UKI stub
@@ -92,9 +93,13 @@ func profile(name string, own ...string) Profile {
 			{"init-system-helpers", "used by maintainer scripts"},
 			{"logsave", "e2fsprogs wants it for scripts of another init"},
 			{"initramfs-tools", "the initrd is ours"},
+			{"libtss2-tcti-cmd0t64", "libtss2-esys wants all ways to a TPM: a program's"},
+			{"libtss2-tcti-mssim0t64", "a simulated TPM's"},
+			{"libtss2-tcti-swtpm0t64", "an emulated TPM's, from outside of a machine"},
 			{"linux-base", "links of /boot, made by maintainer scripts"},
 			{"linux-initramfs-tool", "the initrd is ours"},
 			{"openssl", "ca-certificates wants it for its postinst"},
+			{"tpm-udev", "the TPM is for root, who needs no rule and no group"},
 			{"systemd-sysv", "init is executed by path; no telinit, no runlevels"},
 		},
 	}

@@ -126,7 +126,8 @@ func emulator(t *testing.T) string {
 	socket := filepath.Join(dir, "s")
 	cmd := exec.CommandContext(t.Context(), "swtpm", "socket", "--tpm2", "--tpmstate", "dir="+dir, "--flags", "startup-clear,not-need-init",
 		"--server", "type=unixio,path="+socket, "--ctrl", "type=unixio,path="+socket+".ctrl")
-	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
+	var says bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &says, &says
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +141,7 @@ func emulator(t *testing.T) string {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatal("swtpm does not listen")
+	t.Fatalf("swtpm does not listen: %s", &says)
 	return ""
 }
 
