@@ -101,7 +101,8 @@ func compile(s *spec.Spec, b *sizing.Budget) (*runtime.Appliance, error) {
 	}
 	a.Resolvers = resolvers(s)
 	for _, r := range routes(s) {
-		a.Routes = append(a.Routes, runtime.Route{Name: r.Name, From: append([]string{}, r.From...), Prefix: r.Prefix, To: r.To, Cache: r.Cache})
+		a.Routes = append(a.Routes, runtime.Route{Name: r.Name, From: append([]string{}, r.From...), Prefix: r.Prefix, To: r.To, Cache: r.Cache,
+			Carriers: r.Carriers, Pattern: r.Pattern, Strip: r.Strip, Add: r.Add, Rewrite: r.Rewrite})
 	}
 	for _, k := range s.Caches {
 		a.Caches = append(a.Caches, cache(k))

@@ -221,6 +221,15 @@ type Route struct {
 	// Cache, when set instead of To, names a cache whose longest matching prefix
 	// of the user part gives the dispatcher set. No match: the next route.
 	Cache string `json:"cache,omitempty"`
+
+	Carriers []string `json:"carriers,omitempty"` // of Limits.Carriers, that the source must be of; empty: any source
+	// The number is the user part up to its parameters. Pattern (RE2) must match all of it. It
+	// goes on without its first Strip characters and with Add before the rest, or as Rewrite
+	// says, in which $1 to $9 are groups of Pattern; Cache is searched for that.
+	Pattern string `json:"pattern,omitempty"`
+	Strip   int    `json:"strip,omitempty"`
+	Add     string `json:"add,omitempty"`
+	Rewrite string `json:"rewrite,omitempty"`
 }
 
 // Cache policies when the source cannot be loaded.

@@ -11,7 +11,10 @@ import (
 
 // checkRoutes resolves what routes name and finds routes never reached.
 func (d *decoder) checkRoutes(s *Spec) {
-	var listeners, sets, caches []string
+	var listeners, sets, caches, carriers []string
+	for _, c := range s.Limits.Carriers {
+		carriers = append(carriers, c.Name)
+	}
 	for _, l := range s.Listeners {
 		listeners = append(listeners, l.Name)
 	}
@@ -24,6 +27,7 @@ func (d *decoder) checkRoutes(s *Spec) {
 	for i, r := range s.Routes {
 		d.references(r, r.From, r.FromRanges, listeners, "listener")
 		d.references(r, r.To, r.ToRanges, sets, "dispatcher")
+		d.references(r, r.Carriers, r.CarrierRanges, carriers, "carrier")
 		if r.Cache != "" {
 			d.references(r, []string{r.Cache}, []hcl.Range{r.CacheRange}, caches, "cache")
 		}
@@ -60,18 +64,19 @@ func shadows(a, b *Route) bool {
 	if a.Cache != "" || len(a.To) == 0 || !strings.HasPrefix(b.Prefix, a.Prefix) {
 		return false
 	}
-	if len(a.From) == 0 {
+	changes := a.Strip > 0 || a.Add != ""
+	if a.Pattern != "" || a.Rewrite != "" || changes && a.Prefix == "" || a.Strip > len(a.Prefix) || changes && a.Strip == len(a.Prefix) && a.Add == "" {
+		return false // it passes on what does not match, what has no number, and that of which nothing would be left
+	}
+	return includesAll(a.From, b.From) && includesAll(a.Carriers, b.Carriers)
+}
+
+// includesAll reports whether all that b names is in a; naming nothing means everything.
+func includesAll(a, b []string) bool {
+	if len(a) == 0 {
 		return true
 	}
-	if len(b.From) == 0 {
-		return false
-	}
-	for _, l := range b.From {
-		if !slices.Contains(a.From, l) {
-			return false
-		}
-	}
-	return true
+	return len(b) > 0 && !slices.ContainsFunc(b, func(n string) bool { return !slices.Contains(a, n) })
 }
 
 // checkUnused warns of dispatchers and caches no call can come to: what is left

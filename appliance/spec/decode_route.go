@@ -21,6 +21,8 @@ func (d *decoder) routes(root *section, s *Spec) {
 		}
 		r.From, r.FromRanges = sec.texts("from")
 		r.To, r.ToRanges = sec.texts("to")
+		r.Carriers, r.CarrierRanges = sec.texts("carriers")
+		d.numberRule(sec, r)
 		if strings.HasPrefix(strings.ToLower(r.Prefix), "urn:") {
 			if !service.MatchString(r.Prefix) {
 				d.errorf(r.PrefixRange, "Invalid service", "%q is no service of RFC 5031 in small letters, in which calls are compared with it. For example: prefix = \"urn:service:sos\"", r.Prefix)

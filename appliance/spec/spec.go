@@ -272,8 +272,17 @@ type Route struct {
 	Cache  string
 	Range  hcl.Range // zero for the implied route
 
-	FromRanges, ToRanges    []hcl.Range // one per entry
-	PrefixRange, CacheRange hcl.Range
+	Carriers []string // names of carriers of Limits that the source must be of; empty: any source
+	// The number called: Pattern (RE2) must match all of it; it goes on without its first
+	// Strip characters and with Add before the rest, or as Rewrite says ($1 to $9 are groups).
+	Pattern string
+	Strip   int
+	Add     string
+	Rewrite string
+
+	FromRanges, ToRanges, CarrierRanges              []hcl.Range // one per entry
+	PrefixRange, CacheRange                          hcl.Range
+	PatternRange, StripRange, AddRange, RewriteRange hcl.Range
 }
 
 // Cache is a table loaded before (sync) or after (background) the listeners open.

@@ -27,7 +27,7 @@ const (
 	sbcd     = "sbcd"
 )
 
-//go:embed kamailio/kamailio.cfg
+//go:embed kamailio/kamailio.cfg kamailio/routes.cfg
 var files embed.FS
 
 // receiveBuffer is what both proxies ask for, bytes.

@@ -33,6 +33,7 @@ type table struct {
 	Cells    map[int]map[string][]sample `json:"cells"` // by rate and proxy, in the order measured
 	Knees    map[string][]float64        `json:"knees"`
 	Memory   map[string][]float64        `json:"bytes_per_transaction"`
+	Routes   map[string]tableOf          `json:"routes,omitempty"`
 }
 
 var kinds = []string{kamailio, sbcd}
@@ -45,7 +46,16 @@ func (b *bench) measure(ctx context.Context) (*table, error) {
 		Workers:  b.workers, Rates: b.rates,
 		Cells: map[int]map[string][]sample{}, Knees: map[string][]float64{}, Memory: map[string][]float64{},
 	}
+	if b.parts["routes"] {
+		var err error
+		if t.Routes, err = b.routes(ctx); err != nil {
+			return nil, err
+		}
+	}
 	for round := range b.rounds {
+		if !b.parts["cpu"] && !b.parts["knee"] && !b.parts["memory"] {
+			break
+		}
 		order := slices.Clone(kinds)
 		if round%2 == 1 {
 			slices.Reverse(order)
@@ -198,6 +208,7 @@ func (t *table) missed() []string {
 }
 
 func (t *table) print(w io.Writer) {
+	defer printRoutes(w, t.Routes)
 	fmt.Fprintf(w, "peer: %s (-x fm -X fm); sbcd: %s; %d worker(s), one core each\n", t.Versions[kamailio], t.Versions[sbcd], t.Workers)
 	fmt.Fprintln(w, "medians [least - most] of the cells that count")
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,7 @@ type slotData struct {
 	strip  uint8 // own Route values to remove
 	nsets  uint8
 	set    uint8 // the one being tried
+	rule   uint8 // of the route, by which the number changes; 0: by none
 	sets   [maxSets]uint16
 	tried  dispatch.Tried
 	dest   uint16 // index of the destination being tried
@@ -86,13 +88,14 @@ func newDestinations(cfg *runtime.Appliance, sets *dispatch.Sets) ([]*destinatio
 func (e *Engine) slot(tx transaction.Tx) *slotData { return &e.slots[tx.Index()] }
 
 // choose asks the routes for the sets of a request: those of the route, each with the
-// sets that follow it, none twice.
-func (e *Engine) choose(d *slotData, f *face, user []byte) bool {
-	sets, ok := e.router.Choose(f.index, user)
+// sets that follow it, none twice; and for the rule by which its number changes.
+func (e *Engine) choose(d *slotData, f *face, from netip.Addr, user []byte) bool {
+	to, ok := e.router.Choose(f.index, from, user)
 	if !ok {
 		return false
 	}
-	for _, s := range sets {
+	d.rule = to.Rule
+	for _, s := range to.Sets {
 		for _, follows := range e.sets.Chain(s) {
 			d.add(uint16(follows))
 		}

@@ -106,6 +106,9 @@ func (w *worker) appendForwardTo(dst []byte, tx transaction.Tx, req *message.Vie
 	if !d.routed {
 		strictHop(&ed, req, d.strip)
 	}
+	if d.rule != 0 {
+		ed.URI = w.renumbered(req, d.rule)
+	}
 	ed.Via = w.via
 	if d.record {
 		ed.RecordRoute = w.recordRoutes(req, tx.Upstream, to)

@@ -177,7 +177,7 @@ func (w *worker) initial(tx *transaction.Tx, f *face, upstream transaction.Endpo
 		}
 	}
 	d := slotData{routed: true, strip: ro.strip, record: recorded(method)}
-	if !e.choose(&d, f, w.called(u)) {
+	if !e.choose(&d, f, upstream.AddrPort().Addr(), w.called(u)) {
 		e.calls.Release(id, call.Refused)
 		w.refuse(upstream, 404, cRefusedNoRoute)
 		return

@@ -36,6 +36,7 @@ type worker struct {
 	via      []byte
 	routes   []byte // Record-Route lines with flow tokens
 	tmp      []byte
+	uri      []byte                                      // a Request-URI that a route has changed
 	own      bool                                        // the packet being handled is the self-check's
 	changed  policy.Result                               // by the policy, in the message written last
 	wave     [dispatch.MaxParallel]*dispatch.Destination // of a forked request being sent

@@ -3,6 +3,7 @@ package route
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -166,8 +167,8 @@ func TestChoose(t *testing.T) {
 }
 
 func choose(r *Router, listener int, user string) string {
-	s, ok := r.Choose(listener, []byte(user))
-	return fmt.Sprint(s, ok)
+	to, ok := r.Choose(listener, netip.Addr{}, []byte(user))
+	return fmt.Sprint(to.Sets, ok)
 }
 
 func TestNewRefuses(t *testing.T) {
@@ -200,7 +201,7 @@ func TestChooseDoesNotAllocate(t *testing.T) {
 	}
 	for _, u := range []string{"+493012345678", "+12125551234", "unknown"} {
 		user := []byte(u)
-		if n := testing.AllocsPerRun(100, func() { r.Choose(0, user); r.Choose(1, user) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { r.Choose(0, netip.Addr{}, user); r.Choose(1, netip.Addr{}, user) }); n != 0 {
 			t.Errorf("%s: %v allocations", u, n)
 		}
 	}

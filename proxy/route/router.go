@@ -1,16 +1,24 @@
-// Package route decides which dispatcher sets a new call goes to: the ordered
-// routes of the appliance, with longest-prefix tables for those that name a cache.
+// Package route decides which dispatcher sets a new call goes to, and what number it goes
+// there with: the ordered routes of the appliance, with longest-prefix tables for those that
+// name a cache.
 //
 // It promises that Choose, which is on the path of a message, takes no lock and
 // allocates nothing, and that a table is swapped as a whole: a call sees the old
 // one or the new one. A cache without a table matches nothing. Prefixes are
 // compared byte by byte with the user part of the Request-URI (case matters there,
 // RFC 3261 section 19.1.4); sets are indexes into runtime.Appliance.Dispatchers.
+//
+// A route may change the number: characters taken off and others put before, or what a
+// regular expression takes out of it. Its cache is then searched for what the number becomes. A
+// number that would be left empty does not match. A rule depends on the configuration alone, so
+// that whoever sends a request again has the same one.
 package route
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 
@@ -24,13 +32,20 @@ type Router struct {
 	sets   map[string]int
 	names  []string
 	single [][]int // single[i] is {i}: what a cache's match gives
+	rules  []*rule // of routes that change the number, from 1
+	of     *Carriers
+	any    bool // a route is for carriers
 }
 
 type compiled struct {
-	from   []bool // by listener
-	prefix string
-	to     []int
-	cache  *atomic.Pointer[Table] // instead of to
+	name     string
+	from     []bool // by listener
+	carriers []bool // by carrier; nil: any source
+	rule     *rule  // nil: the number is as it came
+	number   uint8  // of the rule, from 1; 0: the number stays as it came
+	prefix   string
+	to       []int
+	cache    *atomic.Pointer[Table] // instead of to
 }
 
 // New compiles the routes of cfg. Errors name the route and what it refers to.
@@ -52,8 +67,16 @@ func New(cfg *runtime.Appliance) (*Router, error) {
 		listeners[l.Name] = i
 	}
 	var errs []error
+	of, err := NewCarriers(cfg.Limits.Carriers)
+	if err != nil {
+		errs = append(errs, err)
+	}
+	r.of, r.rules = of, []*rule{nil}
 	for _, in := range cfg.Routes {
-		c := compiled{from: make([]bool, len(cfg.Listeners)), prefix: in.Prefix}
+		c := compiled{name: in.Name, from: make([]bool, len(cfg.Listeners)), prefix: in.Prefix}
+		if err := r.compile(&c, &in); err != nil {
+			errs = append(errs, fmt.Errorf("route %q: %w", in.Name, err))
+		}
 		for i := range c.from {
 			c.from[i] = len(in.From) == 0
 		}
@@ -93,30 +116,115 @@ func New(cfg *runtime.Appliance) (*Router, error) {
 	return r, nil
 }
 
-// Choose gives the sets a new call that came in by a listener (an index into
-// runtime.Appliance.Listeners) for user goes to, in the order to try them. The
-// slice belongs to the router. An escape in user means the character it stands for.
-// It reports false when no route matches.
-func (r *Router) Choose(listener int, user []byte) ([]int, bool) {
-	var plain [MaxPrefix]byte
-	user = unescape(plain[:], user)
+// maxRules is how many routes may change numbers: a request keeps the number of its rule in a byte.
+const maxRules = 255
+
+// compile compiles what of a route is about the caller and the number.
+func (r *Router) compile(c *compiled, in *runtime.Route) (err error) {
+	if c.rule, err = compileRule(in); err != nil {
+		return err
+	}
+	if c.rule != nil && c.rule.changes {
+		if len(r.rules) > maxRules {
+			return fmt.Errorf("it is the %dth that changes the number, at most %d work: use a pattern for several of them", len(r.rules), maxRules)
+		}
+		r.rules = append(r.rules, c.rule)
+		c.number = uint8(len(r.rules) - 1)
+	}
+	for _, name := range in.Carriers {
+		i, ok := r.of.index(name)
+		if !ok {
+			return fmt.Errorf("it is for carrier %q, which does not exist", name)
+		}
+		if c.carriers == nil {
+			c.carriers = make([]bool, len(r.of.names))
+		}
+		c.carriers[i], r.any = true, true
+	}
+	return nil
+}
+
+// Choice is where a new call goes.
+type Choice struct {
+	Sets []int // in the order to try them; the slice belongs to the router
+	// Rule is for Rewrite, which gives the user part the call goes on with; 0: the one it came with.
+	Rule uint8
+}
+
+// Choose gives the choice for a new call that came in by a listener (an index into
+// runtime.Appliance.Listeners) from an address for user. An escape in user means the character
+// it stands for. It reports false when no route matches.
+func (r *Router) Choose(listener int, from netip.Addr, user []byte) (Choice, bool) {
+	m, ok := r.match(listener, from, user)
+	return m.choice, ok
+}
+
+// service begins what is no number (RFC 5031).
+var service = []byte("urn:")
+
+// match is what matched: a route and, of its cache, a prefix.
+type match struct {
+	choice Choice
+	route  *compiled
+	prefix int // length, of what the number became; without a cache 0
+}
+
+func (r *Router) match(listener int, from netip.Addr, user []byte) (match, bool) {
+	var decoded, changed [MaxPrefix]byte
+	long := len(user) > MaxPrefix
+	user = unescape(decoded[:], user)
+	carrier := NoCarrier
+	if r.any {
+		carrier = r.of.Of(from)
+	}
 	for i := range r.routes {
 		c := &r.routes[i]
-		if listener < 0 || listener >= len(c.from) || !c.from[listener] {
+		switch {
+		case listener < 0 || listener >= len(c.from) || !c.from[listener]:
+			continue
+		case c.carriers != nil && (carrier < 0 || !c.carriers[carrier]):
+			continue
+		case len(user) < len(c.prefix) || string(user[:len(c.prefix)]) != c.prefix:
 			continue
 		}
-		if len(user) < len(c.prefix) || string(user[:len(c.prefix)]) != c.prefix {
-			continue
+		key := user
+		if c.rule != nil {
+			number, _ := split(user)
+			to, ok := c.rule.apply(changed[:0], number)
+			if !ok || long || len(number) == 0 || bytes.HasPrefix(user, service) {
+				continue
+			}
+			if c.rule.changes {
+				key = to
+			}
 		}
 		if c.cache == nil {
-			return c.to, true
+			return match{Choice{c.to, c.number}, c, 0}, true
 		}
-		if v, _, ok := c.cache.Load().Lookup(user); ok {
-			return r.single[v], true
+		if v, n, ok := c.cache.Load().Lookup(key); ok {
+			return match{Choice{r.single[v], c.number}, c, n}, true
 		}
 	}
-	return nil, false
+	return match{}, false
 }
+
+// Rewrite appends the user part that a call goes on with by a rule to dst: the number changed,
+// its parameters as they came. It reports false when there is nothing to change.
+func (r *Router) Rewrite(dst []byte, rule uint8, user []byte) ([]byte, bool) {
+	if rule == 0 || int(rule) >= len(r.rules) || len(user) > MaxPrefix {
+		return dst, false
+	}
+	var decoded, changed [MaxPrefix]byte
+	raw, parameters := split(user)
+	to, ok := r.rules[rule].apply(changed[:0], unescape(decoded[:], raw))
+	if !ok {
+		return dst, false
+	}
+	return append(appendEscaped(dst, to), parameters...), true
+}
+
+// Carriers tells whose an address is.
+func (r *Router) Carriers() *Carriers { return r.of }
 
 // Swap puts a table in place for a cache. Its values must come from Set.
 func (r *Router) Swap(cache string, t *Table) error {

@@ -2,6 +2,7 @@ package route
 
 import (
 	"bytes"
+	"net/netip"
 	"strings"
 	"testing"
 )
@@ -33,7 +34,7 @@ func TestChooseUnescapes(t *testing.T) {
 			t.Errorf("%s: %s, want %s", user, got, want)
 		}
 		b := []byte(user)
-		if n := testing.AllocsPerRun(100, func() { r.Choose(0, b) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { r.Choose(0, netip.Addr{}, b) }); n != 0 {
 			t.Errorf("%s: %v allocations", user, n)
 		}
 	}

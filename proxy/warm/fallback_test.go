@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,11 +65,11 @@ func put(t *testing.T, path, text string) {
 }
 
 func leads(r *route.Router, user string) string {
-	s, ok := r.Choose(0, []byte(user))
+	s, ok := r.Choose(0, netip.Addr{}, []byte(user))
 	if !ok {
 		return ""
 	}
-	return r.SetName(s[0])
+	return r.SetName(s.Sets[0])
 }
 
 // A table is kept once calls are taken; a start without its source begins with it, says so,

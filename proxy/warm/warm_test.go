@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,7 +70,7 @@ func TestSyncLoads(t *testing.T) {
 	if err := w.Sync(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if s, ok := r.Choose(0, []byte("+493012")); !ok || s[0] != 1 {
+	if s, ok := r.Choose(0, netip.Addr{}, []byte("+493012")); !ok || s.Sets[0] != 1 {
 		t.Errorf("+4930 leads to %v, %t", s, ok)
 	}
 	st := w.Status()

@@ -171,8 +171,20 @@ func summary(v any) string {
 		if len(v.From) > 0 {
 			from = strings.Join(v.From, ", ")
 		}
+		if len(v.Carriers) > 0 {
+			from += ", carriers " + strings.Join(v.Carriers, ", ")
+		}
 		if v.Prefix != "" {
 			from += ", prefix " + v.Prefix
+		}
+		if v.Pattern != "" {
+			from += ", pattern " + v.Pattern
+		}
+		switch {
+		case v.Rewrite != "":
+			to += " as " + v.Rewrite
+		case v.Strip > 0 || v.Add != "":
+			to += fmt.Sprintf(", %d characters off, %q before", v.Strip, v.Add)
 		}
 		return from + " -> " + to
 	case runtime.Cache:

@@ -126,3 +126,25 @@ func TestWhileItIsWritten(t *testing.T) {
 		t.Errorf("what was written is not seen later: %d rows, %v", len(rows), err)
 	}
 }
+
+func BenchmarkMillion(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "r.db")
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, s := range []string{"create table routes (prefix text, carrier text)",
+		"with recursive n(i) as (select 1 union all select i+1 from n where i < 1000000) insert into routes select '+' || (1000000 + i), 'core' from n"} {
+		if _, err := db.Exec(s); err != nil {
+			b.Fatal(err)
+		}
+	}
+	db.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		n := 0
+		if err := (Source{runtime.Database{Name: "routing", File: path}, "select prefix, carrier from routes"}).Rows(context.Background(), func(_, _ []byte) error { n++; return nil }); err != nil || n != 1_000_000 {
+			b.Fatal(n, err)
+		}
+	}
+}

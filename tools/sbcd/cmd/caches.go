@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"trunkline/appliance/runtime"
 	"trunkline/proxy/control"
 	"trunkline/proxy/route"
 	"trunkline/proxy/warm"
@@ -40,6 +41,7 @@ func (p *program) stateDir(name string) string {
 
 // caches answers what operators ask about tables.
 type caches struct {
+	cfg    *runtime.Appliance
 	warmer *warm.Warmer
 	router *route.Router
 	log    *slog.Logger
@@ -49,6 +51,7 @@ func (c caches) handlers() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
 		"POST " + control.ReloadCachesPath: c.reload,
 		"GET " + control.DumpCachePath:     c.dump,
+		"GET " + control.RoutePath:         c.route,
 	}
 }
 

@@ -82,6 +82,22 @@ func TestReloadCaches(t *testing.T) {
 			t.Errorf("metrics lack %s", want)
 		}
 	}
+	for _, tt := range []struct {
+		args []string
+		code int
+		out  string
+		errs string
+	}{
+		{[]string{"route", "+4930", "--from", "carrier"}, 0, "listener carrier  route by-prefix, prefix +49 of cache prefixes  to one  as +4930\n", ""},
+		{[]string{"route", "+4399;x"}, 0, "listener carrier  route by-prefix, prefix +43 of cache prefixes  to two  as +4399;x\nlistener core     route by-prefix, prefix +43 of cache prefixes  to two  as +4399;x\n", ""},
+		{[]string{"route", "+1", "-from", "core"}, 1, "listener core  no route matches: such a call gets 404\n", "sbcd: no route matches\n"},
+		{[]string{"route", "+1", "--from", "nope"}, 1, "", "sbcd: there is no listener \"nope\": use one of carrier, core\n"},
+		{[]string{"route", "+1", "--source", "x"}, 1, "", "sbcd: source \"x\" is no address: write one such as 198.51.100.7\n"},
+	} {
+		if out, errs, code := sbcd(t, append(tt.args, "--control", p.control)...); code != tt.code || out != tt.out || errs != tt.errs {
+			t.Errorf("%v: exit code %d, %q, %q", tt.args, code, out, errs)
+		}
+	}
 	p.cmd.Process.Kill()
 	<-p.done
 

@@ -132,7 +132,7 @@ func (p *program) root() *cobra.Command {
 	p.configFlag(nics)
 	p.reportFlag(nics)
 	p.configFlag(audit)
-	root.AddCommand(p.runCommand(), p.checkCommand(), p.firewallCommand(), p.preflightCommand(), nics, audit, p.statusCommand(), p.reloadCertificatesCommand(), p.reloadCachesCommand(), p.dumpCacheCommand(),
+	root.AddCommand(p.runCommand(), p.checkCommand(), p.firewallCommand(), p.preflightCommand(), nics, audit, p.statusCommand(), p.reloadCertificatesCommand(), p.reloadCachesCommand(), p.dumpCacheCommand(), p.routeCommand(),
 		p.drainCommand(), p.undrainCommand(), p.credentialsCommand(), p.updateCommand(), p.selfcheckCommand(), p.trialCommand(), p.storageCommand(), p.versionCommand())
 	return root
 }

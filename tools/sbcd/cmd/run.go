@@ -218,7 +218,7 @@ func (p *program) serveControl(cfg *runtime.Appliance, v *view, router *route.Ro
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(newMetrics(v.status), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	server, err := control.Listen(cfg.Control.Socket, control.Options{
-		Status: func() any { return v.status() }, Gatherer: reg, Log: log, Handlers: caches{v.warmer, router, log}.handlers(),
+		Status: func() any { return v.status() }, Gatherer: reg, Log: log, Handlers: caches{cfg, v.warmer, router, log}.handlers(),
 		Actions: map[string]func(context.Context) (any, error){
 			control.ReloadCertificatesPath: func(context.Context) (any, error) { return certs.reload() },
 			control.DrainPath:              func(context.Context) (any, error) { return v.drain.set(true) },

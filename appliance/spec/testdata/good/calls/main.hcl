@@ -211,6 +211,22 @@ route "carriers" {
   cache = "carriers"
 }
 
+route "national" {
+  from     = ["carrier"]
+  carriers = ["a", "b"]
+  prefix   = "0"
+  pattern  = "0([1-9][0-9]*)"
+  rewrite  = "+49$1"
+  cache    = "numbers"
+}
+
+route "short" {
+  prefix = "99"
+  strip  = 2
+  add    = "+4930"
+  to     = ["core"]
+}
+
 route "numbers" {
   cache = "numbers"
 }
