@@ -16,7 +16,7 @@ import (
 
 // The arena of an appliance takes what its plan says, within 5 %.
 func TestArenaAsPlanned(t *testing.T) {
-	for _, name := range []string{"edge-fra1", "edge-tls", "bare-metal", "platform-1000"} {
+	for _, name := range []string{"edge-fra1", "edge-tls", "bare-metal", "platform-1000", "../spec/testdata/good/calls"} {
 		t.Run(name, func(t *testing.T) {
 			s, diags, _ := spec.Load("../appliance/examples/"+name, spec.Options{})
 			if diags.HasErrors() {

@@ -74,6 +74,9 @@ func compile(s *spec.Spec, b *sizing.Budget) (*runtime.Appliance, error) {
 			MaxSources: meteredSources, ICMPRate: echoRate,
 		},
 	}
+	if r := s.Limits.Refusal; r != (spec.Refusal{Code: 503}) {
+		a.Limits.Refusal = refusal(&r)
+	}
 	emergency(a, s, b)
 	a.Hardware.Resize = resize(s, b)
 	if a.Firewall.SourceBurst == 0 {

@@ -96,7 +96,7 @@ func scoped(in []*spec.ScopedLimits) []runtime.ScopedLimits {
 	var out []runtime.ScopedLimits
 	for _, l := range in {
 		x := runtime.ScopedLimits{
-			Name: l.Name, PerAddress: l.PerAddress, CPS: l.CPS, Burst: l.Burst, ConcurrentCalls: l.ConcurrentCalls, MessageSize: l.MessageSize,
+			Name: l.Name, PerAddress: l.PerAddress, CPS: l.CPS, Burst: l.Burst, ConcurrentCalls: l.ConcurrentCalls, MessageSize: l.MessageSize, Refusal: refusal(l.Refusal),
 		}
 		if len(l.Sources) > 0 {
 			x.Prefixes = prefixes(l.Sources)
@@ -104,6 +104,13 @@ func scoped(in []*spec.ScopedLimits) []runtime.ScopedLimits {
 		out = append(out, x)
 	}
 	return out
+}
+
+func refusal(r *spec.Refusal) *runtime.Refusal {
+	if r == nil {
+		return nil
+	}
+	return &runtime.Refusal{Code: r.Code, Reason: r.Reason}
 }
 
 func persistence(p *spec.Persistence) *runtime.Persistence {

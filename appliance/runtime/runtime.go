@@ -268,12 +268,21 @@ type Limits struct {
 	ConcurrentCalls int `json:"concurrent_calls"` // calls between admission and release
 	RetryAfter      int `json:"retry_after"`      // seconds, in the 503 a refused call gets
 
+	// Refusal is what a refused call is told; nil: 503. A scoped limit may say another.
+	Refusal *Refusal `json:"refusal,omitempty"`
+
 	// Emergency says which calls no limit refuses; nil: none.
 	Emergency *Emergency `json:"emergency,omitempty"`
 
 	Listeners []ScopedLimits `json:"listeners,omitempty"` // by the listener's name
 	Sources   []ScopedLimits `json:"sources,omitempty"`
 	Carriers  []ScopedLimits `json:"carriers,omitempty"`
+}
+
+// Refusal is the final reply that a call gets which a limit refuses.
+type Refusal struct {
+	Code   int    `json:"code"`             // 400 to 699
+	Reason string `json:"reason,omitempty"` // empty: the usual phrase of the code
 }
 
 // Emergency says which new requests are emergency calls: those to urn:service:sos

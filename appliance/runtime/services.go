@@ -94,6 +94,7 @@ type ScopedLimits struct {
 	Burst           int            `json:"burst"`
 	ConcurrentCalls int            `json:"concurrent_calls"`
 	MessageSize     int            `json:"message_size,omitempty"` // bytes
+	Refusal         *Refusal       `json:"refusal,omitempty"`      // nil: as of all limits
 }
 
 // Persistence of calls in progress.

@@ -71,6 +71,7 @@ var known = map[string]struct {
 	"fork_reply_bytes":           {"B", positive, less},
 	"fork_call_bytes":            {"B", positive, less},
 	"shard_bytes":                {"B", positive, less},
+	"limited_address_bytes":      {"B", positive, less},
 	"cache_row_bytes":            {"B", positive, less},
 	"worker_bytes":               {"B", positive, less},
 	"worker_batch":               {"datagrams", natural, less},

@@ -81,9 +81,9 @@ coefficient "message_bytes_stored" {
 }
 
 coefficient "call_slot_bytes" {
-  value  = 62
+  value  = 70
   unit   = "B"
-  range  = [60, 61]
+  range  = [68, 69]
   source = "measured: row of the arena of proxy/call with its index. Kamailio: 1.56 kB a dialog"
   date   = "2026-11"
 }
@@ -116,6 +116,14 @@ coefficient "shard_bytes" {
   unit   = "B"
   range  = [99000, 100500]
   source = "measured: slabs that the messages of a shard of proxy/transaction have partly used, and the image of the slot it is changing"
+  date   = "2026-11"
+}
+
+coefficient "limited_address_bytes" {
+  value  = 128
+  unit   = "B"
+  range  = [128, 128]
+  source = "measured: what proxy/limit keeps for an address that has limits of its own (per_address), four rows of 32 B each, so that hardly ever an address finds no room"
   date   = "2026-11"
 }
 

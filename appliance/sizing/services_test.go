@@ -213,7 +213,7 @@ func TestRanges(t *testing.T) {
 	}{
 		{"cpu.cores_needed", 200 * 0.000109 / 0.6, 200 * 0.00035 / 0.6},
 		{"ceiling.cpu", math.Floor(4 * 0.6 / 0.00035), math.Floor(4 * 0.6 / 0.000109)},
-		{"shm.calls.bytes_per_row", 60, 62},
+		{"shm.calls.bytes_per_row", 68, 70},
 	} {
 		if f := find(c.id); math.Abs(f.Low-c.low) > 1e-9 || math.Abs(f.High-c.high) > 1e-9 || !f.Ranged() {
 			t.Errorf("%s: %v to %v, want %v to %v", c.id, f.Low, f.High, c.low, c.high)

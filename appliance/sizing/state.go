@@ -62,6 +62,9 @@ func (z *sizer) state() {
 	z.rows = z.rowBytes()
 	z.b.Calls = z.calls(high)
 	rest := []Table{z.callTable(), z.shardTable()}
+	if t, ok := z.addressTable(); ok {
+		rest = append(rest, t)
+	}
 	if z.s.Limits.Emergency != nil {
 		rest = append(rest, z.emergency())
 	}
@@ -167,6 +170,30 @@ func (z *sizer) shardTable() Table {
 	}
 	return z.table("shards", z.term(figure("shards", "Shards of the transaction table", "shards", n,
 		"4 x workers.total, rounded up to a power of two, at most 256", of(z.b.TotalWorkers))), z.c.in("shard_bytes"))
+}
+
+// addressTable is the addresses that have limits of their own: as many as there are, or
+// twice as many as there can be calls.
+func (z *sizer) addressTable() (Table, bool) {
+	var inputs []Input
+	total := 0.0
+	for _, x := range z.s.Limits.Sources {
+		if !x.PerAddress {
+			continue
+		}
+		n := 0.0
+		for _, p := range x.Sources {
+			n += math.Exp2(float64(min(p.Addr().BitLen()-p.Bits(), 62)))
+		}
+		total += n
+		inputs = append(inputs, stated("limits.source."+x.Name+".addresses", math.Min(n, exact), "addresses", at(x.SourcesRange, x.Range)))
+	}
+	if len(inputs) == 0 {
+		return Table{}, false
+	}
+	rows := z.term(figure("addresses.rows", "Addresses with limits of their own", "addresses", math.Min(total, 2*z.b.Calls.Value),
+		"sum of the addresses, at most 2 x calls.slots", append(inputs, of(z.b.Calls))...))
+	return z.table("addresses", rows, z.c.in("limited_address_bytes")), true
 }
 
 func (z *sizer) cacheTable() Table {

@@ -7,7 +7,7 @@ import "time"
 const maxDatagram = 65535
 
 func (d *decoder) limits(root *section, s *Spec) {
-	s.Limits = Limits{RetryAfter: 5 * time.Second, MessageSize: maxDatagram}
+	s.Limits = Limits{RetryAfter: 5 * time.Second, MessageSize: maxDatagram, Refusal: Refusal{Code: 503}}
 	sec := root.one("limits")
 	if sec == nil {
 		return
@@ -34,6 +34,10 @@ func (d *decoder) limits(root *section, s *Spec) {
 	}
 	if sec.stated("concurrent_calls") && !sec.stated("cps") && !sec.typos["cps"] {
 		d.warnf(sec.rng("concurrent_calls"), "New calls are not limited", "concurrent_calls limits how many calls stay, not how fast they arrive: a flood of short calls takes the CPU all the same. Add cps.")
+	}
+	l.Refusal = Refusal{Code: 503}
+	if r := refusal(sec); r != nil {
+		l.Refusal = *r
 	}
 	l.Emergency = d.emergency(sec)
 	d.scopedLimits(sec, &l)

@@ -35,6 +35,7 @@ func (d *decoder) scoped(sec *section) *ScopedLimits {
 		CPSRange: sec.rng("cps"), ConcurrentRange: sec.rng("concurrent_calls"),
 		SourcesRange: sec.rng("prefixes"), NameRange: sec.def,
 	}
+	x.Refusal = refusal(sec)
 	if !d.burstWithoutCPS(sec) && !sec.stated("burst") {
 		x.Burst = x.CPS
 	}

@@ -85,6 +85,7 @@ var limitsSchema = blockSchema{
 		may("burst", "1200"),
 		may("concurrent_calls", "66000"),
 		may("retry_after", `"5s"`),
+		may("refuse_with", `"480 Too many calls"`),
 		may("message_size", `"64KiB"`),
 	},
 	blocks: []blockSchema{
@@ -93,14 +94,14 @@ var limitsSchema = blockSchema{
 			may("resource_priority", `["esnet"]`),
 			may("reserve", "10"),
 		}},
-		{typ: "listener", labelled: true, many: true, later: true, attrs: append([]attrSchema{
+		{typ: "listener", labelled: true, many: true, attrs: append([]attrSchema{
 			may("message_size", `"16KiB"`),
 		}, scopedAttrs...)},
-		{typ: "source", labelled: true, many: true, later: true, attrs: append([]attrSchema{
+		{typ: "source", labelled: true, many: true, attrs: append([]attrSchema{
 			must("prefixes", `["198.51.100.0/24"]`),
 			may("per_address", "true"),
 		}, scopedAttrs...)},
-		{typ: "carrier", labelled: true, many: true, later: true, attrs: append([]attrSchema{
+		{typ: "carrier", labelled: true, many: true, attrs: append([]attrSchema{
 			must("prefixes", `["198.51.100.0/24", "192.0.2.16/28"]`),
 		}, scopedAttrs...)},
 	},
@@ -110,6 +111,7 @@ var scopedAttrs = []attrSchema{
 	may("cps", "300"),
 	may("burst", "300"),
 	may("concurrent_calls", "16000"),
+	may("refuse_with", `"486 Busy Here"`),
 }
 
 var stateSchema = blockSchema{

@@ -311,6 +311,7 @@ type Limits struct {
 	MessageSize                 int           // bytes; default 65535, the most UDP carries
 	Range                       hcl.Range
 
+	Refusal   Refusal    // default 503
 	Emergency *Emergency // nil: no call goes first
 
 	Listeners []*ScopedLimits // by the listener's name
@@ -318,6 +319,12 @@ type Limits struct {
 	Carriers  []*ScopedLimits // groups of sources
 
 	CPSRange, ConcurrentRange hcl.Range
+}
+
+// Refusal is what a call is told that a limit refuses.
+type Refusal struct {
+	Code   int    // 400 to 699, none that asks for something
+	Reason string // empty: the usual phrase of the code
 }
 
 // Emergency is which calls no limit refuses, beside those to urn:service:sos.

@@ -40,7 +40,8 @@ type ScopedLimits struct {
 	CPS             int            // new calls per second
 	Burst           int            // default CPS
 	ConcurrentCalls int
-	MessageSize     int // of a listener, bytes; 0: as the global one
+	MessageSize     int      // of a listener, bytes; 0: as the global one
+	Refusal         *Refusal // nil: as of all limits
 	Range           hcl.Range
 
 	CPSRange, ConcurrentRange, SourcesRange, NameRange hcl.Range

@@ -78,6 +78,7 @@ type Holds struct {
 	// Destinations are the indexes of those the call has a place at; some may be
 	// NoDestination. It is valid until Release returns.
 	Destinations []int32
+	Limits       uint64 // what Register was told
 	Answered     bool
 }
 
@@ -101,6 +102,7 @@ const none = ^uint32(0)
 type slot struct {
 	key      uint64
 	expires  int64
+	limits   uint64
 	gen      uint32
 	same     uint32 // next call of the same key, each older than the one before
 	before   uint32 // the one that has this as its same
@@ -194,9 +196,9 @@ func New(cfg Config) (*Table, error) {
 // part is the i-th n of all.
 func part[T any](all []T, i, n int) []T { return all[i*n : (i+1)*n : (i+1)*n] }
 
-// Register creates a call. It reports false when the table is full; then nothing
+// Register creates a call, which has the places under limits that the caller means by limits. It reports false when the table is full; then nothing
 // was registered and Release was not called.
-func (t *Table) Register(key uint64, now int64) (ID, bool) {
+func (t *Table) Register(key uint64, now int64, limits uint64) (ID, bool) {
 	n := uint32(key & t.mask)
 	s := &t.shards[n]
 	s.mu.Lock()
@@ -215,7 +217,7 @@ func (t *Table) Register(key uint64, now int64) (ID, bool) {
 	if c.gen == 0 {
 		c.gen = 1
 	}
-	c.key, c.answered, c.ending = key, false, false
+	c.key, c.limits, c.answered, c.ending = key, limits, false, false
 	for k := range t.at(s, i) {
 		t.at(s, i)[k] = NoDestination
 	}
@@ -320,6 +322,17 @@ func (t *Table) Answer(id ID) {
 		s.slots[i].answered = true
 		s.mu.Unlock()
 	}
+}
+
+// Limits is what Register was told of a call; false: it has ended.
+func (t *Table) Limits(id ID) (uint64, bool) {
+	s, i := t.find(id)
+	if s == nil {
+		return 0, false
+	}
+	limits := s.slots[i].limits
+	s.mu.Unlock()
+	return limits, true
 }
 
 // Answered reports whether the call lives and was answered.
@@ -431,7 +444,7 @@ func (t *Table) end(s *shard, i uint32, cause Cause) {
 	} else {
 		s.newest = c.older
 	}
-	holds := Holds{Destinations: t.at(s, i), Answered: c.answered}
+	holds := Holds{Destinations: t.at(s, i), Limits: c.limits, Answered: c.answered}
 	c.nextGeneration()
 	c.same, s.free = s.free, i
 	s.live--

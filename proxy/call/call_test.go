@@ -108,7 +108,7 @@ func TestEveryPathReleases(t *testing.T) {
 		if rng.IntN(2) == 0 {
 			key := uint64(rng.IntN(2000)) * 0x9E3779B97F4A7C15 // some calls share a key
 			h.concurrent.Add(1)
-			id, ok := tab.Register(key, now)
+			id, ok := tab.Register(key, now, 0)
 			if !ok {
 				h.concurrent.Add(-1)
 				continue
@@ -156,7 +156,7 @@ func TestWorkersShareTheTable(t *testing.T) {
 			var mine []ID
 			for i := range 5000 {
 				h.concurrent.Add(1)
-				id, ok := tab.Register(rng.Uint64(), int64(i))
+				id, ok := tab.Register(rng.Uint64(), int64(i), 0)
 				if !ok {
 					h.concurrent.Add(-1)
 				} else {
@@ -181,11 +181,11 @@ func TestWorkersShareTheTable(t *testing.T) {
 func TestLookups(t *testing.T) {
 	h := &held{}
 	tab := newTable(t, Config{Calls: 2, Lifetime: 10, Release: h.release})
-	a, ok := tab.Register(42, 0)
+	a, ok := tab.Register(42, 0, 0)
 	if !ok {
 		t.Fatal("an empty table refused a call")
 	}
-	b, ok := tab.Register(42, 5)
+	b, ok := tab.Register(42, 5, 0)
 	if !ok || b == a {
 		t.Fatalf("a second call of one key: %v %v", b, ok)
 	}
@@ -197,7 +197,7 @@ func TestLookups(t *testing.T) {
 	if _, ok := tab.Ending(43); ok {
 		t.Error("a BYE for no call names one")
 	}
-	if _, ok := tab.Register(43, 6); ok {
+	if _, ok := tab.Register(43, 6, 0); ok {
 		t.Error("a full table took a call")
 	}
 	tab.Answer(a)
@@ -210,7 +210,7 @@ func TestLookups(t *testing.T) {
 	if tab.Answered(a) || tab.Release(a, Bye) {
 		t.Error("an ended call still answers")
 	}
-	c, ok := tab.Register(42, 11)
+	c, ok := tab.Register(42, 11, 0)
 	if !ok {
 		t.Fatal("a freed slot was not reused")
 	}
@@ -230,7 +230,7 @@ func TestNoAllocation(t *testing.T) {
 	key := uint64(0)
 	if n := testing.AllocsPerRun(2000, func() {
 		key += 0x9E3779B97F4A7C15
-		id, _ := tab.Register(key, 1)
+		id, _ := tab.Register(key, 1, 0)
 		tab.SetDestination(id, 1)
 		tab.Answer(id)
 		tab.Release(id, Bye)
@@ -245,7 +245,7 @@ func BenchmarkCall(b *testing.B) {
 	key := uint64(0)
 	for b.Loop() {
 		key += 0x9E3779B97F4A7C15
-		id, _ := tab.Register(key, 1)
+		id, _ := tab.Register(key, 1, 0)
 		tab.SetDestination(id, 1)
 		tab.Answer(id)
 		tab.Release(id, Bye)

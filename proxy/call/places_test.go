@@ -25,7 +25,7 @@ func TestPlaces(t *testing.T) {
 		}
 		return ok
 	}
-	id, _ := tab.Register(5, 0)
+	id, _ := tab.Register(5, 0, 0)
 	h.concurrent.Add(1)
 	for d := range int32(3) {
 		if !join(id, d) {
@@ -52,7 +52,7 @@ func TestPlaces(t *testing.T) {
 	for range 20000 {
 		switch k := rng.IntN(8); {
 		case k == 0:
-			if id, ok := tab.Register(rng.Uint64N(20), 0); ok {
+			if id, ok := tab.Register(rng.Uint64N(20), 0, 0); ok {
 				h.concurrent.Add(1)
 				ids = append(ids, id)
 			}

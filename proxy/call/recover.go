@@ -50,7 +50,7 @@ func (t *Table) Each(f func(id ID, h Holds)) {
 		s := &t.shards[k]
 		s.mu.Lock()
 		for i := s.oldest; i != none; i = s.slots[i].newer {
-			f(makeID(uint32(k), i, s.slots[i].gen), Holds{Destinations: t.at(s, i), Answered: s.slots[i].answered})
+			f(makeID(uint32(k), i, s.slots[i].gen), Holds{Destinations: t.at(s, i), Limits: s.slots[i].limits, Answered: s.slots[i].answered})
 		}
 		s.mu.Unlock()
 	}

@@ -47,7 +47,7 @@ func TestRecover(t *testing.T) {
 				continue
 			}
 			key := rng.Uint64N(900) * 0x9e3779b97f4a7c15
-			id, ok := tab.Register(key, now)
+			id, ok := tab.Register(key, now, key^1)
 			if !ok {
 				continue
 			}
@@ -97,6 +97,9 @@ func TestRecover(t *testing.T) {
 					h.dest[d].Add(1)
 				}
 			}
+			if got.Limits != k.key^1 {
+				t.Fatalf("seed %d: call %x has %x of the limits, want %x", seed, id, got.Limits, k.key^1)
+			}
 			if !slices.Equal(places, k.places) || got.Answered != k.answered {
 				t.Fatalf("seed %d: call %x at %v, answered %v; want %v, %v", seed, id, places, got.Answered, k.places, k.answered)
 			}
@@ -110,7 +113,7 @@ func TestRecover(t *testing.T) {
 			}
 		}
 		// A new call does not get the ID of an old one.
-		if id, ok := next.Register(1, now); ok {
+		if id, ok := next.Register(1, now, 0); ok {
 			if all[id] != nil {
 				t.Errorf("seed %d: ID %x is given out twice", seed, id)
 			}

@@ -13,7 +13,7 @@ func TestCallsOfOneKey(t *testing.T) {
 	var live []ID // oldest first
 	for step := range 5000 {
 		if len(live) == 0 || len(live) < 200 && rng.IntN(2) == 0 {
-			id, ok := tab.Register(7, 0)
+			id, ok := tab.Register(7, 0, 0)
 			if !ok {
 				t.Fatalf("step %d: refused with %d calls", step, len(live))
 			}
@@ -47,7 +47,7 @@ func TestEndingIsBounded(t *testing.T) {
 	tab := newTable(t, Config{Calls: 200})
 	seen := map[ID]int{}
 	for range 100 {
-		if _, ok := tab.Register(7, 0); !ok {
+		if _, ok := tab.Register(7, 0, 0); !ok {
 			t.Fatal("refused")
 		}
 	}
@@ -75,7 +75,7 @@ func TestNoAllocationOverManyKeys(t *testing.T) {
 				live[k] = live[len(live)-1]
 				live = live[:len(live)-1]
 			}
-			if id, ok := tab.Register(rng.Uint64(), 0); ok {
+			if id, ok := tab.Register(rng.Uint64(), 0, 0); ok {
 				live = append(live, id)
 			}
 		}
@@ -94,13 +94,13 @@ func BenchmarkEndOldestOfOneKey(b *testing.B) {
 	tab := newTable(b, Config{Calls: 64 * calls})
 	ids := make([]ID, 0, calls)
 	for range calls {
-		id, _ := tab.Register(7, 0)
+		id, _ := tab.Register(7, 0, 0)
 		ids = append(ids, id)
 	}
 	at := 0
 	for b.Loop() {
 		tab.Release(ids[at], Bye)
-		ids[at], _ = tab.Register(7, 0)
+		ids[at], _ = tab.Register(7, 0, 0)
 		at = (at + 1) % calls
 	}
 }

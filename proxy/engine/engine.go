@@ -112,8 +112,7 @@ type Engine struct {
 	*beside               // slots and forkSlots
 	marks      marks
 	calls      *call.Table
-	rate       *limit.Rate
-	concurrent *limit.Concurrent
+	limits     *limit.Set
 	dests      []*destination
 	emergency  *emergency // nil: no request goes first
 	retryAfter []byte
@@ -188,12 +187,9 @@ func New(cfg *runtime.Appliance, router *route.Router, sets *dispatch.Sets, aren
 	if e.beside, err = newBeside(arena, e.table, forks(sets)); err != nil {
 		return nil, err
 	}
-	buckets, err := shm.Take[limit.Bucket](arena, "rates", 1)
-	if err != nil {
+	if e.limits, err = limit.NewSet(cfg, arena); err != nil {
 		return nil, err
 	}
-	e.rate = limit.NewRate(cfg.Limits.CPS, cfg.Limits.Burst, &buckets[0])
-	e.concurrent = limit.NewConcurrent(cfg.Limits.ConcurrentCalls)
 	e.calls, err = call.New(call.Config{Calls: cfg.State.Calls, Places: places, Lifetime: tr.CallLifetime.D(), Release: e.releaseCall, Arena: arena})
 	if err != nil {
 		return nil, err
@@ -245,7 +241,7 @@ func (e *Engine) now() int64 { return e.clock().Milliseconds() }
 
 // releaseCall gives back what a call held. It is the only place that does.
 func (e *Engine) releaseCall(h call.Holds, _ call.Cause) {
-	e.concurrent.Release()
+	e.limits.Release(limit.Held(h.Limits))
 	for _, d := range h.Destinations {
 		if d != call.NoDestination {
 			e.dests[d].Leave()

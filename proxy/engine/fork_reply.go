@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"trunkline/proxy/call"
+	"trunkline/proxy/limit"
 	"trunkline/proxy/message"
 	"trunkline/proxy/transaction"
 )
@@ -68,12 +69,13 @@ func (w *worker) forkAnswered(tx transaction.Tx, code int, now int64) {
 // of its own (13.2.2.4), as a call beside the first as long as there is room.
 func (w *worker) answeredToo(tx transaction.Tx, n int) {
 	e := w.e
-	if tx.Call == 0 || !e.concurrent.Acquire() {
+	held, ok := e.calls.Limits(call.ID(tx.Call))
+	if tx.Call == 0 || !ok || !e.limits.Again(limit.Held(held)) {
 		return
 	}
-	id, ok := e.calls.Register(w.callKey(&w.v, w.v.Get(w.v.From.Tag)), int64(e.clock()))
+	id, ok := e.calls.Register(w.callKey(&w.v, w.v.Get(w.v.From.Tag)), int64(e.clock()), held)
 	if !ok {
-		e.concurrent.Release()
+		e.limits.Release(limit.Held(held))
 		return
 	}
 	w.c.add(cCalls)

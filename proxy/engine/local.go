@@ -33,7 +33,12 @@ func (w *worker) isLocalTag(req *message.View) bool {
 // appendLocal writes a reply of ours to a request received from upstream (8.2.6).
 // extra is complete header lines.
 func (w *worker) appendLocal(dst []byte, req *message.View, upstream transaction.Endpoint, code int, extra []byte) []byte {
-	p := message.ReplyParams{Status: code, Extra: extra}
+	return w.appendReason(dst, req, upstream, code, "", extra)
+}
+
+// appendReason is appendLocal with a reason phrase of its own.
+func (w *worker) appendReason(dst []byte, req *message.View, upstream transaction.Endpoint, code int, reason string, extra []byte) []byte {
+	p := message.ReplyParams{Status: code, Reason: reason, Extra: extra}
 	if code > 100 {
 		w.via = w.appendLocalTag(w.via[:0], req)
 		p.ToTag = w.via

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"trunkline/proxy/call"
+	"trunkline/proxy/limit"
 	"trunkline/proxy/transaction"
 )
 
@@ -33,6 +34,7 @@ func (e *Engine) recover() {
 	t := e.table.Recover(now)
 	r := RecoveredStats{Generation: e.arena.Generation(), Restored: t.Restored, Dropped: t.Dropped}
 	e.calls.Recover()
+	e.limits.Recover()
 	begun := map[call.ID]bool{} // calls whose INVITE is under way
 	e.table.Each(func(tx transaction.Tx) bool {
 		return e.recoverTransaction(tx, now, begun)
@@ -40,7 +42,7 @@ func (e *Engine) recover() {
 	r.Transactions = e.table.Live()
 	var broken []call.ID
 	e.calls.Each(func(id call.ID, h call.Holds) {
-		e.concurrent.AcquireAny()
+		e.limits.Return(limit.Held(h.Limits))
 		for _, d := range h.Destinations {
 			if d != call.NoDestination {
 				e.dests[d].Return()

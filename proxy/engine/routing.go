@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"trunkline/proxy/call"
+	"trunkline/proxy/limit"
 	"trunkline/proxy/message"
 	"trunkline/proxy/transaction"
 )
@@ -170,9 +171,8 @@ func (w *worker) initial(tx *transaction.Tx, f *face, upstream transaction.Endpo
 	method := v.Method
 	var id call.ID
 	if method == message.INVITE {
-		var k counter
-		if id, k = w.admit(v, first); id == 0 {
-			w.refuse(upstream, 503, k)
+		var ok bool
+		if id, ok = w.admit(f, upstream, first); !ok {
 			return
 		}
 	}
@@ -196,34 +196,52 @@ func (w *worker) initial(tx *transaction.Tx, f *face, upstream transaction.Endpo
 	w.trying(tx, upstream)
 }
 
-// admit takes a new call under the limits and registers it; from then on the
-// call's release gives everything back. The counter says why not.
+// admit takes a new call under the limits that it belongs to and registers it; from then
+// on the call's release gives everything back. Otherwise it has been refused.
 //
 // No limit refuses an emergency call; what it takes, others do not get.
-func (w *worker) admit(v *message.View, first bool) (call.ID, counter) {
-	e := w.e
+func (w *worker) admit(f *face, upstream transaction.Endpoint, first bool) (call.ID, bool) {
+	e, v := w.e, &w.v
 	clock := int64(e.clock())
+	src := upstream.AddrPort().Addr()
+	var held limit.Held
 	if first {
-		room, rate := e.concurrent.AcquireAny(), e.rate.Allow(clock)
-		if !room || !rate {
+		var room bool
+		if held, room = e.limits.AdmitAny(clock, f.index, src); !room {
 			w.c.add(cEmergencyPassed)
 		}
 	} else {
-		if !e.concurrent.Acquire() {
-			return 0, cRefusedConcurrent
-		}
-		if !e.rate.Allow(clock) {
-			e.concurrent.Release()
-			return 0, cRefusedRate
+		var refusal *limit.Refusal
+		var why limit.Why
+		if held, refusal, why = e.limits.Admit(clock, f.index, src); why != limit.Admitted {
+			w.c.add(refusedBy[why])
+			w.limited(upstream, refusal)
+			return 0, false
 		}
 	}
-	id, ok := e.calls.Register(w.callKey(v, v.Get(v.From.Tag)), clock)
+	id, ok := e.calls.Register(w.callKey(v, v.Get(v.From.Tag)), clock, uint64(held))
 	if !ok {
-		e.concurrent.Release()
-		return 0, cRefusedState
+		e.limits.Release(held)
+		w.refuse(upstream, 503, cRefusedState)
+		return 0, false
 	}
 	w.c.add(cCalls)
-	return id, 0
+	return id, true
+}
+
+// refusedBy counts what limits refuse.
+var refusedBy = [...]counter{limit.Crowded: cRefusedConcurrent, limit.TooFast: cRefusedRate, limit.NoRoom: cRefusedState}
+
+// limited tells the request being handled what the limit that refuses it has to say.
+func (w *worker) limited(to transaction.Endpoint, r *limit.Refusal) {
+	w.c.add(cLocalReplies)
+	var extra []byte
+	switch r.Code { // RFC 3261 section 20.33
+	case 404, 413, 480, 486, 500, 503, 600, 603:
+		extra = w.e.retryAfter
+	}
+	w.out = w.appendReason(w.out[:0], &w.v, to, r.Code, r.Reason, extra)
+	w.sendBack(to, w.out)
 }
 
 // findCall finds the call a BYE ends: its sender is the caller or the callee.

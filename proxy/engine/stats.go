@@ -4,6 +4,7 @@ import (
 	"trunkline/appliance/runtime"
 	"trunkline/proxy/call"
 	"trunkline/proxy/dispatch"
+	"trunkline/proxy/limit"
 	"trunkline/proxy/listen"
 	"trunkline/proxy/stream"
 	"trunkline/proxy/transaction"
@@ -22,6 +23,7 @@ type Stats struct {
 	// CallsHighWater is how many calls there may be until new ones are refused.
 	CallsHighWater int64                `json:"calls_high_water"`
 	Concurrent     ConcurrentStats      `json:"concurrent"`
+	Limits         []limit.Stats        `json:"limits"` // that of all calls first
 	Destinations   []DestinationStats   `json:"destinations"`
 	Probes         dispatch.ProberStats `json:"probes"`
 	TCPRefused     int                  `json:"tcp_refused"` // peers that get long requests over UDP, for they took no connection
@@ -67,8 +69,10 @@ func (e *Engine) Stats() Stats {
 		HighWater:    e.marks.open.slots, CallsHighWater: e.marks.open.calls,
 		Calls:      e.calls.Stats(),
 		TCPRefused: e.long.refused.len(),
-		Concurrent: ConcurrentStats{Live: e.concurrent.Live(), Peak: e.concurrent.Peak(), Refused: e.concurrent.Refused()},
+		Limits:     e.limits.Stats(),
 	}
+	all := st.Limits[0]
+	st.Concurrent = ConcurrentStats{Live: all.Live, Peak: all.Peak, Refused: all.RefusedConcurrent}
 	if e.arena.Adopted() {
 		st.Recovered = &e.recovered
 	}

@@ -48,7 +48,6 @@ func TestUnsupported(t *testing.T) {
 	}{
 		{"transport", func(a *runtime.Appliance) { a.Listeners = []runtime.Listener{{Name: "x", Transport: "sctp"}} }, "listener x: transport sctp"},
 		{"algorithm", func(a *runtime.Appliance) { a.Dispatchers = []runtime.Dispatcher{{Name: "d", Algorithm: "nearest"}} }, "dispatcher d: algorithm nearest"},
-		{"limits", func(a *runtime.Appliance) { a.Limits.Carriers = make([]runtime.ScopedLimits, 1) }, "limits of listeners, sources or carriers"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -45,17 +45,21 @@ func NewRate(cps, burst int, b *Bucket) *Rate {
 // Allow takes one call out of the bucket at the time now. It reports false, and
 // takes nothing, when the bucket is empty.
 func (r *Rate) Allow(now int64) bool {
-	if r.interval == 0 {
+	if r.interval == 0 || r.Bucket.take(now, r.interval, r.depth) {
 		return true
 	}
+	r.refused.Add(1)
+	return false
+}
+
+func (b *Bucket) take(now, interval, depth int64) bool {
 	for {
-		full := r.full.Load()
+		full := b.full.Load()
 		start := max(full, now)
-		if start-now > r.depth {
-			r.refused.Add(1)
+		if start-now > depth {
 			return false
 		}
-		if r.full.CompareAndSwap(full, start+r.interval) {
+		if b.full.CompareAndSwap(full, start+interval) {
 			return true
 		}
 	}

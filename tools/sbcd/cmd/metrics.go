@@ -151,6 +151,11 @@ func (g sink) engine(e *engine.Stats) {
 	g.gauge("trunkline_calls_high_water", "Calls past which new ones are refused.", float64(e.CallsHighWater))
 	g.gauge("trunkline_concurrent_calls", "Calls under the concurrency limit.", float64(e.Concurrent.Live))
 	g.gauge("trunkline_concurrent_calls_peak", "Most calls under the concurrency limit so far.", float64(e.Concurrent.Peak))
+	for _, l := range e.Limits {
+		g.gauge("trunkline_limit_calls", "Calls under a limit.", float64(l.Live), "scope", l.Scope, "name", l.Name)
+		g.counter("trunkline_limit_refused_total", "Calls a limit refused: for too many at one time (concurrent), or too many a second (rate).", l.RefusedConcurrent, "scope", l.Scope, "name", l.Name, "why", "concurrent")
+		g.counter("trunkline_limit_refused_total", "Calls a limit refused: for too many at one time (concurrent), or too many a second (rate).", l.RefusedRate, "scope", l.Scope, "name", l.Name, "why", "rate")
+	}
 	g.counter("trunkline_concurrent_calls_refused_total", "Calls the concurrency limit refused.", e.Concurrent.Refused)
 	for _, d := range e.Destinations {
 		l := []string{"set", d.Set, "destination", d.Name}
