@@ -15,6 +15,7 @@ import (
 
 	"trunkline/appliance/runtime"
 	"trunkline/proxy/control"
+	"trunkline/proxy/limit"
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/engine"
 	"trunkline/proxy/preflight"
@@ -135,6 +136,11 @@ func summary(out io.Writer, s Status) error {
 		}
 		for _, d := range e.Destinations {
 			fmt.Fprintf(w, "destination %s/%s\t%s\t%s\t%s\n", d.Set, d.Name, d.State, places(d), destinationNote(d))
+		}
+		for _, l := range e.Limits {
+			if l.Scope != limit.ScopeAll {
+				fmt.Fprintf(w, "limit of %s %s\t%d calls\t%d at most\t%d refused\n", l.Scope, l.Name, l.Live, l.Peak, l.RefusedConcurrent+l.RefusedRate)
+			}
 		}
 		fmt.Fprintf(w, "calls\t%d live\t%d at most\troom for %d\n", e.Calls.Live, e.Calls.Peak, e.Calls.Capacity)
 		fmt.Fprintf(w, "transactions\t%d live\t%d at most\troom for %d\n", e.Transactions.Live, e.Transactions.Peak, e.Transactions.Capacity)
