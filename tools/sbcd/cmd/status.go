@@ -15,9 +15,9 @@ import (
 
 	"trunkline/appliance/runtime"
 	"trunkline/proxy/control"
-	"trunkline/proxy/limit"
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/engine"
+	"trunkline/proxy/limit"
 	"trunkline/proxy/preflight"
 	"trunkline/proxy/stream"
 )
