@@ -65,11 +65,13 @@ was sized with another one, and diff warns of two sides that were.`,
   %-26s file of coefficients to size with (plan, diff, bake, build, policy test)
   %-26s private key to sign images with (build, verify)
   %-26s its certificate (build, verify)
+  %-26s private key to sign what a TPM holds with (build, verify)
+  %-26s its public key (build, verify)
   %-26s seconds since 1970: the day waivers and certificates are judged by
   %-26s when set to anything: no colour
   %-26s "dumb": no colour and no moving bars`,
 				spec.VariablePrefix+"NAME", debian.MirrorVariable, debian.CacheVariable, calibrationVariable,
-				secureKeyVariable, secureCertVariable, epochVariable, "NO_COLOR", "TERM"),
+				secureKeyVariable, secureCertVariable, pcrKeyVariable, pcrPublicVariable, epochVariable, "NO_COLOR", "TERM"),
 		},
 	}
 }

@@ -48,7 +48,8 @@ It needs root.`,
 					return refuse(c.Context().Err())
 				}
 				if _, err := fmt.Fprintf(p.Stdout, "trunkline: credential %s on the EFI system partition cannot be opened: %s; "+
-					"write it again with systemd-creds encrypt --with-key=tpm2-absent --name=%s, and name the file %s.cred\n", e.Name(), cause, e.Name(), e.Name()); err != nil {
+					"write it again with systemd-creds encrypt --with-key=tpm2-absent --name=%s, or sealed with this machine's TPM (--with-key=tpm2-with-public-key "+
+					"--tpm2-public-key=pcr.pub of the image's key, --tpm2-public-key-pcrs=11, --tpm2-pcrs=), and name the file %s.cred\n", e.Name(), cause, e.Name(), e.Name()); err != nil {
 					return err
 				}
 				if err := os.Remove(filepath.Join(store, e.Name())); err != nil {
