@@ -17,6 +17,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/prometheus/procfs"
 	_ "modernc.org/sqlite" // writes the file that both read
 
 	"trunkline/appliance/runtime"
@@ -28,6 +29,7 @@ const prefixes = 1_000_000
 // tableOf is what a proxy has made of the table.
 type tableOf struct {
 	Load     float64 `json:"load_seconds"`     // from the start of the program until it answers
+	CPU      float64 `json:"cpu_seconds"`      // until then, of its processes: what a busy machine does not spoil
 	Table    int64   `json:"table_bytes"`      // by its own account
 	Resident int64   `json:"resident_bytes"`   // of its processes, each shared page once
 	Empty    int64   `json:"resident_without"` // the same with a table of one row
@@ -135,7 +137,7 @@ func (b *bench) loaded(ctx context.Context, kind, file string) (t tableOf, err e
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Load = time.Since(begun).Seconds()
-	t.Resident, err = residentOfAll(p.pid())
+	t.Resident, t.CPU, err = ofAll(p.pid())
 	return t, err
 }
 
@@ -206,38 +208,38 @@ func (p *proxy) table(ctx context.Context) (int64, error) {
 	return s.Caches[0].Bytes, nil
 }
 
-// residentOfAll is what a process and its children have in main memory, each shared page once.
-func residentOfAll(pid int) (int64, error) {
-	total := int64(0)
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+// ofAll is what a process and its children have in main memory, each shared page once, and the
+// CPU time they took so far.
+func ofAll(pid int) (bytes int64, seconds float64, err error) {
+	p, err := procfs.NewProc(pid)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	for line := range strings.Lines(string(b)) {
-		if f := strings.Fields(line); len(f) == 3 && f[0] == "Pss:" {
-			kb, err := strconv.ParseInt(f[1], 10, 64)
-			if err != nil {
-				return 0, err
-			}
-			total += kb << 10
-		}
+	m, err := p.ProcSMapsRollup()
+	if err != nil {
+		return 0, 0, err
 	}
+	st, err := p.Stat()
+	if err != nil {
+		return 0, 0, err
+	}
+	bytes, seconds = int64(m.Pss), st.CPUTime()
 	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	for _, c := range strings.Fields(string(children)) {
 		n, err := strconv.Atoi(c)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
-		of, err := residentOfAll(n)
+		b, s, err := ofAll(n)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
-		total += of
+		bytes, seconds = bytes+b, seconds+s
 	}
-	return total, nil
+	return bytes, seconds, nil
 }
 
 // printRoutes shows the tables of both.
@@ -252,6 +254,7 @@ func printRoutes(w io.Writer, t map[string]tableOf) {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "\tkamailio\tsbcd\tunit\tratio")
 	fmt.Fprintf(tw, "start until it answers\t%.2f\t%.2f\ts\t%s\n", k.Load, s.Load, ratio(s.Load, k.Load))
+	fmt.Fprintf(tw, "CPU until then\t%.2f\t%.2f\ts\t%s\n", k.CPU, s.CPU, ratio(s.CPU, k.CPU))
 	fmt.Fprintf(tw, "the table, by its own account\t%s\t%s\tMB\t%s\n", mb(k.Table), mb(s.Table), ratio(float64(s.Table), float64(k.Table)))
 	fmt.Fprintf(tw, "resident, beyond that with one row\t%s\t%s\tMB\t%s\n", mb(k.Resident-k.Empty), mb(s.Resident-s.Empty), ratio(float64(s.Resident-s.Empty), float64(k.Resident-k.Empty)))
 	fmt.Fprintf(tw, "resident in all\t%s\t%s\tMB\t%s\n", mb(k.Resident), mb(s.Resident), ratio(float64(s.Resident), float64(k.Resident)))
