@@ -2,6 +2,9 @@ package secureboot
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"os"
 	"path/filepath"
@@ -49,6 +52,24 @@ func TestKeyInAToken(t *testing.T) {
 		if got, err := signer.Sign(image); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s: the token signs otherwise than the file (%v)", uri, err)
 		}
+	}
+
+	// A key without a certificate signs the same, and only as the key of its public key.
+	digest := sha256.Sum256([]byte("a policy"))
+	bare, err := LoadKey(t.Context(), "pkcs11:token=images;object=db?pin-value=1234", s.DB.Certificate.PublicKey.(*rsa.PublicKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := s.DB.Key.Sign(nil, digest[:], crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := bare.Sign(nil, digest[:], crypto.SHA256); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("without a certificate the token signs otherwise than the file (%v)", err)
+	}
+	if _, err := LoadKey(t.Context(), "pkcs11:token=images;object=db?pin-value=1234", s.KEK.Certificate.PublicKey.(*rsa.PublicKey)); err == nil ||
+		!strings.Contains(err.Error(), "or not that of the public key given") || strings.Contains(err.Error(), "1234") {
+		t.Errorf("another public key: %v", err)
 	}
 
 	other := write(t, dir, "KEK.crt", pemOf("CERTIFICATE", s.KEK.Certificate.Raw))

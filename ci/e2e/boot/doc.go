@@ -5,6 +5,6 @@
 // own, where the carrier, the gateways and a stranger have addresses of their
 // own: what the firewall lets in and what it does not is seen with real packets.
 // Where an appliance has secrets, it is handed them as an operator does it: by SMBIOS
-// and on the ESP. Needs root, QEMU, OVMF, SIPp; `make e2e` builds the image and sets
+// and on the ESP, there also sealed with a TPM. Needs root, QEMU, OVMF, swtpm, SIPp; `make e2e` builds the image and sets
 // TRUNKLINE_OUT.
 package boot
