@@ -140,7 +140,7 @@ func (p *program) run(ctx context.Context, cfg *runtime.Appliance, found *prefli
 	if err := openListeners(eng, store, log); err != nil {
 		return refuse(err)
 	}
-	leave(eng, arena, store, log)
+	leave(eng, arena, store, v.start, log)
 	v.engine.Store(eng)
 	return p.serve(ctx, v, eng, certs, hup, usr2)
 }

@@ -62,7 +62,7 @@ func openListeners(eng *engine.Engine, store *handoff.Store, log *slog.Logger) e
 }
 
 // leave leaves sockets and arena to the next process, and nothing else.
-func leave(eng *engine.Engine, arena *shm.Arena, store *handoff.Store, log *slog.Logger) {
+func leave(eng *engine.Engine, arena *shm.Arena, store *handoff.Store, began time.Time, log *slog.Logger) {
 	err := store.Close()
 	if !arena.Adopted() { // another one may have been left, which could not be used
 		err = errors.Join(err, store.Drop(arenaName))
@@ -76,7 +76,7 @@ func leave(eng *engine.Engine, arena *shm.Arena, store *handoff.Store, log *slog
 	if err := eng.Keep(store); err != nil {
 		log.Warn("what comes while sbcd restarts is lost at some sockets", "error", err)
 	}
-	log.Info("serving", "inherited_sockets", eng.Adopted(), "kept", store.Kept())
+	log.Info("serving", "inherited_sockets", eng.Adopted(), "kept", store.Kept(), "start_took", time.Since(began))
 }
 
 // upgrade waits for SIGUSR2 and has go on whatever program is at our path, unless it does not

@@ -23,6 +23,7 @@ type Engine struct {
 	flood   *flood // nil: no garbage is sent
 	sockets int    // of the caller
 	base    time.Time
+	last    time.Duration // when the last turn ended
 	msg     wire.Message
 }
 
@@ -186,6 +187,9 @@ func (e *Engine) Idle(ctx context.Context, d time.Duration) error {
 // turn works off what is due and waits for more, no longer than until.
 func (e *Engine) turn(until time.Duration) error {
 	now := e.clock()
+	if err := e.catchUp(now - e.last); err != nil {
+		return err
+	}
 	until = min(until, now+maxWait)
 	if e.caller != nil {
 		e.caller.Advance(now)
@@ -201,9 +205,32 @@ func (e *Engine) turn(until time.Duration) error {
 	if _, err := e.set.Receive(until-e.clock(), e); err != nil {
 		return err
 	}
+	e.last = e.clock()
+	if err := e.catchUp(e.last - until); err != nil {
+		return err
+	}
 	e.set.Flush()
 	return nil
 }
+
+// catchUp reads all that came while this process did not run, before a timer says that it did
+// not come: what is sent again then, long after its answer, would be new to the proxy.
+func (e *Engine) catchUp(late time.Duration) error {
+	if late < e.o.Timers.T1/4 {
+		return nil
+	}
+	for range maxCatchUp {
+		e.set.Flush() // one side may be waiting for what the other has just written
+		n, err := e.set.Receive(0, e)
+		if n == 0 || err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxCatchUp bounds the reads of one catchUp: more than all receive queues hold.
+const maxCatchUp = 10000
 
 func (r *run) loop(ctx context.Context) error {
 	e := r.e
