@@ -48,6 +48,9 @@ func (c *Config) bootArgs(kind medium) ([]string, error) {
 	if c.USB && kind != rawDisk && kind != cdrom {
 		return nil, fmt.Errorf("disk: %s is no file to copy to a USB stick", c.Disk)
 	}
+	if c.WriteLog != "" && (c.USB || kind != rawDisk || !c.Writable) {
+		return nil, fmt.Errorf("disk: the log of writes is one of a raw disk, not on USB, that is written to: %s is not, or not to be", c.Disk)
+	}
 	switch {
 	case c.USB:
 		return []string{
@@ -72,6 +75,9 @@ func (c *Config) bootArgs(kind medium) ([]string, error) {
 			"-netdev", "user,id=boot,restrict=on,ipv6=off,net=" + bootNet + ",tftp=" + escape(dir) + ",bootfile=" + filepath.Base(c.Disk),
 			"-device", "virtio-net-pci,romfile=,netdev=boot,bootindex=0,mac=" + bootMAC,
 		}, nil
+	}
+	if c.WriteLog != "" {
+		return c.loggedDisk()
 	}
 	format := "raw"
 	if kind == qcow2Disk {

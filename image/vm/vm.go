@@ -66,6 +66,10 @@ type Config struct {
 	// TPM is the socket of a TPM 2.0 in software (swtpm(8), --ctrl type=unixio); empty: the
 	// machine has none.
 	TPM string
+	// WriteLog is a file that is told every write and every flush of the guest's (package
+	// writelog), in order; what it holds is kept, and gone on with. It needs a raw disk that is
+	// Writable. Empty: none.
+	WriteLog string
 	// Clock is what the machine's clock shows when it starts; zero: the time it is.
 	Clock time.Time
 	// Netns is a network namespace (a path like /run/netns/NAME) the QEMU process

@@ -1,85 +1,123 @@
-//go:build powercut
-
 package update
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"trunkline/image/vm/writelog"
 )
 
-// afterRequest is how long after an appliance has asked for an image the power may go: it
-// reaches over transfer, check, installation, restart and trial.
-const afterRequest = 100 * time.Second
+// stateRoom is how much larger than the build's the disk is, MiB: room for a state partition.
+const stateRoom = 64
 
-// TestPowerCuts takes the power away from the machine at random moments of an update, again and
-// again: it boots every time, and takes calls. The disk goes from cut to cut as it was left,
-// until the update has come to its end; then the next begins with the disk of the build.
+// lastWrites is how many writes before the restart belong to the scene in which the image gets
+// its name.
+const lastWrites = 16
+
+var mendedLine = regexp.MustCompile(`trunkline: .* was mended: .*`)
+
+// powerCuts boots disks as they were at random moments of an update: what a machine leaves that
+// is killed, and, worse, what one leaves whose disk had not yet written all that it was given.
+// Each boots, with the old image or the new one, and takes a call.
 //
-// TRUNKLINE_CUTS is how many (20), TRUNKLINE_SEED what the moments follow from (the time).
-func TestPowerCuts(t *testing.T) {
-	bin, _ := environment(t)
-	cuts, seed := fromEnvironment(t, "TRUNKLINE_CUTS", 20), fromEnvironment(t, "TRUNKLINE_SEED", time.Now().UnixNano())
+// The moments are spread over the scenes of the film. TRUNKLINE_CUTS is how many there are (8),
+// TRUNKLINE_SEED what they follow from (the time).
+func powerCuts(t *testing.T, s *site, f *film) {
+	cuts, seed := fromEnvironment(t, "TRUNKLINE_CUTS", 8), fromEnvironment(t, "TRUNKLINE_SEED", time.Now().UnixNano())
+	log, scenes := f.scenes()
+	scenes = withNaming(scenes)
 	t.Logf("%d cuts, TRUNKLINE_SEED=%d", cuts, seed)
-	moments := rand.New(rand.NewPCG(uint64(seed), 0))
+	for _, c := range scenes {
+		t.Logf("writes %3d to %3d of %d: %s", c.from+1, c.to, len(log.Entries()), c.name)
+	}
+	for i := range int(cuts) {
+		random := rand.New(rand.NewPCG(uint64(seed), uint64(i)))
+		c := scenes[i%len(scenes)]
+		// Every third machine is killed; the others lose what their disks had not written.
+		n, lossy := moment(log, c, i%3 != 0, random)
+		t.Run(fmt.Sprintf("%02d", i+1), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, f.before)
+			r.cpus = 1 // as many machines run at once as the host has CPUs
+			what := r.replay(log, n, lossy, random)
+			before := strings.Join(r.images(), " ")
+			m := r.boot()
+			line := r.says(m, `trunkline: ready name=edge-fra1 .*image=sha256:[0-9a-f]*`)
+			version := ""
+			for _, v := range []string{"1", "2"} {
+				if strings.HasSuffix(line, s.digest(v)) {
+					version = v
+				}
+			}
+			if version == "" {
+				t.Errorf("neither of the two images has booted: %q", line)
+			}
+			r.call("after the power cut")
+			mended := strings.Join(mendedLine.FindAllString(m.ConsoleTail(20000), -1), "; ")
+			if err := m.Kill(); err != nil {
+				t.Error(err)
+			}
+			t.Logf("power cut after write %d of %d (%s): %s; on the disk: %s; booted: version %s; %s", n, len(log.Entries()), c.name, what, before, version, mended)
+		})
+	}
+}
 
-	s := newSite(t, filepath.Join(bin, "trunkline"))
-	s.publish("2")
-	r := newRig(t, s.disk("1"))
-	www := r.serve(s.certificate)
-	www.Store(&s.www)
-	r.clock = s.clock(t)
-	asked := make(chan bool, 16)
-	r.asked = func(path string) {
-		if strings.HasSuffix(path, ".efi") {
-			select {
-			case asked <- true:
-			default:
-			}
+// withNaming makes a scene of its own of the last writes of the transfer, of which there are few
+// beside those of the image: it gets its name there.
+func withNaming(scenes []scene) []scene {
+	var out []scene
+	for _, c := range scenes {
+		if c.name == "the transfer" && c.to-c.from > lastWrites {
+			middle := c.to - lastWrites
+			out = append(out, scene{c.name, c.from, middle}, scene{"the image gets its name", middle, c.to})
+			continue
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// moment is after how many writes the power goes. For a machine whose disk loses something it is
+// one with writes that were not flushed, if the scene has any.
+func moment(log *writelog.Log, c scene, lossy bool, random *rand.Rand) (n int, loses bool) {
+	for range 100 {
+		n = c.from + 1 + random.IntN(c.to-c.from)
+		if !lossy || log.Durable(n) < n {
+			return n, lossy
 		}
 	}
-	updated := 0
-	for i := range cuts {
-		m := r.boot()
-		line := r.says(m, `trunkline: ready name=edge-fra1 .*image=sha256:[0-9a-f]*`)
-		version := "1"
-		if strings.HasSuffix(line, s.digest("2")) {
-			version = "2"
-		}
-		after := time.Duration(moments.Int64N(int64(afterRequest)))
-		if version == "1" {
-			select {
-			case <-asked:
-			case <-time.After(within):
-				t.Fatalf("cut %d: the appliance does not ask for the new image", i+1)
-			}
-		}
-		select {
-		case <-time.After(after):
-		case <-m.Done():
-			t.Fatalf("cut %d: the machine ended by itself: %v", i+1, m.Err())
-		}
-		if err := m.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		for len(asked) > 0 {
-			<-asked
-		}
-		t.Logf("cut %d: version %s had booted, the power went %.1f s after the request (or after ready); on the disk: %s", i+1, version, after.Seconds(), strings.Join(r.images(), " "))
-		if version == "2" {
-			updated++
-			run(t, "cp", "--sparse=always", s.disk("1"), r.disk)
-		}
+	return n, lossy
+}
+
+// replay makes the disk of it that was left; it says what became of the last writes.
+func (r *rig) replay(log *writelog.Log, n int, lossy bool, random *rand.Rand) string {
+	r.t.Helper()
+	d, err := os.OpenFile(r.disk, os.O_WRONLY, 0)
+	if err != nil {
+		r.t.Fatal(err)
 	}
-	m := r.boot()
-	r.says(m, `trunkline: ready name=edge-fra1 `)
-	r.call("after the last cut")
-	t.Logf("%d cuts, after %d of them the new image ran; the machine booted every time", cuts, updated)
-	r.stop(m)
+	defer d.Close()
+	sure := n
+	if lossy {
+		sure = log.Durable(n)
+	}
+	if err := log.Replay(d, 0, sure); err != nil {
+		r.t.Fatal(err)
+	}
+	if !lossy {
+		return "all of them arrived"
+	}
+	loss, err := log.Cut(d, n, random)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return loss.String()
 }
 
 func fromEnvironment(t *testing.T, name string, otherwise int64) int64 {

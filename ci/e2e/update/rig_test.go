@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,6 +44,8 @@ type rig struct {
 	answers *testcall.Destinations
 	disk    string
 	clock   time.Time // the machine's when it starts; zero: ours
+	writes  string    // file for the log of what the machine writes (package writelog); empty: none
+	cpus    int
 	// asked is told what the appliance asks the server for; may be nil.
 	asked func(path string)
 }
@@ -57,13 +60,16 @@ func environment(t *testing.T) (bin, out string) {
 	return bin, out
 }
 
+// rigs counts them, so that each has a network of its own.
+var rigs atomic.Int64
+
 // newRig copies a disk and makes the network, with both gateways up.
 func newRig(t *testing.T, disk string) *rig {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("network namespaces need root")
 	}
-	lab, err := netlab.New(fmt.Sprintf("trunkline-update-%d", os.Getpid()))
+	lab, err := netlab.New(fmt.Sprintf("trunkline-update-%d-%d", os.Getpid(), rigs.Add(1)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +86,7 @@ func newRig(t *testing.T, disk string) *rig {
 			t.Fatal(err)
 		}
 	}
-	r := &rig{t: t, lab: lab, disk: filepath.Join(t.TempDir(), "disk.raw")}
+	r := &rig{t: t, lab: lab, cpus: 2, disk: filepath.Join(t.TempDir(), "disk.raw")}
 	run(t, "cp", "--sparse=always", disk, r.disk)
 	if r.answers, err = testcall.Answer(r, gateways); err != nil {
 		t.Fatal(err)
@@ -105,7 +111,7 @@ func (r *rig) ListenPacket(at netip.AddrPort) (conn net.PacketConn, err error) {
 func (r *rig) boot() *vm.VM {
 	r.t.Helper()
 	m, err := vm.Start(context.Background(), vm.Config{
-		Disk: r.disk, MemoryMiB: 1024, CPUs: 2, Netns: r.lab.Path(), Writable: true, Restarts: true, Clock: r.clock,
+		Disk: r.disk, MemoryMiB: 1024, CPUs: r.cpus, Netns: r.lab.Path(), Writable: true, WriteLog: r.writes, Restarts: true, Clock: r.clock,
 		NICs: []vm.NIC{{MAC: mac, Backend: vm.Tap{Name: tap}}},
 	})
 	if err != nil {

@@ -43,8 +43,11 @@ update {
 `
 
 // TestUpdate has an appliance update itself from version 1 to version 2. The first image
-// that the server has was tampered with, and is told and left. Calls pass before and after.
+// that the server has was tampered with, and is told and left; amid the transfer of the right one
+// the power goes. Calls pass before and after. Then disks are booted as they were at other moments
+// of all this, or as a power cut at such a moment may have left them (powerCuts).
 func TestUpdate(t *testing.T) {
+	t.Parallel()
 	bin, _ := environment(t)
 	s := newSite(t, filepath.Join(bin, "trunkline"))
 	s.publish("2")
@@ -52,24 +55,40 @@ func TestUpdate(t *testing.T) {
 	www := r.serve(s.certificate)
 	www.Store(&s.tampered)
 	r.clock = s.clock(t)
+	r.enlarge(stateRoom)
+	film := r.record()
 	m := r.boot()
 	r.says(m, `trunkline: ready name=edge-fra1 .*image=`+s.digest("1"))
+	film.cue("the first boot makes the state partition")
 	r.call("before the update")
 
 	line := r.says(m, `trunkline: update: failed: .*`)
 	if !strings.Contains(line, "changed after it was built") {
 		t.Errorf("of an image that was tampered with, the appliance says %q", line)
 	}
+	film.cue("the transfer of an image that was tampered with")
 	www.Store(&s.www)
+	r.cut(m, film)
+	film.cue("a transfer during which the machine is killed")
+
+	m = r.boot()
+	r.says(m, `trunkline: ready name=edge-fra1 .*image=`+s.digest("1"))
+	r.call("after the power cut")
 	began := time.Now()
 	r.says(m, `trunkline: update: restarting for version 2`)
+	film.cue("the transfer")
 	r.says(m, `trunkline: ready name=edge-fra1 .*image=`+s.digest("2"))
-	t.Logf("ready with the new image %.1f s after it was on the server (%s)", time.Since(began).Seconds(), m.Accel())
+	film.cue("the first start of version 2")
+	t.Logf("ready with the new image %.1f s after the old one was (%s)", time.Since(began).Seconds(), m.Accel())
 	r.call("after the update")
 	r.says(m, `trunkline: version 2 is found good`)
 	r.stop(m)
+	film.cue("version 2 is found good, and the machine switched off")
 	if d := cmp.Diff([]string{appliance + "_1.efi", appliance + "_2.efi"}, r.images()); d != "" {
 		t.Error(d)
+	}
+	if !t.Failed() {
+		t.Run("power cut", func(t *testing.T) { powerCuts(t, s, film) })
 	}
 }
 

@@ -24,7 +24,7 @@ appliance runs without it, and one line says so. It needs root.`,
 			if err != nil {
 				return refuse(err)
 			}
-			size, err := storage.Open(c.Context(), boot)
+			state, err := storage.Open(c.Context(), boot)
 			var none *storage.NoRoom
 			if errors.As(err, &none) {
 				_, err = fmt.Fprintf(p.Stdout, "trunkline: %v\n", none)
@@ -33,7 +33,10 @@ appliance runs without it, and one line says so. It needs root.`,
 			if err != nil {
 				return refuse(err)
 			}
-			_, err = fmt.Fprintf(p.Stdout, "trunkline: state partition of %d MiB at %s\n", size>>20, storage.Directory)
+			if state.Mended != "" {
+				fmt.Fprintf(p.Stdout, "trunkline: the state partition was mended: %s\n", state.Mended)
+			}
+			_, err = fmt.Fprintf(p.Stdout, "trunkline: state partition of %d MiB at %s\n", state.Size>>20, storage.Directory)
 			return err
 		},
 	}

@@ -121,6 +121,9 @@ func (t *trial) run(ctx context.Context) error {
 func (t *trial) look(ctx context.Context) (runtime.Boot, error) {
 	out := runtime.Boot{Version: t.version}
 	err := t.with(ctx, func(e *slots.ESP) error {
+		if m := e.Mended(); m != "" {
+			t.say("the EFI system partition was mended: %s", m)
+		}
 		booted, ok, err := e.Booted()
 		if err != nil {
 			return err

@@ -7,8 +7,8 @@
 // newest good one is ever removed, nor anything that is not this appliance's: whatever
 // happens, there is an image to boot. Sizes are bytes.
 //
-// The caller mounts the partition, after checking it (fsck.vfat): FAT has no journal, so a
-// power cut within a rename can leave two names of one file.
+// Mount checks the partition first (fsck.vfat): FAT has no journal, so a power cut within a
+// rename can leave two names of one file, of which one stays, or none.
 //
 // Names and order are package image/entry's: UAPI.1 (Boot Loader Specification) and
 // systemd.automatic-boot-assessment(7).

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -52,7 +51,8 @@ func Mount(ctx context.Context, name, version string) (e *ESP, release func() er
 			_ = lock.Close()
 		}
 	}()
-	if err := check(ctx, device); err != nil {
+	mended, err := check(ctx, device)
+	if err != nil {
 		return nil, nil, err
 	}
 	const flags = unix.MS_NODEV | unix.MS_NOSUID | unix.MS_NOEXEC | unix.MS_NOATIME
@@ -69,10 +69,9 @@ func Mount(ctx context.Context, name, version string) (e *ESP, release func() er
 	if e, err = Open(mountPoint, name, version); err != nil {
 		return nil, nil, errors.Join(err, release())
 	}
-	// Chains of clusters that no file had: fsck.vfat makes files of them.
-	recovered, _ := filepath.Glob(filepath.Join(mountPoint, "FSCK*.REC"))
-	for _, f := range recovered {
-		_ = os.Remove(f)
+	e.mended = mended
+	if err := e.tidy(mountPoint); err != nil {
+		return nil, nil, errors.Join(err, release())
 	}
 	return e, release, nil
 }
@@ -141,21 +140,6 @@ func acquire(ctx context.Context, path string) (*os.File, error) {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-}
-
-// check has fsck.vfat mend the file system. Exit status 1 says that something was mended.
-func check(ctx context.Context, device string) error {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, "fsck.fat", "-a", "-w", device).CombinedOutput()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() == 1 {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("ESP: checking %s: %w: %s", device, err, strings.Join(strings.Fields(string(out)), " "))
-	}
-	return nil
 }
 
 // names are the last parts of paths.

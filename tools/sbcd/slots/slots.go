@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -39,9 +40,11 @@ func (i Image) entry() entry.Entry {
 type ESP struct {
 	dir           string // of the images
 	name, version string // of the image that runs
+	mended        string // by fsck.vfat, before it was mounted
 
-	free func() (int64, error) // of the file system
-	step func(string)          // told before each change; tests look at the directory then
+	free     func() (int64, error) // of the file system
+	step     func(string)          // told before each change; tests look at the directory then
+	identify func(path string) (name, version string, err error)
 }
 
 // Open opens the ESP mounted at dir for the appliance of a name, which runs the image of a
@@ -50,7 +53,7 @@ func Open(dir, name, version string) (*ESP, error) {
 	if name == "" {
 		return nil, errors.New("the ESP is opened for no appliance")
 	}
-	e := &ESP{dir: filepath.Join(dir, filepath.FromSlash(entry.Dir)), name: name, version: version, step: func(string) {}}
+	e := &ESP{dir: filepath.Join(dir, filepath.FromSlash(entry.Dir)), name: name, version: version, step: func(string) {}, identify: identify}
 	e.free = func() (int64, error) { return available(e.dir) }
 	if st, err := os.Stat(e.dir); err != nil || !st.IsDir() {
 		return nil, fmt.Errorf("%s has no directory %s: it is not the EFI system partition of an appliance", dir, entry.Dir)
@@ -148,6 +151,9 @@ func (e *ESP) sync() error {
 // partial is the ending of a file that is not an image yet.
 const partial = ".part"
 
+// partialAlias is what a power cut can leave of such a name (see alias).
+var partialAlias = regexp.MustCompile(`(?i)^[^~]{1,6}~[0-9]{1,6}\.par$`)
+
 // leftovers are the files that an Install that did not end has left.
 func (e *ESP) leftovers() ([]string, int64, error) {
 	entries, err := os.ReadDir(e.dir)
@@ -157,7 +163,8 @@ func (e *ESP) leftovers() ([]string, int64, error) {
 	var names []string
 	var size int64
 	for _, d := range entries {
-		if !strings.HasSuffix(strings.ToLower(d.Name()), partial) || !d.Type().IsRegular() {
+		ours := strings.HasSuffix(strings.ToLower(d.Name()), partial) || partialAlias.MatchString(d.Name())
+		if !ours || !d.Type().IsRegular() {
 			continue
 		}
 		if info, err := d.Info(); err == nil {

@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,63 +47,89 @@ func (e *NoRoom) Error() string {
 	return fmt.Sprintf("no state partition on %s (%s): what is kept in %s is gone with the next restart. Make the disk larger by 64 MiB or more and restart", e.Disk, e.Why, Directory)
 }
 
+// State is a mounted state partition.
+type State struct {
+	Size   int64  // bytes of its file system
+	Mended string // what e2fsck had to mend, in its words, on one line; empty: nothing
+}
+
 // Open makes the partition on the disk that boot, a partition of it, lies on, where there is
 // none; grows it where there is room behind it; checks and mounts it. It needs root.
-func Open(ctx context.Context, boot string) (size int64, err error) {
+func Open(ctx context.Context, boot string) (State, error) {
 	disk, err := parent("/sys/class/block", filepath.Base(boot))
 	if err != nil {
-		return 0, err
+		return State{}, err
 	}
 	var repartErr error
 	if repartErr = extendDisk("/dev/" + disk); repartErr == nil {
-		_, repartErr = tool(ctx, "systemd-repart", "--dry-run=no", "--definitions="+definitions, "--seed=random", "--no-pager", "/dev/"+disk)
+		_, repartErr = tool(ctx, nil, "systemd-repart", "--dry-run=no", "--definitions="+definitions, "--seed=random", "--no-pager", "/dev/"+disk)
 	}
 	// udev reads the table again when it has been written, and takes the partitions away for a
 	// moment: not while somebody holds this lock (systemd.io/BLOCK_DEVICE_LOCKING).
 	lock, err := hold(ctx, "/dev/"+disk)
 	if err != nil {
-		return 0, err
+		return State{}, err
 	}
 	defer lock.Close() //nolint:errcheck // gives the lock back
 	part, err := await(ctx, "/sys/class/block", disk, repartErr == nil)
 	if err != nil {
-		return 0, err
+		return State{}, err
 	}
 	if part == "" {
 		why := "it could not be made"
 		if repartErr != nil {
 			why = repartErr.Error()
 		}
-		return 0, &NoRoom{"/dev/" + disk, why}
+		return State{}, &NoRoom{"/dev/" + disk, why}
 	}
 	// One that is there is used, whether it could be made larger or not.
 	device := "/dev/" + part
-	if code, err := tool(ctx, "e2fsck", "-p", device); err != nil && code != 1 {
-		return 0, fmt.Errorf("the state partition %s is damaged, and e2fsck does not mend it by itself: %w", device, err)
+	mended, err := check(ctx, device)
+	if err != nil {
+		return State{}, err
 	}
 	if err := os.MkdirAll(Directory, 0o755); err != nil {
-		return 0, err
+		return State{}, err
 	}
 	if err := unix.Mount(device, Directory, "ext4", unix.MS_NODEV|unix.MS_NOSUID|unix.MS_NOEXEC|unix.MS_NOATIME, "errors=remount-ro"); err != nil {
-		return 0, fmt.Errorf("mounting %s: %w", device, err)
+		return State{}, fmt.Errorf("mounting %s: %w", device, err)
 	}
-	if _, err := tool(ctx, growfs, Directory); err != nil {
-		return 0, fmt.Errorf("the state partition stays as large as it was: %w", err)
+	if _, err := tool(ctx, nil, growfs, Directory); err != nil {
+		return State{}, fmt.Errorf("the state partition stays as large as it was: %w", err)
 	}
 	var st unix.Statfs_t
 	if err := unix.Statfs(Directory, &st); err != nil {
-		return 0, err
+		return State{}, err
 	}
-	return int64(st.Blocks) * st.Bsize, nil
+	return State{int64(st.Blocks) * st.Bsize, mended}, nil
 }
 
-// tool runs a program; its error has what the program said last.
-func tool(ctx context.Context, name string, args ...string) (code int, err error) {
+// maxMended bounds what is told of a partition that was mended, bytes.
+const maxMended = 400
+
+// check has e2fsck mend the file system as far as it does by itself, and returns what was mended.
+// Its exit status 1 says that something was.
+func check(ctx context.Context, device string) (mended string, err error) {
+	var says strings.Builder
+	code, err := tool(ctx, &says, "e2fsck", "-p", device)
+	switch {
+	case err == nil:
+		return "", nil
+	case code != 1:
+		return "", fmt.Errorf("the state partition %s is damaged, and e2fsck does not mend it by itself: %w", device, err)
+	}
+	text := strings.Join(strings.Fields(says.String()), " ")
+	return strings.ToValidUTF8(text[:min(len(text), maxMended)], ""), nil
+}
+
+// tool runs a program, whose output goes to out if there is one; its error has what the program
+// said last.
+func tool(ctx context.Context, out io.Writer, name string, args ...string) (code int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, toolTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	var says strings.Builder
-	cmd.Stderr = &says
+	cmd.Stdout, cmd.Stderr = out, &says
 	err = cmd.Run()
 	if err == nil {
 		return 0, nil

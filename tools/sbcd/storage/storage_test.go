@@ -2,6 +2,7 @@ package storage
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -51,5 +52,37 @@ func TestDisk(t *testing.T) {
 	}
 	if _, err := parent(class, "sdx1"); err == nil {
 		t.Error("a partition that is not there")
+	}
+}
+
+// What a power cut left of the file system is mended and told; what cannot be mended without
+// asking somebody is an error.
+func TestCheck(t *testing.T) {
+	t.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
+	file := filepath.Join(t.TempDir(), "state.ext4")
+	run := func(name string, args ...string) {
+		t.Helper()
+		if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", name, err, out)
+		}
+	}
+	run("mke2fs", "-q", "-t", "ext4", file, "16M")
+	if mended, err := check(t.Context(), file); err != nil || mended != "" {
+		t.Errorf("a sound file system: %q, %v", mended, err)
+	}
+	for _, damage := range []string{"set_super_value free_inodes_count 1", "set_inode_field <11> links_count 5", "set_super_value state 0"} {
+		run("debugfs", "-w", "-R", damage, file)
+	}
+	mended, err := check(t.Context(), file)
+	if err != nil || mended == "" || len(mended) > maxMended || strings.ContainsAny(mended, "\n") {
+		t.Errorf("a damaged file system: %q, %v", mended, err)
+	}
+	if mended, err := check(t.Context(), file); err != nil || mended != "" {
+		t.Errorf("once mended: %q, %v", mended, err)
+	}
+	run("debugfs", "-w", "-R", "clri <2>", file)
+	run("debugfs", "-w", "-R", "set_super_value state 0", file)
+	if mended, err := check(t.Context(), file); err == nil || !strings.Contains(err.Error(), "does not mend it by itself") {
+		t.Errorf("a file system without a root: %q, %v", mended, err)
 	}
 }
