@@ -63,7 +63,7 @@ func (r *rig) cut(m *vm.VM, f *film) {
 	if err := m.Kill(); err != nil {
 		r.t.Fatal(err)
 	}
-	if got := r.images(); len(got) != 2 || got[1] != appliance+"_2.efi.part" {
+	if got := r.images(); len(got) != 2 || got[1] != appliance+"_"+newVersion+".efi.part" {
 		r.t.Errorf("when the power went, the disk had %q", got)
 	}
 }

@@ -1,15 +1,18 @@
 package update
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"trunkline/image/entry"
 	"trunkline/image/vm/writelog"
 )
 
@@ -36,6 +39,7 @@ func powerCuts(t *testing.T, s *site, f *film) {
 	for _, c := range scenes {
 		t.Logf("writes %3d to %3d of %d: %s", c.from+1, c.to, len(log.Entries()), c.name)
 	}
+	looks(t, s, f, log, scenes, int(cuts)*looksPerCut, uint64(seed))
 	for i := range int(cuts) {
 		random := rand.New(rand.NewPCG(uint64(seed), uint64(i)))
 		c := scenes[i%len(scenes)]
@@ -46,13 +50,13 @@ func powerCuts(t *testing.T, s *site, f *film) {
 			r := newRig(t, f.before)
 			r.cpus = 1 // as many machines run at once as the host has CPUs
 			what := r.replay(log, n, lossy, random)
-			before := strings.Join(r.images(), " ")
+			before := strings.NewReplacer(oldVersion, "OLD", newVersion, "NEW").Replace(strings.Join(r.images(), " "))
 			m := r.boot()
 			line := r.says(m, `trunkline: ready name=edge-fra1 .*image=sha256:[0-9a-f]*`)
 			version := ""
-			for _, v := range []string{"1", "2"} {
+			for name, v := range map[string]string{"old": oldVersion, "new": newVersion} {
 				if strings.HasSuffix(line, s.digest(v)) {
-					version = v
+					version = name
 				}
 			}
 			if version == "" {
@@ -63,8 +67,45 @@ func powerCuts(t *testing.T, s *site, f *film) {
 			if err := m.Kill(); err != nil {
 				t.Error(err)
 			}
-			t.Logf("power cut after write %d of %d (%s): %s; on the disk: %s; booted: version %s; %s", n, len(log.Entries()), c.name, what, before, version, mended)
+			t.Logf("power cut after write %d of %d (%s): %s; on the disk: %s; booted: the %s version; %s", n, len(log.Entries()), c.name, what, before, version, mended)
 		})
+	}
+}
+
+// looksPerCut is at how many more moments the disk is looked at, without booting it.
+const looksPerCut = 5
+
+// looks has a look at disks of other moments, as a boot loader would, which mends nothing: under
+// each name that it starts there is a whole image, and the good old one is there whatever happens.
+func looks(t *testing.T, s *site, f *film, log *writelog.Log, scenes []scene, n int, seed uint64) {
+	t.Helper()
+	const loader = "EFI/BOOT/BOOTX64.EFI"
+	was := (&rig{t: t, disk: f.before}).file(loader)
+	r := &rig{t: t, disk: filepath.Join(t.TempDir(), "look.raw")}
+	for i := range n {
+		random := rand.New(rand.NewPCG(seed, uint64(1000+i)))
+		c := scenes[i%len(scenes)]
+		at, lossy := moment(log, c, i%3 != 0, random)
+		run(t, "cp", "--sparse=always", f.before, r.disk)
+		what := fmt.Sprintf("power cut after write %d (%s): %s", at, c.name, r.replay(log, at, lossy, random))
+		if !bytes.Equal(r.file(loader), was) {
+			t.Errorf("%s: the boot loader is damaged", what)
+		}
+		old := false
+		for _, name := range r.images() {
+			if !strings.HasSuffix(strings.ToLower(name), ".efi") {
+				continue
+			}
+			switch b := r.file(entry.Dir + "/" + name); {
+			case bytes.Equal(b, s.image(oldVersion)):
+				old = old || name == entry.Good(appliance, oldVersion).File()
+			case !bytes.Equal(b, s.image(newVersion)):
+				t.Errorf("%s: %s is neither of the two images", what, name)
+			}
+		}
+		if !old {
+			t.Errorf("%s: the old image is not there as a good one", what)
+		}
 	}
 }
 

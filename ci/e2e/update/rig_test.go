@@ -182,6 +182,18 @@ func (r *rig) images() []string {
 	return out
 }
 
+// file reads a file of the EFI system partition.
+func (r *rig) file(name string) []byte {
+	r.t.Helper()
+	to := filepath.Join(filepath.Dir(r.disk), "file")
+	run(r.t, "mcopy", "-n", "-o", "-i", r.esp(), "::/"+name, to)
+	b, err := os.ReadFile(to)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return b
+}
+
 // install puts an image on the disk by hand, to be tried a few times.
 func (r *rig) install(efi, file string) {
 	r.t.Helper()

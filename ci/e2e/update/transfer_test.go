@@ -42,7 +42,14 @@ update {
 }
 `
 
-// TestUpdate has an appliance update itself from version 1 to version 2. The first image
+// The versions are as long as they may be: the names of both images need more than one sector of
+// their directory, so that a power cut can leave half a name.
+const (
+	oldVersion = "1.0-a-version-as-long-as-there-may-be-and-so-the-name-of-a-file"
+	newVersion = "2.0-a-version-as-long-as-there-may-be-and-so-the-name-of-a-file"
+)
+
+// TestUpdate has an appliance update itself from the old version to the new one. The first image
 // that the server has was tampered with, and is told and left; amid the transfer of the right one
 // the power goes. Calls pass before and after. Then disks are booted as they were at other moments
 // of all this, or as a power cut at such a moment may have left them (powerCuts).
@@ -50,15 +57,15 @@ func TestUpdate(t *testing.T) {
 	t.Parallel()
 	bin, _ := environment(t)
 	s := newSite(t, filepath.Join(bin, "trunkline"))
-	s.publish("2")
-	r := newRig(t, s.disk("1"))
+	s.publish(newVersion)
+	r := newRig(t, s.disk(oldVersion))
 	www := r.serve(s.certificate)
 	www.Store(&s.tampered)
 	r.clock = s.clock(t)
 	r.enlarge(stateRoom)
 	film := r.record()
 	m := r.boot()
-	r.says(m, `trunkline: ready name=edge-fra1 .*image=`+s.digest("1"))
+	r.says(m, `trunkline: ready name=edge-fra1 .*image=`+s.digest(oldVersion))
 	film.cue("the first boot makes the state partition")
 	r.call("before the update")
 
@@ -72,19 +79,19 @@ func TestUpdate(t *testing.T) {
 	film.cue("a transfer during which the machine is killed")
 
 	m = r.boot()
-	r.says(m, `trunkline: ready name=edge-fra1 .*image=`+s.digest("1"))
+	r.says(m, `trunkline: ready name=edge-fra1 .*image=`+s.digest(oldVersion))
 	r.call("after the power cut")
 	began := time.Now()
-	r.says(m, `trunkline: update: restarting for version 2`)
+	r.says(m, `trunkline: update: restarting for version `+newVersion)
 	film.cue("the transfer")
-	r.says(m, `trunkline: ready name=edge-fra1 .*image=`+s.digest("2"))
-	film.cue("the first start of version 2")
+	r.says(m, `trunkline: ready name=edge-fra1 .*image=`+s.digest(newVersion))
+	film.cue("the first start of the new version")
 	t.Logf("ready with the new image %.1f s after the old one was (%s)", time.Since(began).Seconds(), m.Accel())
 	r.call("after the update")
-	r.says(m, `trunkline: version 2 is found good`)
+	r.says(m, `trunkline: version `+newVersion+` is found good`)
 	r.stop(m)
-	film.cue("version 2 is found good, and the machine switched off")
-	if d := cmp.Diff([]string{appliance + "_1.efi", appliance + "_2.efi"}, r.images()); d != "" {
+	film.cue("the new version is found good, and the machine switched off")
+	if d := cmp.Diff([]string{appliance + "_" + oldVersion + ".efi", appliance + "_" + newVersion + ".efi"}, r.images()); d != "" {
 		t.Error(d)
 	}
 	if !t.Failed() {
@@ -123,7 +130,7 @@ func newSite(t *testing.T, trunkline string) *site {
 			t.Fatal(err)
 		}
 	}
-	for _, version := range []string{"1", "2"} {
+	for _, version := range []string{oldVersion, newVersion} {
 		s.run("build", s.spec, "-o", s.file(version), "--image-version", version, "--secure-boot-key", s.file("keys/db.key"), "--secure-boot-cert", s.file("keys/db.crt"))
 	}
 	return s
@@ -140,13 +147,18 @@ func (s *site) disk(version string) string {
 	return filepath.Join(s.file(version), appliance, appliance+".raw")
 }
 
-func (s *site) digest(version string) string {
+func (s *site) image(version string) []byte {
 	s.t.Helper()
 	raw, err := os.ReadFile(filepath.Join(s.file(version), appliance, appliance+".efi"))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	img, err := release.Read(raw)
+	return raw
+}
+
+func (s *site) digest(version string) string {
+	s.t.Helper()
+	img, err := release.Read(s.image(version))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -198,7 +210,7 @@ func (s *site) publish(version string) {
 func (s *site) clock(t *testing.T) time.Time {
 	t.Helper()
 	const firstLooks = 75 * time.Second
-	b, err := os.ReadFile(filepath.Join(s.file("1"), appliance, "plan.json"))
+	b, err := os.ReadFile(filepath.Join(s.file(oldVersion), appliance, "plan.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

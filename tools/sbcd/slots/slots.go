@@ -131,18 +131,23 @@ func (e *ESP) Bless(i Image) error {
 	return e.sync()
 }
 
-// sync makes what was changed in the directory durable.
+// sync makes what was changed durable.
+//
+// The order counts. Linux renames a file on FAT by writing an entry of no size under the new name,
+// and its size and first cluster later, with the rest of what is known of the file. Writing out
+// the whole file system has all of that in the block before it goes to the disk; syncing the
+// directory first sent the empty entry ahead, and a power cut then lost the file. Syncing it
+// afterwards has the disk empty its cache.
 func (e *ESP) sync() error {
 	d, err := os.Open(e.dir)
 	if err != nil {
 		return fmt.Errorf("ESP: %w", err)
 	}
 	defer d.Close() //nolint:errcheck // read only
-	if err := d.Sync(); err != nil {
+	if err := unix.Syncfs(int(d.Fd())); err != nil {
 		return fmt.Errorf("ESP: %w", err)
 	}
-	// FAT keeps its tables beside the directory.
-	if err := unix.Syncfs(int(d.Fd())); err != nil {
+	if err := d.Sync(); err != nil {
 		return fmt.Errorf("ESP: %w", err)
 	}
 	return nil
