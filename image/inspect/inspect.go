@@ -56,7 +56,8 @@ type Image struct {
 	// Inventory is the image's own record of packages and programs; nil: an older
 	// version of Trunkline built it, which left none.
 	Inventory *inventory.Inventory `json:"inventory"`
-	Units     []Unit               `json:"units"`   // enabled, by name
+	Units     []Unit               `json:"units"` // enabled, by name
+	Hardware  Hardware             `json:"hardware"`
 	Modules   []string             `json:"modules"` // kernel modules that init loads, in order
 	Initrd    []File               `json:"initrd"`  // beside the root image and the config layer, by path
 	Config    []File               `json:"config"`  // config layer, by path

@@ -43,6 +43,9 @@ func (img *Image) read(raw []byte) error {
 	if err := img.readRoot(root); err != nil {
 		return fmt.Errorf("root image: %w", err)
 	}
+	if img.Hardware, err = hardware(img.Root, p.Content(".ucode")); err != nil {
+		return err
+	}
 	img.Units = enabledUnits(img.Root, img.Config)
 	return nil
 }

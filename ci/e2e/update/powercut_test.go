@@ -48,7 +48,6 @@ func powerCuts(t *testing.T, s *site, f *film) {
 		t.Run(fmt.Sprintf("%02d", i+1), func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, f.before)
-			r.cpus = 1 // as many machines run at once as the host has CPUs
 			what := r.replay(log, n, lossy, random)
 			before := strings.NewReplacer(oldVersion, "OLD", newVersion, "NEW").Replace(strings.Join(r.images(), " "))
 			m := r.boot()
@@ -73,7 +72,7 @@ func powerCuts(t *testing.T, s *site, f *film) {
 }
 
 // looksPerCut is at how many more moments the disk is looked at, without booting it.
-const looksPerCut = 5
+const looksPerCut = 3
 
 // looks has a look at disks of other moments, as a boot loader would, which mends nothing: under
 // each name that it starts there is a whole image, and the good old one is there whatever happens.

@@ -35,6 +35,7 @@ func Text(w io.Writer, img *inspect.Image, appliance *runtime.Appliance, o Optio
 	v.disk()
 	v.base()
 	v.units()
+	v.hardware()
 	v.config()
 	if o.Full {
 		v.root()
@@ -233,6 +234,45 @@ func (v *view) units() {
 	if len(v.img.Modules) > 0 {
 		v.Wrap("Loaded before the root image is mounted: "+strings.Join(v.img.Modules, ", ")+".", "  ", "  ", canvas.Dim)
 	}
+}
+
+// hardware says which drivers there are, by class, and what they load.
+func (v *view) hardware() {
+	h := v.img.Hardware
+	if h.KernelModules == 0 {
+		return
+	}
+	v.Title(fmt.Sprintf("Hardware: %s, of %s", canvas.Plural(len(h.Drivers), "driver"), canvas.Plural(h.KernelModules, "kernel module")))
+	var lines []string
+	class := ""
+	for _, d := range h.Drivers {
+		first, _, _ := strings.Cut(d.Class, "/") // "net" of net/ethernet/intel/e1000e
+		if first != class {
+			class = first
+			lines = append(lines, class+"\t"+d.Name)
+			continue
+		}
+		lines[len(lines)-1] += ", " + d.Name
+	}
+	lines = append(lines, "firmware files\t"+v.held(h.Firmware), "microcode\t"+v.held(h.Microcode))
+	v.rows(lines)
+}
+
+// held names files and how large they are together.
+func (v *view) held(files []inspect.File) string {
+	const few = 6
+	if len(files) == 0 {
+		return "none"
+	}
+	var names []string
+	var size int64
+	for _, f := range files {
+		names, size = append(names, f.Path), size+f.Size
+	}
+	if len(names) > few && !v.o.Full {
+		names = append(names[:few], fmt.Sprintf("and %d more", len(files)-few))
+	}
+	return strings.Join(names, ", ") + "; " + bytesOf(size)
 }
 
 func (v *view) config() {

@@ -47,6 +47,14 @@ func testImage() *inspect.Image {
 			{Name: "sbcd.service", By: []string{"multi-user.target"}, From: inspect.FromImage},
 			{Name: "systemd-timesyncd.service", By: []string{"sysinit.target"}, From: inspect.FromConfig},
 		},
+		Hardware: inspect.Hardware{
+			KernelModules: 90,
+			Drivers: []inspect.Driver{
+				{Name: "ahci", Class: "ata"}, {Name: "bonding", Class: "net/bonding"}, {Name: "e1000e", Class: "net/ethernet/intel/e1000e"}, {Name: "nvme", Class: "nvme/host"},
+			},
+			Firmware:  []inspect.File{{Path: "a.bin", Size: 10}, {Path: "b.bin", Size: 1 << 20}, {Path: "c.bin"}, {Path: "d.bin"}, {Path: "e.bin"}, {Path: "f.bin"}, {Path: "g.bin"}, {Path: "h.bin", Size: 5}},
+			Microcode: []inspect.File{{Path: "AuthenticAMD.bin", Size: 147356}},
+		},
 		Modules: []string{"loop", "erofs", "overlay"},
 		Initrd:  []inspect.File{{Path: "init", Mode: "0755", Size: 1 << 20, SHA256: digest('c')}},
 		Config: []inspect.File{
@@ -68,7 +76,7 @@ func TestText(t *testing.T) {
 	}}
 	onDisk.Measured = &inspect.Measured{Value: digest('8'), Key: digest('9')}
 	older := testImage()
-	older.Inventory, older.Config = nil, nil
+	older.Inventory, older.Config, older.Hardware = nil, nil, inspect.Hardware{}
 	older.Digest, older.DigestNamed = "", ""
 	for name, c := range map[string]struct {
 		img       *inspect.Image

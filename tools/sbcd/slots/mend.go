@@ -28,24 +28,36 @@ func (e *ESP) Mended() string { return e.mended }
 func check(ctx context.Context, device string) (mended string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "fsck.fat", "-a", "-w", device).CombinedOutput()
+	cmd := exec.CommandContext(ctx, "fsck.fat", "-a", "-w", device)
+	var out, complaints strings.Builder // of it, and of what it lacks: tables of old alphabets
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	err = cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == 1 {
-		return findings(string(out), device), nil
+		return findings(out.String(), device), nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("ESP: checking %s: %w: %s", device, err, strings.Join(strings.Fields(string(out)), " "))
+		return "", fmt.Errorf("ESP: checking %s: %w: %s", device, err, strings.Join(strings.Fields(out.String()+" "+complaints.String()), " "))
 	}
 	return "", nil
 }
 
-// findings are the lines of fsck.vfat but for the first, its own version, and the last, which
-// counts files, as one line.
+// findings are the lines of fsck.vfat as one, but for the first, its own version; the last, which
+// counts files; and how the boot sector differs from its backup, which is the mark of a file
+// system in use.
 func findings(out, device string) string {
 	var words []string
+	boot := false
 	for line := range strings.Lines(out) {
-		if !strings.HasPrefix(line, "fsck.fat ") && !strings.HasPrefix(line, device+":") {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "There are differences between boot sector") {
+			boot = true
+		}
+		if !boot && !strings.HasPrefix(line, "fsck.fat ") && !strings.HasPrefix(line, device+":") {
 			words = append(words, strings.Fields(line)...)
+		}
+		if line == "Not automatically fixing this." {
+			boot = false
 		}
 	}
 	text := strings.Join(words, " ")

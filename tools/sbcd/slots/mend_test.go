@@ -276,7 +276,7 @@ func TestTidy(t *testing.T) {
 }
 
 func TestFindings(t *testing.T) {
-	const out = "fsck.fat 4.2 (2021-01-31)\nDirty bit is set. Fs was not properly unmounted and some data may be corrupt.\n Automatically removing dirty bit.\n\n*** Filesystem was changed ***\n/dev/vda1: 7 files, 72636/306432 clusters\n"
+	const out = "fsck.fat 4.2 (2021-01-31)\nThere are differences between boot sector and its backup.\nThis is mostly harmless. Differences: (offset:original/backup)\n  65:01/00\n  Not automatically fixing this.\nDirty bit is set. Fs was not properly unmounted and some data may be corrupt.\n Automatically removing dirty bit.\n\n*** Filesystem was changed ***\n/dev/vda1: 7 files, 72636/306432 clusters\n"
 	const want = "Dirty bit is set. Fs was not properly unmounted and some data may be corrupt. Automatically removing dirty bit. *** Filesystem was changed ***"
 	if got := findings(out, "/dev/vda1"); got != want {
 		t.Errorf("%q", got)
