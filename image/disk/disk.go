@@ -123,7 +123,10 @@ func (l Layout) fill(f *os.File, esp int64) error {
 	if err := l.fillESP(f, partitionStart, esp); err != nil {
 		return err
 	}
-	return mendParents(f, partitionStart)
+	if err := mendParents(f, partitionStart); err != nil {
+		return err
+	}
+	return makeRoom(f, partitionStart)
 }
 
 // fatEpoch is the first moment a FAT time stamp can hold, 1980-01-01, as a Unix
