@@ -76,10 +76,12 @@ const looksPerCut = 3
 
 // looks has a look at disks of other moments, as a boot loader would, which mends nothing: under
 // each name that it starts there is a whole image, and the good old one is there whatever happens.
+// The directories are where they were: firmware does not read one whose clusters are not all used.
 func looks(t *testing.T, s *site, f *film, log *writelog.Log, scenes []scene, n int, seed uint64) {
 	t.Helper()
 	const loader = "EFI/BOOT/BOOTX64.EFI"
-	was := (&rig{t: t, disk: f.before}).file(loader)
+	before := &rig{t: t, disk: f.before}
+	was, directories := before.file(loader), before.directories()
 	r := &rig{t: t, disk: filepath.Join(t.TempDir(), "look.raw")}
 	for i := range n {
 		random := rand.New(rand.NewPCG(seed, uint64(1000+i)))
@@ -89,6 +91,9 @@ func looks(t *testing.T, s *site, f *film, log *writelog.Log, scenes []scene, n 
 		what := fmt.Sprintf("power cut after write %d (%s): %s", at, c.name, r.replay(log, at, lossy, random))
 		if !bytes.Equal(r.file(loader), was) {
 			t.Errorf("%s: the boot loader is damaged", what)
+		}
+		if got := r.directories(); got != directories {
+			t.Errorf("%s: the directories have the clusters\n%sand had\n%s", what, got, directories)
 		}
 		old := false
 		for _, name := range r.images() {

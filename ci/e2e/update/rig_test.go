@@ -135,14 +135,22 @@ func (r *rig) stop(m *vm.VM) {
 	}
 }
 
+// unbootable is what the boot loader, and the firmware's shell after it, say of a disk that has
+// nothing to boot.
+var unbootable = regexp.MustCompile(`No loader found.*|Shell> `)
+
 // says waits for a line on the console; what it says of refusals in between is expected.
 func (r *rig) says(m *vm.VM, want string) string {
 	r.t.Helper()
 	re := regexp.MustCompile(want)
 	end := time.After(within)
 	for {
-		if line := re.FindString(m.ConsoleTail(20000)); line != "" {
+		text := m.ConsoleTail(20000)
+		if line := re.FindString(text); line != "" {
 			return line
+		}
+		if line := unbootable.FindString(text); line != "" {
+			r.t.Fatalf("nothing boots: %s", line)
 		}
 		select {
 		case <-end:
@@ -191,6 +199,12 @@ func (r *rig) file(name string) []byte {
 		r.t.Fatal(err)
 	}
 	return b
+}
+
+// directories tells the clusters of the directories that an appliance writes to.
+func (r *rig) directories() string {
+	r.t.Helper()
+	return run(r.t, "mshowfat", "-i", r.esp(), "::/EFI/Linux", "::/loader")
 }
 
 // install puts an image on the disk by hand, to be tried a few times.
