@@ -53,7 +53,7 @@ e2e: image build-race ## boot the built image and send calls through it
 	ci/setup test
 	TRUNKLINE_BIN=$(CURDIR)/$(BIN) TRUNKLINE_OUT=$(CURDIR)/$(OUT) $(GO) test -count=1 -v ./ci/e2e/...
 
-e2e-formats: build ## boot ISO (CD-ROM and USB stick), UKI over the network and qcow2, with a call through each
+e2e-formats: build ## boot ISO (CD-ROM and USB stick), UKI over the network (TFTP, HTTP) and qcow2, with a call through each
 	ci/setup test
 	TRUNKLINE_FORMATS=all TRUNKLINE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 30m -v -run TestFormatsBoot ./ci/e2e/outputs
 

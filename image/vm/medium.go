@@ -17,6 +17,7 @@ const (
 	qcow2Disk        // a disk too
 	cdrom            // an ISO 9660 volume in a drive
 	network          // a unified kernel image, which firmware fetches by PXE and TFTP
+	behindNIC        // what somebody else offers on the network of a NIC
 )
 
 // mediumOf looks at the first bytes of a file.
@@ -52,6 +53,8 @@ func (c *Config) bootArgs(kind medium) ([]string, error) {
 		return nil, fmt.Errorf("disk: the log of writes is one of a raw disk, not on USB, that is written to: %s is not, or not to be", c.Disk)
 	}
 	switch {
+	case kind == behindNIC:
+		return nil, nil
 	case c.USB:
 		return []string{
 			"-drive", "if=none,id=disk,format=raw,snapshot=on,file=" + escape(c.Disk),

@@ -51,3 +51,20 @@ func unwrapped(err error) error {
 	}
 	return err
 }
+
+// A machine without a disk boots from the network of a NIC that says so, and of no other.
+func TestBootFromNIC(t *testing.T) {
+	fw := Firmware{Code: "c", Vars: "v"}
+	c := Config{QEMU: "q", Firmware: fw, Accel: TCG, NICs: []NIC{{Boot: true, Backend: Tap{"boot0"}}, {Backend: Tap{"tap0"}}}}
+	if err := c.complete(); err != nil {
+		t.Fatal(err)
+	}
+	args, err := c.args(func(*os.File) int { return 3 }, nil, nil)
+	line := strings.Join(args, " ")
+	if err != nil || strings.Count(line, "bootindex") != 1 || !strings.Contains(line, "netdev=n0,mac=52:54:00:74:6b:00,bootindex=0") || strings.Contains(line, "drive=disk") {
+		t.Errorf("%s, %v", line, err)
+	}
+	if c := (Config{QEMU: "q", Firmware: fw, NICs: []NIC{{Backend: Tap{"tap0"}}}}); c.complete() == nil {
+		t.Error("a machine with nothing to boot from is started")
+	}
+}

@@ -24,6 +24,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,7 +35,7 @@ import (
 type Config struct {
 	// Disk is what the machine boots from: a raw or a qcow2 disk, an ISO, which is put into
 	// a CD-ROM drive, or a unified kernel image, which the firmware fetches over a network of
-	// its own (PXE, TFTP). Which of them it is, its contents say.
+	// its own (PXE, TFTP). Which of them it is, its contents say. Empty: a NIC says Boot.
 	Disk      string
 	USB       bool // the raw disk or the ISO is on a USB stick
 	MemoryMiB int  // 0: 1024, the least the image boots with
@@ -84,6 +85,9 @@ type NIC struct {
 	MAC     string // empty: derived from the position, 52:54:00:74:6b:NN
 	Model   string // of QEMU (NICModel); empty: virtio-net-pci
 	Backend Backend
+	// Boot has the firmware boot from what is behind the NIC, by PXE or UEFI HTTP boot as a
+	// server there offers; Config.Disk is empty then.
+	Boot bool
 }
 
 // Backend is what a NIC is plugged into.
@@ -151,16 +155,11 @@ func Start(ctx context.Context, cfg Config) (*VM, error) {
 
 // complete fills what was left open and checks what QEMU would fail on obscurely.
 func (c *Config) complete() error {
-	if st, err := os.Stat(c.Disk); err != nil {
-		return fmt.Errorf("disk: %w", err)
-	} else if !st.Mode().IsRegular() {
-		return fmt.Errorf("disk %s is not a file", c.Disk)
-	}
-	kind, err := mediumOf(c.Disk)
-	if err != nil {
+	if c.Disk == "" && slices.ContainsFunc(c.NICs, func(n NIC) bool { return n.Boot }) {
+		c.medium = behindNIC
+	} else if err := c.completeDisk(); err != nil {
 		return err
 	}
-	c.medium = kind
 	if c.QEMU == "" {
 		path, err := exec.LookPath("qemu-system-x86_64")
 		if err != nil {
@@ -199,6 +198,20 @@ func (c *Config) complete() error {
 			return fmt.Errorf("NIC %d: no network backend", i)
 		}
 	}
+	return nil
+}
+
+func (c *Config) completeDisk() error {
+	if st, err := os.Stat(c.Disk); err != nil {
+		return fmt.Errorf("disk: %w", err)
+	} else if !st.Mode().IsRegular() {
+		return fmt.Errorf("disk %s is not a file", c.Disk)
+	}
+	kind, err := mediumOf(c.Disk)
+	if err != nil {
+		return err
+	}
+	c.medium = kind
 	return nil
 }
 
@@ -262,8 +275,12 @@ func (c *Config) args(pass func(*os.File) int, qmp *os.File, credentials []*os.F
 		if model == "" {
 			model = "virtio-net-pci"
 		}
+		boot := ""
+		if n.Boot {
+			boot = ",bootindex=0"
+		}
 		// No boot ROM: the firmware would try the network before giving up on the disk.
-		a = append(a, "-netdev", dev, "-device", model+",romfile=,netdev="+id+",mac="+n.MAC)
+		a = append(a, "-netdev", dev, "-device", model+",romfile=,netdev="+id+",mac="+n.MAC+boot)
 	}
 	return a, nil
 }

@@ -10,7 +10,7 @@ import (
 
 // TestFormatsBoot boots what CI's other boots have in passing, each with a call through it: the
 // ISO from a CD-ROM drive (ci/e2e/network) and from a USB stick, the unified kernel
-// image over the network and the qcow2 disk (ci/e2e/boot). `make e2e-formats` runs it.
+// image over the network, by PXE and TFTP and by UEFI HTTP boot, and the qcow2 disk (ci/e2e/boot). `make e2e-formats` runs it.
 func TestFormatsBoot(t *testing.T) {
 	bin := os.Getenv("TRUNKLINE_BIN")
 	if os.Getenv("TRUNKLINE_FORMATS") == "" || bin == "" {
@@ -39,4 +39,5 @@ func TestFormatsBoot(t *testing.T) {
 			}
 		})
 	}
+	t.Run("efi over HTTP", func(t *testing.T) { httpBoot(t, filepath.Join(dir, "edge-fra1", "edge-fra1.efi")) })
 }
