@@ -17,11 +17,9 @@ const directoryRoom = 4096
 // configuration and why an image failed, and, fsck.vfat alone, for what it finds.
 var changing = []string{"", entry.Dir, "loader"}
 
-// The number of free clusters, in the sector FSInfo.
-const (
-	fsInfoFree = 488
-	unknown    = 0xffffffff
-)
+// fsInfoFree is where the sector FSInfo has the number of free clusters, which go-diskfs leaves
+// open; fsck.vfat would count it as something to mend.
+const fsInfoFree = 488
 
 // makeRoom gives directories the clusters that they will need, so that none grows on the
 // appliance. One that grows is lost with all that is in it when the power goes at the wrong
@@ -51,8 +49,8 @@ type volume struct {
 	cluster         int64 // bytes of one
 	reserved, table int64 // sectors before the tables; of each
 	tables, info    int64 // their number; the sector FSInfo
+	sectors         int64 // of the whole volume
 	fat             []byte
-	taken           uint32 // clusters that were free
 }
 
 func openVolume(f *os.File, start int64) (*volume, error) {
@@ -63,7 +61,7 @@ func openVolume(f *os.File, start int64) (*volume, error) {
 	le := binary.LittleEndian
 	v := &volume{
 		f: f, start: start, cluster: int64(boot[13]) * sectorSize, reserved: int64(le.Uint16(boot[14:])),
-		tables: int64(boot[16]), table: int64(le.Uint32(boot[36:])), info: int64(le.Uint16(boot[48:])),
+		tables: int64(boot[16]), table: int64(le.Uint32(boot[36:])), sectors: int64(le.Uint32(boot[32:])), info: int64(le.Uint16(boot[48:])),
 	}
 	v.fat = make([]byte, v.table*sectorSize)
 	if _, err := f.ReadAt(v.fat, start+v.reserved*sectorSize); err != nil {
@@ -91,8 +89,11 @@ func (v *volume) next(cluster uint32) uint32 {
 
 func (v *volume) set(cluster, next uint32) { binary.LittleEndian.PutUint32(v.fat[4*cluster:], next) }
 
-// clusters is the number of those the volume has, from the first on.
-func (v *volume) clusters() uint32 { return uint32(len(v.fat) / 4) }
+// clusters is the end of the numbers of clusters; the table may have more entries.
+func (v *volume) clusters() uint32 {
+	data := (v.sectors - v.reserved - v.tables*v.table) * sectorSize / v.cluster
+	return uint32(min(data+rootCluster, int64(len(v.fat)/4)))
+}
 
 // chain lists the clusters from one on.
 func (v *volume) chain(cluster uint32) ([]uint32, error) {
@@ -163,7 +164,6 @@ func (v *volume) extend(dir string, bytes int64) error {
 		v.set(last, free)
 		v.set(free, fatEnd)
 		last = free
-		v.taken++
 	}
 	return nil
 }
@@ -180,12 +180,13 @@ func (v *volume) write() error {
 	if _, err := v.f.ReadAt(info[:], at); err != nil {
 		return fmt.Errorf("FSInfo: %w", err)
 	}
-	le := binary.LittleEndian
-	free := le.Uint32(info[fsInfoFree:])
-	if free == unknown {
-		return nil
+	free := uint32(0)
+	for c := uint32(rootCluster); c < v.clusters(); c++ {
+		if v.next(c) == 0 {
+			free++
+		}
 	}
-	le.PutUint32(info[fsInfoFree:], free-v.taken)
+	binary.LittleEndian.PutUint32(info[fsInfoFree:], free)
 	if _, err := v.f.WriteAt(info[:], at); err != nil {
 		return fmt.Errorf("FSInfo: %w", err)
 	}

@@ -36,7 +36,7 @@ const (
 	definitions = "/usr/lib/trunkline/repart.d"
 	growfs      = "/usr/lib/systemd/systemd-growfs"
 	toolTimeout = 5 * time.Minute
-	appears     = time.Minute // until a new partition is seen
+	appears     = 30 * time.Second // until a new partition is seen
 	pause       = 100 * time.Millisecond
 )
 
@@ -64,12 +64,8 @@ func Open(ctx context.Context, boot string) (State, error) {
 	if repartErr = extendDisk("/dev/" + disk); repartErr == nil {
 		_, repartErr = tool(ctx, nil, "systemd-repart", "--dry-run=no", "--definitions="+definitions, "--seed=random", "--no-pager", "/dev/"+disk)
 	}
-	// udev reads the table again when it has been written, which brings the partition its label,
-	// and takes the partitions away for a moment. It does neither while somebody holds this lock
-	// (systemd.io/BLOCK_DEVICE_LOCKING): the label comes first.
-	if _, err := await(ctx, "/sys/class/block", disk, repartErr == nil); err != nil {
-		return State{}, err
-	}
+	// udev reads the table again when it has been written, and takes the partitions away for a
+	// moment: not while somebody holds this lock (systemd.io/BLOCK_DEVICE_LOCKING).
 	lock, err := hold(ctx, "/dev/"+disk)
 	if err != nil {
 		return State{}, err
