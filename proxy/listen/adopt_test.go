@@ -3,6 +3,7 @@ package listen
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -59,6 +60,13 @@ func (h *heard) len() int {
 	return len(h.got)
 }
 
+// all are the packets so far, and how often each was handled.
+func (h *heard) all() map[string]int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return maps.Clone(h.got)
+}
+
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
@@ -109,7 +117,7 @@ func TestAdoptedSocketsKeepWhatWaits(t *testing.T) {
 			if want := min(x.before, x.after); g.Adopted() != want {
 				t.Errorf("%d sockets adopted, want %d", g.Adopted(), want)
 			}
-			for p, n := range h.got {
+			for p, n := range h.all() {
 				if n != 1 {
 					t.Errorf("%q was handled %d times", p, n)
 				}
@@ -300,8 +308,9 @@ func TestFinishLosesNothing(t *testing.T) {
 			serveWith(t, l, Options{Inherited: files, Key: x.key}, func(_ int, p []byte, _ netip.AddrPort) { after.add(p) })
 			eventually(t, "every packet is handled by one of the two", func() bool { return before.len()+after.len() == total })
 			t.Logf("%d before, %d after", before.len(), after.len())
-			for p := range before.got {
-				if after.got[p] > 0 {
+			again := after.all()
+			for p := range before.all() {
+				if again[p] > 0 {
 					t.Fatalf("%q was handled twice", p)
 				}
 			}
