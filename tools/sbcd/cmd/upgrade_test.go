@@ -234,3 +234,44 @@ func TestCheck(t *testing.T) {
 		t.Errorf("%d, %q, %q", code, out, errs)
 	}
 }
+
+// The arena of a process goes to the next one. Where that one has another configuration it has an
+// arena of its own, and leaves this to the one after it.
+func TestArenaOutlivesTheProcess(t *testing.T) {
+	s := newService(t)
+	recovered := func() (generation uint64, ok bool) {
+		if r := s.p.status().Engine.Recovered; r != nil {
+			return r.Generation, true
+		}
+		return 0, false
+	}
+	for want := range uint64(3) {
+		if got, ok := recovered(); got != want || ok != (want > 0) {
+			t.Errorf("process %d: generation %d, %v\n%s", want, got, ok, s.p.stderr)
+		}
+		s.kill()
+		s.start()
+	}
+	s.kill()
+	s.a.Limits.RetryAfter = 77
+	b, err := runtime.Encode(s.a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(s.args[2], b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for want := range uint64(2) {
+		s.start()
+		if got, ok := recovered(); got != want || ok != (want > 0) {
+			t.Errorf("with another configuration, process %d: generation %d, %v\n%s", want, got, ok, s.p.stderr)
+		}
+		if n := s.inherited(); n != 4 {
+			t.Errorf("%d sockets inherited", n)
+		}
+		if names := s.m.Names(); len(names) != 5 || !slices.Contains(names, "arena") {
+			t.Errorf("the manager keeps %v", names)
+		}
+		s.kill()
+	}
+}
