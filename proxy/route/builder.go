@@ -15,19 +15,22 @@ var (
 )
 
 // Builder makes a Table. It is for one goroutine.
-type Builder struct{ t *Table }
+type Builder struct {
+	t     *Table
+	grown bool // there were more rows than there was room for
+}
 
 // most that is believed of the rows to come: what a wrong figure can cost is bounded.
 const mostRows = 1 << 26
 
 // NewBuilder makes a builder with room for rows; more rows are fine. A table that is at
-// least half full keeps that room.
+// least half full keeps that room; one that is not, or had to grow, has what its rows need.
 func NewBuilder(rows int) *Builder {
 	t := &Table{}
 	if rows > 0 {
 		t.room(places(min(rows, mostRows)))
 	}
-	return &Builder{t}
+	return &Builder{t: t}
 }
 
 // places is how many a table of so many rows has: a third more, for the search to end soon.
@@ -58,6 +61,7 @@ func (b *Builder) Add(prefix []byte, value int) error {
 	}
 	if places(t.numbers+1) > len(t.words) {
 		t.resize(places(t.numbers + t.numbers/2 + 16))
+		b.grown = true
 	}
 	i, taken := t.place(word)
 	if taken {
@@ -86,10 +90,10 @@ func (t *Table) resize(n int) {
 // Table gives the finished table. The builder is empty afterwards.
 func (b *Builder) Table() *Table {
 	t := b.t
-	if n := places(t.numbers); n < len(t.words)/2 {
+	if n := places(t.numbers); n < len(t.words)/2 || b.grown {
 		t.resize(n)
 	}
 	t.texts.trim()
-	b.t = &Table{}
+	b.t, b.grown = &Table{}, false
 	return t
 }

@@ -108,7 +108,7 @@ func TestBytes(t *testing.T) {
 	for _, tt := range []struct {
 		rows int
 		want float64
-	}{{planned, planned}, {planned/2 + 100, planned}, {planned / 10, planned / 10}} {
+	}{{planned, planned}, {planned/2 + 100, planned}, {planned / 10, planned / 10}, {planned + 10, planned + 10}} {
 		b := NewBuilder(planned)
 		for i := range tt.rows {
 			if err := b.Add(fmt.Appendf(nil, "+%d", 10_000+i*7919), 0); err != nil {

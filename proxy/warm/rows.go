@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	goruntime "runtime"
 
 	"trunkline/proxy/route"
 )
@@ -30,6 +31,7 @@ func build(ctx context.Context, s source, rows int, r *route.Router, progress fu
 	err := s.rows(ctx, func(prefix, set []byte) error {
 		if n++; n%progressEach == 0 {
 			progress(n)
+			goruntime.Gosched() // a worker that has a message waits for no time slice (10 ms) of ours
 			if err := ctx.Err(); err != nil {
 				return err
 			}
