@@ -71,6 +71,11 @@ func Open(ctx context.Context, boot string) (State, error) {
 		return State{}, err
 	}
 	defer lock.Close() //nolint:errcheck // gives the lock back
+	// systemd-repart tells the kernel where a new partition lies and not what it is called
+	// (BLKPG); that the kernel learns from the table. While the disk is in use it refuses.
+	if part, err := labelled("/sys/class/block", disk); err == nil && part == "" && repartErr == nil {
+		_ = unix.IoctlSetInt(int(lock.Fd()), unix.BLKRRPART, 0)
+	}
 	part, err := await(ctx, "/sys/class/block", disk, repartErr == nil)
 	if err != nil {
 		return State{}, err
