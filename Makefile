@@ -9,7 +9,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 
 GO      ?= go
 # -trimpath and no VCS stamp: the programs are inputs of the base layer, which must be the same bytes in every checkout.
-GOFLAGS_STATIC := -trimpath -buildvcs=false -ldflags=-buildid=
+GOFLAGS_STATIC := -trimpath -buildvcs=false -ldflags="-buildid= -s -w"
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build build-race image plan boot test unit sip e2e e2e-formats e2e-update powercut soak fuzz lint fmt bench bench-image bench-go dist clean
