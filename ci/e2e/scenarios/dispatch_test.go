@@ -269,7 +269,6 @@ var dispatchScenarios = []scenario{
 			state b inactive
 			state c inactive
 			a INVITE sdp
-			a < 100
 			a < 503 +"Retry-After: 5"
 			a ACK
 			b hears
