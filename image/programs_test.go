@@ -23,7 +23,10 @@ func TestProgramsAreTheSameInEveryCheckout(t *testing.T) {
 	if m == nil {
 		t.Fatal("the Makefile has no GOFLAGS_STATIC")
 	}
-	flags := strings.Fields(string(m[1]))
+	var flags []string // as a shell splits them
+	for _, f := range regexp.MustCompile(`(?:[^\s"]|"[^"]*")+`).FindAllString(string(m[1]), -1) {
+		flags = append(flags, strings.ReplaceAll(f, `"`, ""))
+	}
 
 	elsewhere := filepath.Join(t.TempDir(), "another checkout")
 	for _, dir := range []string{"appliance", "image", "policies", "proxy", "tools"} {
