@@ -220,16 +220,17 @@ func (c *Config) args(pass func(*os.File) int, qmp *os.File, credentials []*os.F
 	accel, cpu := "kvm", "host"
 	if c.Accel == TCG {
 		// QEMU 7.2 miscomputes cmpxchg16b: a 6.12 kernel then panics in its
-		// allocator now and then.
-		accel, cpu = "tcg", "max,-cx16"
+		// allocator now and then. With a thread for each processor, one of them now and then
+		// runs an instruction that another is patching (text_poke in the kernel), and it panics.
+		accel, cpu = "tcg,thread=single", "max,-cx16"
 	}
-	machine := "q35,accel=" + accel
+	machine := "q35"
 	if c.SecureBoot {
 		machine += ",smm=on"
 	}
 	a := []string{
 		"-name", "trunkline", "-nodefaults", "-no-user-config", "-display", "none",
-		"-machine", machine, "-cpu", cpu,
+		"-machine", machine, "-accel", accel, "-cpu", cpu,
 		"-m", fmt.Sprint(c.MemoryMiB), "-smp", fmt.Sprint(c.CPUs),
 		"-drive", "if=pflash,unit=0,format=raw,readonly=on,file=" + escape(c.Firmware.Code),
 		"-drive", "if=pflash,unit=1,format=raw,snapshot=on,file=" + escape(c.Firmware.Vars),

@@ -259,7 +259,7 @@ func TestSecureBootArguments(t *testing.T) {
 		}
 		return strings.Join(args, " ")
 	}
-	for _, want := range []string{"-machine q35,accel=tcg,smm=on ", "-global driver=cfi.pflash01,property=secure,value=on"} {
+	for _, want := range []string{"-machine q35,smm=on -accel tcg,thread=single ", "-global driver=cfi.pflash01,property=secure,value=on"} {
 		if got := line(true, true); !strings.Contains(got, want) {
 			t.Errorf("no %q in %s", want, got)
 		}
