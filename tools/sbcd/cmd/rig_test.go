@@ -49,7 +49,16 @@ func TestMain(m *testing.M) {
 // freePort finds a UDP port that is free at an address.
 func freePort(t *testing.T, ip string) netip.AddrPort {
 	t.Helper()
-	return udpSocket(t, ip, true).LocalAddr().(*net.UDPAddr).AddrPort()
+	for range 100 {
+		at := udpSocket(t, ip, true).LocalAddr().(*net.UDPAddr).AddrPort()
+		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
+		if err == nil { // free over TCP as well, which a connection may have had
+			l.Close()
+			return at
+		}
+	}
+	t.Fatalf("no port of %s is free", ip)
+	return netip.AddrPort{}
 }
 
 // udpSocket opens a socket at a port of the kernel's choice; closed: only to learn it.
