@@ -3,6 +3,7 @@ package handoff
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -189,6 +190,16 @@ func started(t *testing.T) *manager.Manager {
 	return m
 }
 
+// keeps wants the manager to keep these, once it has read what was sent to it.
+func keeps(t *testing.T, m *manager.Manager, names ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if !m.Until(ctx, func() bool { return slices.Equal(m.Names(), names) }) {
+		t.Fatalf("the manager keeps %v, want %v", m.Names(), names)
+	}
+}
+
 func sendTo(t *testing.T, at, text string) {
 	t.Helper()
 	c, err := net.Dial("udp4", at)
@@ -211,9 +222,7 @@ func TestWhatIsKeptOutlivesTheProcess(t *testing.T) {
 	first.says("kept true")
 	at := first.says("at ")
 	first.says("pid ")
-	if got := m.Names(); !slices.Equal(got, []string{"udp.a.0", "arena"}) {
-		t.Fatalf("the manager keeps %v", got)
-	}
+	keeps(t, m, "udp.a.0", "arena")
 	if err := first.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -241,9 +250,7 @@ func TestWhatIsKeptOutlivesTheProcess(t *testing.T) {
 	if again := next.says("pid "); again != pid {
 		t.Errorf("process %s became %s", pid, again)
 	}
-	if got := m.Names(); !slices.Equal(got, []string{"udp.a.0", "arena"}) {
-		t.Errorf("in the end the manager keeps %v", got)
-	}
+	keeps(t, m, "udp.a.0", "arena")
 	if err := next.cmd.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -254,9 +261,7 @@ func TestWhatIsKeptOutlivesTheProcess(t *testing.T) {
 	last.says("inherited [arena udp.a.0]")
 	last.says(child)
 	last.says("left []")
-	if got := m.Names(); len(got) != 0 {
-		t.Errorf("after Close the manager keeps %v", got)
-	}
+	keeps(t, m)
 	a, err := net.ResolveUDPAddr("udp4", at)
 	if err != nil {
 		t.Fatal(err)
