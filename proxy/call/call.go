@@ -25,6 +25,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"trunkline/proxy/index"
 	"trunkline/proxy/shm"
 )
 
@@ -117,7 +118,7 @@ type shard struct {
 	mu     sync.Mutex
 	slots  []slot
 	places []int32 // of slot i from i*Table.places: the destinations it is at
-	byKey  index
+	byKey  index.Index
 	made   *atomic.Uint32 // slots used at least once
 	free   uint32         // freed slots, chained through same
 	oldest uint32
@@ -174,7 +175,7 @@ func New(cfg Config) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	cells, err := shm.Take[uint32](cfg.Arena, "call index", shards*indexSize(per))
+	cells, err := shm.Take[uint32](cfg.Arena, "call index", shards*index.Cells(per))
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +187,7 @@ func New(cfg Config) (*Table, error) {
 		s := &t.shards[i]
 		s.slots = part(slots, i, per)
 		s.places = part(places, i, per*t.places)
-		s.byKey = newIndex(part(cells, i, indexSize(per)))
+		s.byKey = index.New(part(cells, i, index.Cells(per)), s.slots, func(c *slot) *uint64 { return &c.key }, 8)
 		s.made = &made[i]
 		s.free, s.oldest, s.newest = none, none, none
 	}
@@ -239,12 +240,12 @@ func (t *Table) Register(key uint64, now int64, limits uint64) (ID, bool) {
 func (s *shard) enter(i uint32) {
 	c := &s.slots[i]
 	c.same, c.before = none, none
-	if first, ok := s.byKey.find(s.slots, c.key); ok {
+	if first, ok := s.byKey.Find(c.key); ok {
 		c.same = first
 		s.slots[first].before = i
-		s.byKey.replace(s.slots, first, i)
+		s.byKey.Replace(first, i)
 	} else {
-		s.byKey.insert(c.key, i)
+		s.byKey.Insert(i)
 	}
 	c.older, c.newer = s.newest, none
 	if s.newest != none {
@@ -355,7 +356,7 @@ func (t *Table) Ending(key uint64) (ID, bool) {
 	s := &t.shards[n]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	first, ok := s.byKey.find(s.slots, key)
+	first, ok := s.byKey.Find(key)
 	if !ok {
 		return 0, false
 	}
@@ -427,9 +428,9 @@ func (t *Table) end(s *shard, i uint32, cause Cause) {
 	case c.before != none:
 		s.slots[c.before].same = c.same
 	case c.same != none:
-		s.byKey.replace(s.slots, i, c.same)
+		s.byKey.Replace(i, c.same)
 	default:
-		s.byKey.remove(s.slots, i)
+		s.byKey.Remove(i)
 	}
 	if c.same != none {
 		s.slots[c.same].before = c.before

@@ -53,7 +53,7 @@ func (h *held) zero(t *testing.T, tab *Table) {
 	}
 	for i := range tab.shards {
 		s := &tab.shards[i]
-		if keys := s.byKey.len(); keys != 0 || s.live != 0 || s.oldest != none || s.newest != none {
+		if keys := s.byKey.Len(); keys != 0 || s.live != 0 || s.oldest != none || s.newest != none {
 			t.Errorf("shard %d is not empty: %d keys, %d live", i, keys, s.live)
 		}
 		free := 0
@@ -259,13 +259,4 @@ func newTable(t testing.TB, cfg Config) *Table {
 		t.Fatal(err)
 	}
 	return tab
-}
-
-func (x *index) len() (n int) {
-	for _, c := range x.cells {
-		if c != 0 {
-			n++
-		}
-	}
-	return n
 }

@@ -14,7 +14,7 @@ func (t *Table) Recover() int {
 	for k := range t.shards {
 		s := &t.shards[k]
 		s.mu.Lock()
-		clear(s.byKey.cells)
+		s.byKey.Clear()
 		s.free, s.oldest, s.newest, s.live = none, none, none, 0
 		made := min(s.made.Load(), uint32(len(s.slots)))
 		live = live[:0]

@@ -26,7 +26,7 @@ func TestCallsOfOneKey(t *testing.T) {
 			live = append(live[:k], live[k+1:]...)
 		}
 		s := &tab.shards[7&tab.mask]
-		i, ok := s.byKey.find(s.slots, 7)
+		i, ok := s.byKey.Find(7)
 		if !ok {
 			i = none
 		}

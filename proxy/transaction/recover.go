@@ -40,7 +40,7 @@ func (t *Table) recoverShard(k uint32, now int64, r *Recovered) {
 		r.Restored++
 	}
 	sh.undo.slot.Store(0)
-	clear(sh.index.cells)
+	sh.index.Clear()
 	sh.wheel.init(now)
 	sh.free = none
 	for i := range sh.made {
@@ -48,7 +48,7 @@ func (t *Table) recoverShard(k uint32, now int64, r *Recovered) {
 		s.wake = 0
 		if s.State != Free {
 			if t.sound(k, s) && sh.claim(i) {
-				sh.index.insert(s.key, i)
+				sh.index.Insert(i)
 				sh.schedule(i)
 				r.Live++
 				continue
@@ -64,7 +64,7 @@ func (t *Table) recoverShard(k uint32, now int64, r *Recovered) {
 // sound reports whether a slot can be what a table of this size wrote.
 func (t *Table) sound(k uint32, s *Slot) bool {
 	sh := &t.shards[k]
-	_, twice := sh.index.find(sh.slots, s.key)
+	_, twice := sh.index.Find(s.key)
 	return !twice && s.State <= Accepted && int(s.attempts) <= MaxAttempts && s.cancelTo < MaxAttempts &&
 		s.gen != 0 && s.gen <= genMask && uint32(s.key>>32)&uint32(len(t.shards)-1) == k && (!s.Forked || sh.forks != nil)
 }

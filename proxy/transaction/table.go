@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"trunkline/proxy/index"
 	"trunkline/proxy/shm"
 )
 
@@ -44,7 +45,7 @@ type shard struct {
 	mu    sync.Mutex
 	slots []Slot
 	forks []fork // one beside each slot, or none
-	index index
+	index index.Index
 	free  uint32 // freed slots, chained through same
 	made  uint32 // slots handed out at least once
 	store store
@@ -123,7 +124,7 @@ func (t *Table) take(cfg Config, per int) error {
 	if err != nil {
 		return err
 	}
-	cells, err := shm.Take[uint32](cfg.Arena, "transaction index", n*indexSize(per))
+	cells, err := shm.Take[uint32](cfg.Arena, "transaction index", n*index.Cells(per))
 	if err != nil {
 		return err
 	}
@@ -142,11 +143,11 @@ func (t *Table) take(cfg Config, per int) error {
 	if t.bytes, err = newMemory(cfg.Arena, int64(cfg.Bytes), n); err != nil {
 		return err
 	}
-	size := indexSize(per)
+	size := index.Cells(per)
 	for i := range t.shards {
 		sh := &t.shards[i]
 		sh.slots = slots[i*per : (i+1)*per : (i+1)*per]
-		sh.index = newIndex(cells[i*size : (i+1)*size : (i+1)*size])
+		sh.index = index.New(cells[i*size:(i+1)*size:(i+1)*size], sh.slots, func(s *Slot) *uint64 { return &s.key }, 0)
 		if forks != nil {
 			sh.forks = forks[i*per : (i+1)*per : (i+1)*per]
 		}
@@ -221,7 +222,7 @@ func (t *Table) Lock(key uint64) Tx {
 	sh := &t.shards[n]
 	sh.mu.Lock()
 	tx := Tx{t: t, sh: sh, n: n, key: key}
-	if i, ok := sh.index.find(sh.slots, key); ok {
+	if i, ok := sh.index.Find(key); ok {
 		tx.i, tx.Slot = i, &sh.slots[i]
 		tx.begin()
 	}
@@ -301,7 +302,7 @@ func (tx *Tx) Create(now int64, invite bool) bool {
 	tx.begin()
 	*s = Slot{key: tx.key, gen: gen}
 	s.begin(now, invite, &tx.t.timers)
-	sh.index.insert(tx.key, i)
+	sh.index.Insert(i)
 	live := tx.t.live.Add(1)
 	for {
 		peak := tx.t.peak.Load()
@@ -327,7 +328,7 @@ func (tx *Tx) Free() {
 		return
 	}
 	tx.sh.unschedule(tx.i)
-	tx.sh.index.remove(tx.sh.slots, tx.i)
+	tx.sh.index.Remove(tx.i)
 	tx.DropRequest()
 	tx.DropResponse()
 	if s.Forked {

@@ -92,41 +92,6 @@ func TestEndpoint(t *testing.T) {
 	}
 }
 
-func TestIndexAgainstMap(t *testing.T) {
-	rng := rand.New(rand.NewPCG(3, 4))
-	const n = 200
-	slots := make([]Slot, n)
-	x := newIndex(make([]uint32, indexSize(n)))
-	want := map[uint64]uint32{}
-	for range 20000 {
-		i := uint32(rng.IntN(n))
-		if old := slots[i].key; old != 0 {
-			x.remove(slots, i)
-			delete(want, old)
-			slots[i].key = 0
-		} else {
-			key := uint64(rng.IntN(64))<<20 | uint64(rng.IntN(1<<16)) | 1<<50 // crowded homes
-			if _, ok := want[key]; ok {
-				continue
-			}
-			slots[i].key = key
-			x.insert(key, i)
-			want[key] = i
-		}
-		for key, i := range want {
-			if got, ok := x.find(slots, key); !ok || got != i {
-				t.Fatalf("key %#x: found %d %v, want %d", key, got, ok, i)
-			}
-			break
-		}
-	}
-	for key, i := range want {
-		if got, ok := x.find(slots, key); !ok || got != i {
-			t.Fatalf("key %#x: found %d %v, want %d", key, got, ok, i)
-		}
-	}
-}
-
 func TestSlotsAndBytesAreBounded(t *testing.T) {
 	tab := testTable(t, 3, 2000, 1)
 	var ids []ID
