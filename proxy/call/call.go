@@ -80,7 +80,9 @@ type Holds struct {
 	// NoDestination. It is valid until Release returns.
 	Destinations []int32
 	Limits       uint64 // what Register was told
-	Answered     bool
+	ID           ID     // it names nothing any more once Release is told of it
+	Began        int64  // when it was registered, nanoseconds of the caller's clock
+	Answered     int64  // when it was answered; 0: it was not
 }
 
 // Config sizes a table.
@@ -102,16 +104,29 @@ const none = ^uint32(0)
 
 type slot struct {
 	key      uint64
-	expires  int64
 	limits   uint64
+	began    int64
+	answered int64 // 0: not yet
 	gen      uint32
 	same     uint32 // next call of the same key, each older than the one before
 	before   uint32 // the one that has this as its same
 	older    uint32 // list by age, for the lifetime
 	newer    uint32
-	live     atomic.Uint32 // 1: a call's
-	answered bool
-	ending   bool // a BYE named it
+	state    atomic.Uint32
+}
+
+// What the state of a slot says; 0: it is free.
+const (
+	isLive   = 1 << iota // a call's
+	isEnding             // a BYE named it
+)
+
+func (c *slot) live() bool { return c.state.Load()&isLive != 0 }
+
+func (c *slot) ending() bool { return c.state.Load()&isEnding != 0 }
+
+func (c *slot) holds(id ID, at []int32) Holds {
+	return Holds{Destinations: at, Limits: c.limits, ID: id, Began: c.began, Answered: c.answered}
 }
 
 type shard struct {
@@ -218,13 +233,12 @@ func (t *Table) Register(key uint64, now int64, limits uint64) (ID, bool) {
 	if c.gen == 0 {
 		c.gen = 1
 	}
-	c.key, c.limits, c.answered, c.ending = key, limits, false, false
+	c.key, c.limits, c.began, c.answered = key, limits, now, 0
 	for k := range t.at(s, i) {
 		t.at(s, i)[k] = NoDestination
 	}
-	c.expires = now + t.lifetime
 	s.enter(i)
-	c.live.Store(1) // the last store: now it is a whole call
+	c.state.Store(isLive) // the last store: now it is a whole call
 	s.live++
 	live := t.live.Add(1)
 	for {
@@ -265,7 +279,7 @@ func (t *Table) find(id ID) (*shard, uint32) {
 	}
 	s := &t.shards[n]
 	s.mu.Lock()
-	if int(i) >= len(s.slots) || s.slots[i].live.Load() == 0 || s.slots[i].gen != gen {
+	if int(i) >= len(s.slots) || !s.slots[i].live() || s.slots[i].gen != gen {
 		s.mu.Unlock()
 		return nil, 0
 	}
@@ -275,6 +289,18 @@ func (t *Table) find(id ID) (*shard, uint32) {
 // at are the places of slot i.
 func (t *Table) at(s *shard, i uint32) []int32 {
 	return s.places[int(i)*t.places:][:t.places]
+}
+
+// id names the live call of slot i.
+func (t *Table) id(s *shard, i uint32) ID {
+	return makeID(uint32(s.slots[i].key&t.mask), i, s.slots[i].gen)
+}
+
+// Row is where a call lies among all slots, below Capacity: for rows that others keep beside
+// them. It is the call's from Register until Release returns.
+func (t *Table) Row(id ID) int {
+	n, i, _ := id.split()
+	return int(n)*len(t.shards[0].slots) + int(i)
 }
 
 // SetDestination records which destination a call is at, and returns the one it
@@ -316,11 +342,13 @@ func (t *Table) replace(id ID, old, dest int32) bool {
 	return false
 }
 
-// Answer records that a call was answered: from now on only BYE or its lifetime
-// ends it.
-func (t *Table) Answer(id ID) {
+// Answer records that a call was answered at the time now, unless it was before: from now
+// on only BYE or its lifetime ends it.
+func (t *Table) Answer(id ID, now int64) {
 	if s, i := t.find(id); s != nil {
-		s.slots[i].answered = true
+		if c := &s.slots[i]; c.answered == 0 {
+			c.answered = max(now, 1)
+		}
 		s.mu.Unlock()
 	}
 }
@@ -342,7 +370,7 @@ func (t *Table) Answered(id ID) bool {
 	if s == nil {
 		return false
 	}
-	answered := s.slots[i].answered
+	answered := s.slots[i].answered != 0
 	s.mu.Unlock()
 	return answered
 }
@@ -361,7 +389,7 @@ func (t *Table) Ending(key uint64) (ID, bool) {
 		return 0, false
 	}
 	i := first
-	for look := 0; i != none && s.slots[i].ending; look++ {
+	for look := 0; i != none && s.slots[i].ending(); look++ {
 		if i = s.slots[i].same; look == endingLook {
 			i = none
 		}
@@ -369,7 +397,7 @@ func (t *Table) Ending(key uint64) (ID, bool) {
 	if i == none {
 		i = first
 	}
-	s.slots[i].ending = true
+	s.slots[i].state.Store(isLive | isEnding)
 	return makeID(n, i, s.slots[i].gen), true
 }
 
@@ -395,7 +423,7 @@ func (t *Table) Expire(now int64) int {
 	for k := range t.shards {
 		s := &t.shards[k]
 		s.mu.Lock()
-		for s.oldest != none && s.slots[s.oldest].expires <= now {
+		for s.oldest != none && s.slots[s.oldest].began+t.lifetime <= now {
 			t.end(s, s.oldest, Expired)
 			n++
 		}
@@ -423,7 +451,7 @@ func (t *Table) ReleaseAll() int {
 // holds. The shard is locked.
 func (t *Table) end(s *shard, i uint32, cause Cause) {
 	c := &s.slots[i]
-	c.live.Store(0) // the first store: its places are free from here on
+	c.state.Store(0) // the first store: its places are free from here on
 	switch {
 	case c.before != none:
 		s.slots[c.before].same = c.same
@@ -445,7 +473,7 @@ func (t *Table) end(s *shard, i uint32, cause Cause) {
 	} else {
 		s.newest = c.older
 	}
-	holds := Holds{Destinations: t.at(s, i), Limits: c.limits, Answered: c.answered}
+	holds := c.holds(t.id(s, i), t.at(s, i))
 	c.nextGeneration()
 	c.same, s.free = s.free, i
 	s.live--

@@ -2,6 +2,7 @@ package call
 
 import (
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -118,7 +119,7 @@ func TestEveryPathReleases(t *testing.T) {
 				h.move(tab, id, int32(rng.IntN(4)))
 			}
 			if rng.IntN(2) == 0 {
-				tab.Answer(id)
+				tab.Answer(id, now)
 			}
 			calls = append(calls, live{id, key})
 		} else if len(calls) > 0 {
@@ -200,7 +201,7 @@ func TestLookups(t *testing.T) {
 	if _, ok := tab.Register(43, 6, 0); ok {
 		t.Error("a full table took a call")
 	}
-	tab.Answer(a)
+	tab.Answer(a, 7)
 	if !tab.Answered(a) || tab.Answered(b) {
 		t.Error("Answer marked the wrong call")
 	}
@@ -225,6 +226,29 @@ func TestLookups(t *testing.T) {
 	}
 }
 
+// What a call gives back says whose it was and when it was what; an answer repeated changes
+// nothing.
+func TestHolds(t *testing.T) {
+	var got []Holds
+	tab := newTable(t, Config{Calls: 4, Lifetime: time.Hour, Release: func(h Holds, _ Cause) {
+		h.Destinations = nil
+		got = append(got, h)
+	}})
+	a, _ := tab.Register(7, 100, 3)
+	b, _ := tab.Register(7, 200, 4)
+	if tab.Row(a) == tab.Row(b) || max(tab.Row(a), tab.Row(b)) >= tab.Capacity() {
+		t.Errorf("rows %d and %d of %d", tab.Row(a), tab.Row(b), tab.Capacity())
+	}
+	tab.Answer(b, 250)
+	tab.Answer(b, 300)
+	tab.Release(a, Rejected)
+	tab.Release(b, Bye)
+	want := []Holds{{Limits: 3, ID: a, Began: 100}, {Limits: 4, ID: b, Began: 200, Answered: 250}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("released %+v, want %+v", got, want)
+	}
+}
+
 func TestNoAllocation(t *testing.T) {
 	tab := newTable(t, Config{Calls: 1000, Lifetime: time.Hour})
 	key := uint64(0)
@@ -232,7 +256,7 @@ func TestNoAllocation(t *testing.T) {
 		key += 0x9E3779B97F4A7C15
 		id, _ := tab.Register(key, 1, 0)
 		tab.SetDestination(id, 1)
-		tab.Answer(id)
+		tab.Answer(id, 2)
 		tab.Release(id, Bye)
 	}); n != 0 {
 		t.Errorf("%v allocations per call", n)
@@ -247,7 +271,7 @@ func BenchmarkCall(b *testing.B) {
 		key += 0x9E3779B97F4A7C15
 		id, _ := tab.Register(key, 1, 0)
 		tab.SetDestination(id, 1)
-		tab.Answer(id)
+		tab.Answer(id, 2)
 		tab.Release(id, Bye)
 	}
 }

@@ -19,18 +19,18 @@ func (t *Table) Recover() int {
 		made := min(s.made.Load(), uint32(len(s.slots)))
 		live = live[:0]
 		for i := range made {
-			if c := &s.slots[i]; c.live.Load() == 1 && c.key&t.mask == uint64(k) && c.gen != 0 && c.gen <= genMask {
+			if c := &s.slots[i]; c.live() && c.key&t.mask == uint64(k) && c.gen != 0 && c.gen <= genMask {
 				live = append(live, i)
 				continue
 			}
 			c := &s.slots[i]
-			c.live.Store(0)
+			c.state.Store(0)
 			// Its ID may be known to a transaction: the next call gets another.
 			c.nextGeneration()
 			c.same, s.free = s.free, i
 		}
 		// The lists are by age.
-		slices.SortStableFunc(live, func(a, b uint32) int { return cmp.Compare(s.slots[a].expires, s.slots[b].expires) })
+		slices.SortStableFunc(live, func(a, b uint32) int { return cmp.Compare(s.slots[a].began, s.slots[b].began) })
 		for _, i := range live {
 			s.enter(i)
 			s.live++
@@ -50,7 +50,8 @@ func (t *Table) Each(f func(id ID, h Holds)) {
 		s := &t.shards[k]
 		s.mu.Lock()
 		for i := s.oldest; i != none; i = s.slots[i].newer {
-			f(makeID(uint32(k), i, s.slots[i].gen), Holds{Destinations: t.at(s, i), Limits: s.slots[i].limits, Answered: s.slots[i].answered})
+			id := t.id(s, i)
+			f(id, s.slots[i].holds(id, t.at(s, i)))
 		}
 		s.mu.Unlock()
 	}

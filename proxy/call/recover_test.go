@@ -31,6 +31,7 @@ func TestRecover(t *testing.T) {
 			key      uint64
 			places   []int32
 			answered bool
+			began    int64
 		}
 		all := map[ID]*known{}
 		var order []ID // by age
@@ -51,14 +52,14 @@ func TestRecover(t *testing.T) {
 			if !ok {
 				continue
 			}
-			k := &known{key: key}
+			k := &known{key: key, began: now}
 			for range rng.IntN(3) {
 				d := int32(rng.IntN(4))
 				tab.Join(id, d)
 				k.places = append(k.places, d)
 			}
 			if k.answered = rng.IntN(2) == 0; k.answered {
-				tab.Answer(id)
+				tab.Answer(id, now)
 			}
 			all[id] = k
 			order = append(order, id)
@@ -67,7 +68,7 @@ func TestRecover(t *testing.T) {
 		torn := &tab.shards[0]
 		if made := torn.made.Load(); torn.free == none && int(made) < len(torn.slots) {
 			torn.made.Store(made + 1)
-			torn.slots[made].key, torn.slots[made].answered = 64, true
+			torn.slots[made].key, torn.slots[made].answered = 64, 1
 		}
 
 		fd, err := unix.Dup(int(a.File().Fd()))
@@ -100,8 +101,8 @@ func TestRecover(t *testing.T) {
 			if got.Limits != k.key^1 {
 				t.Fatalf("seed %d: call %x has %x of the limits, want %x", seed, id, got.Limits, k.key^1)
 			}
-			if !slices.Equal(places, k.places) || got.Answered != k.answered {
-				t.Fatalf("seed %d: call %x at %v, answered %v; want %v, %v", seed, id, places, got.Answered, k.places, k.answered)
+			if !slices.Equal(places, k.places) || got.Answered != 0 != k.answered || got.ID != id || got.Began != k.began {
+				t.Fatalf("seed %d: call %x at %v, answered %v, began %d; want %v, %v, %d", seed, id, places, got.Answered, got.Began, k.places, k.answered, k.began)
 			}
 			h.concurrent.Add(1)
 		})

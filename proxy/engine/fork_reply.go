@@ -55,7 +55,7 @@ func (w *worker) forkAnswered(tx transaction.Tx, code int, now int64) {
 		tx.DropResponse()
 		if tx.Call != 0 {
 			w.c.add(cAnswered)
-			w.e.calls.Answer(call.ID(tx.Call))
+			w.e.calls.Answer(call.ID(tx.Call), int64(w.e.clock()))
 		}
 	}
 	tx.Commit()
@@ -80,7 +80,7 @@ func (w *worker) answeredToo(tx transaction.Tx, n int) {
 	}
 	w.c.add(cCalls)
 	w.c.add(cAnswered)
-	e.calls.Answer(id)
+	e.calls.Answer(id, int64(e.clock()))
 	dest := int32(e.fork(tx).at[n].dest)
 	if e.calls.Part(call.ID(tx.Call), dest) && !e.calls.Join(id, dest) {
 		e.dests[dest].Leave()

@@ -48,7 +48,7 @@ func (e *Engine) recover() {
 				e.dests[d].Return()
 			}
 		}
-		if !h.Answered && !begun[id] {
+		if h.Answered == 0 && !begun[id] {
 			broken = append(broken, id)
 		}
 	})

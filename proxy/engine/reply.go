@@ -121,7 +121,7 @@ func (w *worker) finalReply(tx transaction.Tx, code int, now int64) {
 		tx.DropResponse()
 		if tx.Call != 0 {
 			w.c.add(cAnswered)
-			w.e.calls.Answer(call.ID(tx.Call))
+			w.e.calls.Answer(call.ID(tx.Call), int64(w.e.clock()))
 		}
 	case tx.Invite:
 		w.endCall(tx, cause(tx, call.Rejected))
