@@ -11,6 +11,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"strconv"
 	"time"
@@ -50,27 +51,24 @@ type Source struct {
 // Rows asks the server and calls row with the two columns of each row, as text. They may be
 // reused when row returns.
 func (s Source) Rows(ctx context.Context, row func(prefix, set []byte) error) error {
-	where := fmt.Sprintf("database %s (%s)", s.Server.Name, s.Server.Address)
-	cfg, err := s.config(ctx)
-	if err != nil {
-		return fmt.Errorf("%s: %w", where, err)
+	where := Where(s.Server)
+	params := map[string]string{"default_transaction_read_only": "on"}
+	if end, ok := ctx.Deadline(); ok {
+		// The server must not work on for a client that has given up, and knows of the context.
+		params["statement_timeout"] = strconv.FormatInt(max(time.Until(end)+serverGrace, serverGrace).Milliseconds(), 10)
 	}
-	conn, err := pgconn.ConnectConfig(ctx, cfg)
+	conn, err := Connect(ctx, s.Server, s.Password, params, remedy)
 	if err != nil {
-		return fail(ctx, where, s.Server, err)
+		return err
 	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
-		defer cancel()
-		_ = conn.Close(ctx) // what was read is read
-	}()
+	defer Close(ctx, conn) // what was read is read
 	n, err := s.read(ctx, conn, row)
 	var bad badRow
 	switch {
 	case errors.As(err, &bad):
 		return fmt.Errorf("%s: row %d of the answer: %w", where, n, bad.error)
 	case err != nil:
-		return fail(ctx, where, s.Server, err)
+		return Explain(ctx, s.Server, err, remedy)
 	}
 	return nil
 }
@@ -104,10 +102,35 @@ func (s Source) read(ctx context.Context, conn *pgconn.PgConn, row func(prefix, 
 	return n, err
 }
 
+// Where names a database in messages.
+func Where(d runtime.Database) string { return fmt.Sprintf("database %s (%s)", d.Name, d.Address) }
+
+// Connect begins a session with these parameters beside our own. Its errors are those of
+// Explain.
+func Connect(ctx context.Context, d runtime.Database, password []byte, params map[string]string, remedy Remedy) (*pgconn.PgConn, error) {
+	cfg, err := config(d, password)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", Where(d), err)
+	}
+	maps.Copy(cfg.RuntimeParams, params)
+	conn, err := pgconn.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return nil, Explain(ctx, d, err, remedy)
+	}
+	return conn, nil
+}
+
+// Close ends a session; it does not wait long for the server to say farewell.
+func Close(ctx context.Context, conn *pgconn.PgConn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
+	defer cancel()
+	_ = conn.Close(ctx)
+}
+
 // config is how the server is reached. pgconn takes defaults from the environment and from
 // files of the user; all that matters is stated here.
-func (s Source) config(ctx context.Context) (*pgconn.Config, error) {
-	host, port, err := net.SplitHostPort(s.Server.Address)
+func config(d runtime.Database, password []byte) (*pgconn.Config, error) {
+	host, port, err := net.SplitHostPort(d.Address)
 	if err != nil {
 		return nil, fmt.Errorf("%w: write HOST:PORT", err)
 	}
@@ -119,22 +142,18 @@ func (s Source) config(ctx context.Context) (*pgconn.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg.Host, cfg.Port, cfg.Database, cfg.User, cfg.Password = host, uint16(number), s.Server.Database, s.Server.User, string(s.Password)
+	cfg.Host, cfg.Port, cfg.Database, cfg.User, cfg.Password = host, uint16(number), d.Database, d.User, string(password)
 	cfg.Fallbacks, cfg.ConnectTimeout, cfg.MaxProtocolMessageBodyLen = nil, 0, maxMessage
 	cfg.ValidateConnect, cfg.AfterConnect = nil, nil
-	cfg.RuntimeParams = map[string]string{"application_name": name, "default_transaction_read_only": "on", "client_encoding": "UTF8"}
-	if end, ok := ctx.Deadline(); ok {
-		// The server must not work on for a client that has given up, and knows of the context.
-		cfg.RuntimeParams["statement_timeout"] = strconv.FormatInt(max(time.Until(end)+serverGrace, serverGrace).Milliseconds(), 10)
-	}
-	switch s.Server.TLS {
+	cfg.RuntimeParams = map[string]string{"application_name": name, "client_encoding": "UTF8"}
+	switch d.TLS {
 	case tlsOff:
 	case tlsVerify:
 		cfg.TLSConfig = &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
 	case tlsRequire, "":
 		cfg.TLSConfig = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12} // as the spec says: whatever the certificate
 	default:
-		return nil, fmt.Errorf("tls %q: write require, verify or off", s.Server.TLS)
+		return nil, fmt.Errorf("tls %q: write require, verify or off", d.TLS)
 	}
 	return cfg, nil
 }
