@@ -212,9 +212,21 @@ func New(cfg Config) (*Table, error) {
 // part is the i-th n of all.
 func part[T any](all []T, i, n int) []T { return all[i*n : (i+1)*n : (i+1)*n] }
 
+// Keeper keeps something beside the slots of calls (Row).
+type Keeper interface {
+	// Keep is told of a new call before anybody else can know of it, with its shard locked:
+	// it must not wait and must not call the table, except for Row.
+	Keep(id ID, now int64)
+}
+
 // Register creates a call, which has the places under limits that the caller means by limits. It reports false when the table is full; then nothing
 // was registered and Release was not called.
 func (t *Table) Register(key uint64, now int64, limits uint64) (ID, bool) {
+	return t.RegisterWith(key, now, limits, nil)
+}
+
+// RegisterWith is Register that tells k, unless it is nil.
+func (t *Table) RegisterWith(key uint64, now int64, limits uint64, k Keeper) (ID, bool) {
 	n := uint32(key & t.mask)
 	s := &t.shards[n]
 	s.mu.Lock()
@@ -247,7 +259,11 @@ func (t *Table) Register(key uint64, now int64, limits uint64) (ID, bool) {
 			break
 		}
 	}
-	return makeID(n, i, c.gen), true
+	id := makeID(n, i, c.gen)
+	if k != nil {
+		k.Keep(id, now)
+	}
+	return id, true
 }
 
 // enter puts slot i into the index and the lists, as the youngest.

@@ -88,6 +88,7 @@ import (
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/limit"
 	"trunkline/proxy/policy"
+	"trunkline/proxy/record"
 	"trunkline/proxy/route"
 	"trunkline/proxy/shm"
 	"trunkline/proxy/transaction"
@@ -114,7 +115,9 @@ type Engine struct {
 	calls      *call.Table
 	limits     *limit.Set
 	dests      []*destination
-	emergency  *emergency // nil: no request goes first
+	book       *record.Book   // nil: no records of calls are wanted
+	records    *record.Writer // nil: RecordTo was not called
+	emergency  *emergency     // nil: no request goes first
 	retryAfter []byte
 	policy     *policy.Policy // nil: messages are forwarded as they are
 	long       *long
@@ -194,6 +197,9 @@ func New(cfg *runtime.Appliance, router *route.Router, sets *dispatch.Sets, aren
 	if err != nil {
 		return nil, err
 	}
+	if err := e.newBook(); err != nil {
+		return nil, err
+	}
 	e.marks = newMarks(cfg.State.HighWater, e.table, e.calls.Capacity(), cfg.Limits.Emergency)
 	e.emergency = newEmergency(cfg.Limits.Emergency)
 	seconds := cfg.Limits.RetryAfter
@@ -240,7 +246,10 @@ func (e *Engine) clock() time.Duration {
 func (e *Engine) now() int64 { return e.clock().Milliseconds() }
 
 // releaseCall gives back what a call held. It is the only place that does.
-func (e *Engine) releaseCall(h call.Holds, _ call.Cause) {
+func (e *Engine) releaseCall(h call.Holds, cause call.Cause) {
+	if e.book != nil {
+		e.book.End(e.calls.Row(h.ID), uint64(h.ID), int64(e.clock()), uint8(cause))
+	}
 	e.limits.Release(limit.Held(h.Limits))
 	for _, d := range h.Destinations {
 		if d != call.NoDestination {
@@ -276,6 +285,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	if len(e.groups) == 0 {
 		return errors.New("the listeners are not open: call Bind before Run")
 	}
+	if e.book != nil && e.records == nil {
+		return errNoSink
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -308,6 +320,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	wg.Go(func() { e.runTimers(ctx) })
 	wg.Go(func() { e.teller.run(ctx) })
+	if e.records != nil {
+		wg.Go(func() { e.records.Run(ctx) })
+	}
 	<-ctx.Done()
 	end := e.Close
 	if e.handingOver.Load() {
@@ -319,6 +334,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	if e.arena == nil && !e.handingOver.Load() { // or a process after this one goes on with them
 		e.calls.ReleaseAll()
 	}
+	e.finishRecords()
 	select {
 	case err := <-failed:
 		return err

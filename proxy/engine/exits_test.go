@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -41,6 +42,7 @@ func TestEveryExitReleases(t *testing.T) {
 
 func everyExitReleases(t *testing.T, algorithm string) {
 	r := newRig(t, 2, func(a *runtime.Appliance) {
+		a.Control.CDR = &runtime.CDR{To: "journal"}
 		a.Dispatchers[0].Algorithm = algorithm
 		for i := range a.Dispatchers[0].Destinations {
 			a.Dispatchers[0].Destinations[i].MaxCalls = 100
@@ -132,6 +134,13 @@ func everyExitReleases(t *testing.T, algorithm string) {
 			c.hop("ACK")
 		},
 	}
+	records := map[string]string{
+		"bye": "bye 200 caller", "bye from the callee": "bye 200 callee", "bye to a dead callee": "bye_lost 200 caller", "never ended": "expired 200 proxy",
+		"reject": "rejected 404 callee", "reject, ACK lost": "rejected 486 callee", "cancel while ringing": "cancelled 487 caller",
+		"cancel into silence": "cancelled 487 caller", "cancel too late": "bye 200 caller", "nobody answers the phone": "timeout 408 proxy",
+		"all destinations dead": "exhausted 503 proxy", "all destinations refuse": "exhausted 503 proxy",
+	}
+	want := map[string]string{} // by Call-ID
 	var names []string
 	for n := range ends {
 		names = append(names, n)
@@ -143,11 +152,21 @@ func everyExitReleases(t *testing.T, algorithm string) {
 			c := r.alice.newCall(r.out)
 			c.invite("")
 			t.Logf("round %d: %s", round, n)
+			want[c.callID] = records[n]
 			ends[n](c)
 			r.alice.forget()
 		}
 	}
 	r.settle(0)
+	for _, x := range r.oneRecordEach(4 * len(names)) {
+		got := fmt.Sprintf("%s %d %s", x.Cause, x.Code, x.EndedBy)
+		if got != want[x.CallID] {
+			t.Errorf("record of %s: %s, want %s", x.CallID, got, want[x.CallID])
+		}
+		if x.Destination == "" || x.Listener != "out" || x.Called == "" || (x.Answered != nil) != (x.Code == 200) || x.Source != r.alice.addr.String() {
+			t.Errorf("record: %+v", x)
+		}
+	}
 	st := r.e.Stats()
 	var ended uint64
 	for _, n := range st.Calls.Ended {

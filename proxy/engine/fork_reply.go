@@ -31,7 +31,7 @@ func (w *worker) forkReply(tx transaction.Tx, n, code int) {
 	}
 	switch {
 	case act&transaction.Final != 0:
-		w.forkAnswered(tx, code, now)
+		w.forkAnswered(tx, n, code, now)
 	case act&transaction.Ended != 0:
 		w.branchRefused(tx, n, code, now)
 	case act&transaction.Relay != 0:
@@ -48,7 +48,7 @@ func (w *worker) forkReply(tx transaction.Tx, n, code int) {
 }
 
 // forkAnswered relays the first 2xx, which is being handled, and cancels the rest.
-func (w *worker) forkAnswered(tx transaction.Tx, code int, now int64) {
+func (w *worker) forkAnswered(tx transaction.Tx, n, code int, now int64) {
 	w.writeRelay(tx, !tx.Invite)
 	tx.Complete(now, code, w.e.table.Timers())
 	if tx.Invite {
@@ -56,6 +56,7 @@ func (w *worker) forkAnswered(tx transaction.Tx, code int, now int64) {
 		if tx.Call != 0 {
 			w.c.add(cAnswered)
 			w.e.calls.Answer(call.ID(tx.Call), int64(w.e.clock()))
+			w.recordAnswer(call.ID(tx.Call), code, w.e.fork(tx).at[n].dest)
 		}
 	}
 	tx.Commit()
@@ -73,7 +74,8 @@ func (w *worker) answeredToo(tx transaction.Tx, n int) {
 	if tx.Call == 0 || !ok || !e.limits.Again(limit.Held(held)) {
 		return
 	}
-	id, ok := e.calls.Register(w.callKey(&w.v, w.v.Get(w.v.From.Tag)), int64(e.clock()), held)
+	w.beginRecordAgain(tx)
+	id, ok := e.calls.RegisterWith(w.callKey(&w.v, w.v.Get(w.v.From.Tag)), int64(e.clock()), held, w.keeper())
 	if !ok {
 		e.limits.Release(limit.Held(held))
 		return
@@ -81,6 +83,7 @@ func (w *worker) answeredToo(tx transaction.Tx, n int) {
 	w.c.add(cCalls)
 	w.c.add(cAnswered)
 	e.calls.Answer(id, int64(e.clock()))
+	w.recordAnswer(id, w.v.Status(), e.fork(tx).at[n].dest)
 	dest := int32(e.fork(tx).at[n].dest)
 	if e.calls.Part(call.ID(tx.Call), dest) && !e.calls.Join(id, dest) {
 		e.dests[dest].Leave()
@@ -157,6 +160,7 @@ func (w *worker) answerBest(tx transaction.Tx, now int64) {
 		w.c.add(cForwardedReplies)
 		tx.RespondBest() // msg stays where it is
 		tx.Complete(now, code, w.e.table.Timers())
+		w.final = code
 		w.endCall(tx, cause(tx, call.Rejected))
 		tx.Commit()
 		w.sendBack(tx.Upstream, msg)

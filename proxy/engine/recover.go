@@ -34,6 +34,7 @@ func (e *Engine) recover() {
 	t := e.table.Recover(now)
 	r := RecoveredStats{Generation: e.arena.Generation(), Restored: t.Restored, Dropped: t.Dropped}
 	e.calls.Recover()
+	e.recoverRecords()
 	e.limits.Recover()
 	begun := map[call.ID]bool{} // calls whose INVITE is under way
 	e.table.Each(func(tx transaction.Tx) bool {

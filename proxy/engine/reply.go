@@ -111,6 +111,7 @@ func (w *worker) finalReply(tx transaction.Tx, code int, now int64) {
 	success := code < 300
 	w.writeRelay(tx, !tx.Invite || !success)
 	tx.Complete(now, code, w.e.table.Timers())
+	w.final = code
 	switch {
 	case tx.Invite && success:
 		// Nothing will be built from the request any more, unless an abandoned
@@ -122,6 +123,7 @@ func (w *worker) finalReply(tx transaction.Tx, code int, now int64) {
 		if tx.Call != 0 {
 			w.c.add(cAnswered)
 			w.e.calls.Answer(call.ID(tx.Call), int64(w.e.clock()))
+			w.recordAnswer(call.ID(tx.Call), code, w.lastDestination(tx))
 		}
 	case tx.Invite:
 		w.endCall(tx, cause(tx, call.Rejected))
@@ -147,6 +149,7 @@ func cause(tx transaction.Tx, otherwise call.Cause) call.Cause {
 // endCall releases the call of a transaction, if it has one.
 func (w *worker) endCall(tx transaction.Tx, c call.Cause) {
 	if tx.Call != 0 {
+		w.recordFinal(tx)
 		w.e.calls.Release(call.ID(tx.Call), c)
 		tx.Call = 0
 	}

@@ -169,6 +169,7 @@ func (w *worker) localFinal(tx transaction.Tx, req *message.View, code int, now 
 		extra = w.e.retryAfter
 	}
 	w.c.add(cLocalReplies)
+	w.final = code
 	w.out = w.appendLocal(w.out[:0], req, tx.Upstream, code, extra)
 	if !tx.SetResponse(w.out) {
 		w.c.add(cNotStored)

@@ -23,6 +23,8 @@ type rig struct {
 	out   netip.AddrPort
 	in    netip.AddrPort
 	stop  func() // ends the engine before the test does
+
+	records *keptRecords // of calls, where the configuration wants them
 }
 
 // freePort finds a UDP port that is free at an address.
@@ -91,6 +93,7 @@ func newLoggedRig(t testing.TB, n int, change func(*runtime.Appliance), log *slo
 		change(r.cfg)
 	}
 	r.e = newLoggedEngine(t, r.cfg, log)
+	r.record()
 	r.stop = startEngine(t, r.e)
 	return r
 }

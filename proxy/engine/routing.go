@@ -6,6 +6,7 @@ import (
 	"trunkline/proxy/call"
 	"trunkline/proxy/limit"
 	"trunkline/proxy/message"
+	"trunkline/proxy/record"
 	"trunkline/proxy/transaction"
 )
 
@@ -178,12 +179,12 @@ func (w *worker) initial(tx *transaction.Tx, f *face, upstream transaction.Endpo
 	}
 	d := slotData{routed: true, strip: ro.strip, record: recorded(method)}
 	if !e.choose(&d, f, upstream.AddrPort().Addr(), w.called(u)) {
-		e.calls.Release(id, call.Refused)
+		w.refuseCall(id, 404)
 		w.refuse(upstream, 404, cRefusedNoRoute)
 		return
 	}
 	if !w.open(tx, method, upstream) {
-		e.calls.Release(id, call.Refused)
+		w.refuseCall(id, 503)
 		w.refuse(upstream, 503, cRefusedState)
 		return
 	}
@@ -219,7 +220,8 @@ func (w *worker) admit(f *face, upstream transaction.Endpoint, first bool) (call
 			return 0, false
 		}
 	}
-	id, ok := e.calls.Register(w.callKey(v, v.Get(v.From.Tag)), clock, uint64(held))
+	w.beginRecord(f, upstream, first)
+	id, ok := e.calls.RegisterWith(w.callKey(v, v.Get(v.From.Tag)), clock, uint64(held), w.keeper())
 	if !ok {
 		e.limits.Release(held)
 		w.refuse(upstream, 503, cRefusedState)
@@ -247,9 +249,13 @@ func (w *worker) limited(to transaction.Endpoint, r *limit.Refusal) {
 // findCall finds the call a BYE ends: its sender is the caller or the callee.
 func (w *worker) findCall(v *message.View) call.ID {
 	if id, ok := w.e.calls.Ending(w.callKey(v, v.Get(v.From.Tag))); ok {
+		w.recordBye(id, record.Caller)
 		return id
 	}
-	id, _ := w.e.calls.Ending(w.callKey(v, v.Get(v.To.Tag)))
+	id, ok := w.e.calls.Ending(w.callKey(v, v.Get(v.To.Tag)))
+	if ok {
+		w.recordBye(id, record.Callee)
+	}
 	return id
 }
 

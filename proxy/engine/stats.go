@@ -6,6 +6,7 @@ import (
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/limit"
 	"trunkline/proxy/listen"
+	"trunkline/proxy/record"
 	"trunkline/proxy/stream"
 	"trunkline/proxy/transaction"
 )
@@ -26,7 +27,8 @@ type Stats struct {
 	Limits         []limit.Stats        `json:"limits"` // that of all calls first
 	Destinations   []DestinationStats   `json:"destinations"`
 	Probes         dispatch.ProberStats `json:"probes"`
-	TCPRefused     int                  `json:"tcp_refused"` // peers that get long requests over UDP, for they took no connection
+	Records        *record.Stats        `json:"records,omitempty"` // nil: no records of calls are wanted
+	TCPRefused     int                  `json:"tcp_refused"`       // peers that get long requests over UDP, for they took no connection
 }
 
 // ListenerStats are the figures of one listener, all its sockets together.
@@ -73,6 +75,10 @@ func (e *Engine) Stats() Stats {
 	}
 	all := st.Limits[0]
 	st.Concurrent = ConcurrentStats{Live: all.Live, Peak: all.Peak, Refused: all.RefusedConcurrent}
+	if e.records != nil {
+		r := e.records.Stats()
+		st.Records = &r
+	}
 	if e.arena.Adopted() {
 		st.Recovered = &e.recovered
 	}

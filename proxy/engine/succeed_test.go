@@ -37,7 +37,9 @@ func (r *rig) begin(a *shm.Arena) {
 	if err := a.Serve(); err != nil {
 		r.t.Fatal(err)
 	}
-	r.e, r.stop = e, startEngine(r.t, e)
+	r.e = e
+	r.record()
+	r.stop = startEngine(r.t, e)
 }
 
 // succeed ends the engine and starts another with what it left.
@@ -174,6 +176,7 @@ func TestSucceed(t *testing.T) {
 				}
 				r := lastingRig(t, n, func(a *runtime.Appliance) {
 					quick(a)
+					a.Control.CDR = &runtime.CDR{To: "journal"}
 					a.Dispatchers[0].Algorithm = algorithm
 				})
 				total := len(w.run(r, r.alice.newCall(r.out)))
@@ -194,6 +197,7 @@ func TestSucceed(t *testing.T) {
 					t.Errorf("recovered: %+v", g)
 				}
 				r.settle(0)
+				r.oneRecordEach(total)
 			})
 		}
 	}

@@ -37,6 +37,6 @@ func Unsupported(a *runtime.Appliance) []string {
 	}
 	missing(a.Sockets != nil, "dynamic sockets")
 	c := a.Control
-	missing(c.Remote != nil || c.Metrics != nil || c.HEP != nil || c.CDR != nil || c.LogLevel != "", "control beyond its local socket")
+	missing(c.Remote != nil || c.Metrics != nil || c.HEP != nil || c.LogLevel != "", "control beyond its local socket")
 	return out
 }

@@ -9,6 +9,7 @@ import (
 	"trunkline/proxy/message"
 	"trunkline/proxy/overload"
 	"trunkline/proxy/policy"
+	"trunkline/proxy/record"
 	"trunkline/proxy/transaction"
 )
 
@@ -39,6 +40,8 @@ type worker struct {
 	uri      []byte                                      // a Request-URI that a route has changed
 	own      bool                                        // the packet being handled is the self-check's
 	changed  policy.Result                               // by the policy, in the message written last
+	begun    record.Fields                               // of the call being registered
+	final    int                                         // code of the final reply being given to an INVITE
 	wave     [dispatch.MaxParallel]*dispatch.Destination // of a forked request being sent
 }
 

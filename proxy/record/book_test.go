@@ -79,7 +79,7 @@ func TestRecord(t *testing.T) {
 	}
 	k := &kept{batch: 4}
 	w := NewWriter(b, k, names(), quiet)
-	w.look(t.Context())
+	w.Look(t.Context())
 	if len(k.records) != 1 {
 		t.Fatalf("%d records", len(k.records))
 	}
@@ -193,7 +193,7 @@ func TestEachOnce(t *testing.T) {
 				file = openFile()
 				w = NewWriter(b, file, names(), quiet)
 			case rng.IntN(40) == 0:
-				w.look(t.Context())
+				w.Look(t.Context())
 			case live[at] == 0:
 				b.Open(at, next, now, fields(int(next)))
 				live[at] = next
@@ -208,7 +208,7 @@ func TestEachOnce(t *testing.T) {
 			}
 		}
 		lost := b.lost.Load()
-		w.look(t.Context())
+		w.Look(t.Context())
 		if err := w.Finish(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -239,13 +239,13 @@ func TestOldestGo(t *testing.T) {
 		b.Open(int(i%16), i+1, int64(i), fields(int(i)))
 		b.End(int(i%16), i+1, int64(i), 0)
 		w.retry = time.Time{}
-		w.look(t.Context())
+		w.Look(t.Context())
 	}
 	if st := w.Stats(); st.Waiting != 18 || st.Lost != 32 || !strings.Contains(st.Error, "disk is full") {
 		t.Errorf("%+v", st)
 	}
 	k.fail, w.retry = nil, time.Time{}
-	w.look(t.Context())
+	w.Look(t.Context())
 	for i, r := range k.records {
 		if want := fmt.Sprint("call-", 32+i); r.CallID != want {
 			t.Errorf("record %d is of %s, want %s", i, r.CallID, want)

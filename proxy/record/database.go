@@ -22,7 +22,7 @@ type Table interface {
 
 // DatabaseOptions bound the spool. Zero values are the defaults.
 type DatabaseOptions struct {
-	Bytes   int64 // of the spool; 64 MiB
+	Bytes   int64 // of the spool; 256 MiB
 	Segment int64 // bytes of one of its files; 1 MiB
 }
 
@@ -53,7 +53,7 @@ const (
 // NewDatabase makes the sink. dir is where the spool is; empty: there is none.
 func NewDatabase(t Table, dir string, o DatabaseOptions, log *slog.Logger) (*Database, error) {
 	if o.Bytes <= 0 {
-		o.Bytes = 64 << 20
+		o.Bytes = 256 << 20
 	}
 	if o.Segment <= 0 {
 		o.Segment = 1 << 20

@@ -14,7 +14,7 @@ import (
 // FileOptions bound the files of records. Zero values are the defaults.
 type FileOptions struct {
 	Size  int64 // bytes after which another file begins; 16 MiB
-	Files int   // that are kept; 16
+	Files int   // that are kept at most; 256
 }
 
 // File writes records as lines of JSON into files of a directory, records-NUMBER.jsonl. The
@@ -42,7 +42,7 @@ func OpenFile(dir string, o FileOptions, log *slog.Logger) (*File, error) {
 		o.Size = 16 << 20
 	}
 	if o.Files <= 0 {
-		o.Files = 16
+		o.Files = 256
 	}
 	s, err := openSegments(dir, "records")
 	if err != nil {

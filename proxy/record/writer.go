@@ -73,7 +73,7 @@ func (w *Writer) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			w.look(ctx)
+			w.Look(ctx)
 		}
 	}
 }
@@ -81,12 +81,12 @@ func (w *Writer) Run(ctx context.Context) {
 // Finish writes what waits, as long as ctx allows, and closes the sink. It comes after Run.
 func (w *Writer) Finish(ctx context.Context) error {
 	w.retry = time.Time{}
-	w.look(ctx)
+	w.Look(ctx)
 	return w.sink.Close()
 }
 
-// look writes what waits.
-func (w *Writer) look(ctx context.Context) {
+// Look writes what waits. It is what Run does every few moments.
+func (w *Writer) Look(ctx context.Context) {
 	for !time.Now().Before(w.retry) {
 		w.rows = w.book.waitingRows(w.rows[:0])
 		if len(w.rows) == 0 {
