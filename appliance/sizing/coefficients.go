@@ -72,6 +72,7 @@ var known = map[string]struct {
 	"fork_call_bytes":            {"B", positive, less},
 	"shard_bytes":                {"B", positive, less},
 	"limited_address_bytes":      {"B", positive, less},
+	"record_bytes":               {"B", positive, less},
 	"cache_row_bytes":            {"B", positive, less},
 	"worker_bytes":               {"B", positive, less},
 	"worker_batch":               {"datagrams", natural, less},

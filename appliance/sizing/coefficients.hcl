@@ -127,6 +127,14 @@ coefficient "limited_address_bytes" {
   date   = "2026-11"
 }
 
+coefficient "record_bytes" {
+  value  = 380
+  unit   = "B"
+  range  = [380, 381]
+  source = "measured: row of the arena of proxy/record with its index: 288 B of texts, times, source, destination, key"
+  date   = "2026-11"
+}
+
 coefficient "cache_row_bytes" {
   value  = 26.7
   unit   = "B"

@@ -68,6 +68,9 @@ func (z *sizer) state() {
 	if z.s.Limits.Emergency != nil {
 		rest = append(rest, z.emergency())
 	}
+	if t, ok := z.recordTable(); ok {
+		rest = append(rest, t)
+	}
 	outlive := len(rest) + 2 // and transactions and messages
 	rest = append(rest, z.cacheTable(), z.workerTable())
 	slot, stored := z.rows.slot, z.rows.stored

@@ -50,22 +50,22 @@ var socketsSchema = blockSchema{
 }
 
 var controlSchema = blockSchema{
-	typ: "control", later: true,
+	typ: "control",
 	attrs: []attrSchema{
-		may("address", `"10.0.9.10:8443"`),
+		later(may("address", `"10.0.9.10:8443"`)),
 		may("sources", `["10.0.9.0/24"]`),
 		may("certificate", `"edge-cert"`),
 		may("key", `"edge-key"`),
 		may("client_ca", `"operators-ca"`),
-		may("console", "true"),
-		may("log_level", `"info"`),
+		later(may("console", "true")),
+		later(may("log_level", `"info"`)),
 	},
 	blocks: []blockSchema{
-		{typ: "metrics", attrs: []attrSchema{
+		{typ: "metrics", later: true, attrs: []attrSchema{
 			must("address", `"10.0.9.10:9090"`),
 			must("sources", `["10.0.9.0/24"]`),
 		}},
-		{typ: "hep", attrs: []attrSchema{
+		{typ: "hep", later: true, attrs: []attrSchema{
 			must("address", `"10.0.9.60:9060"`),
 			may("capture_id", "2001"),
 		}},

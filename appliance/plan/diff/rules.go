@@ -116,7 +116,7 @@ var Rules = []Rule{
 	{Path: "control.remote.client_ca", Group: Machine, Impact: Live, Host: Restart, How: "from the next connection on", Guard: true},
 	{Path: "control.metrics", Group: Machine, Impact: Live, Host: Restart, How: "bound beside the old one"},
 	{Path: "control.hep", Group: Machine, Impact: Live, Host: Restart, How: "from the next message on"},
-	{Path: "control.cdr", Group: Machine, Impact: Live, Host: Restart, How: "from the next call that ends on", Guard: true},
+	{Path: "control.cdr", Group: Machine, Impact: Restart, Host: Restart, How: "rows of records are part of the state of calls", Guard: true},
 	{Path: "control.log_level", Group: Machine, Impact: Live, Host: Restart, How: "at once"},
 	{Path: "control", Group: Machine, Impact: Restart, Host: Restart, How: "the control socket is opened at start"},
 	{Path: "firewall", Group: Listeners, Impact: Live, Host: Live, How: "the whole ruleset is replaced in one transaction"},

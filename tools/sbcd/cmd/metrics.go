@@ -65,6 +65,9 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 		if r := s.Engine.Recovered; r != nil {
 			g.recovered(r)
 		}
+		if r := s.Engine.Records; r != nil {
+			g.records(r)
+		}
 	}
 }
 

@@ -137,6 +137,13 @@ func (p *program) run(ctx context.Context, cfg *runtime.Appliance, found *prefli
 	if err := arena.Serve(); err != nil {
 		return refuse(err)
 	}
+	records, err := recordSink(cfg, p.stateDir("records"), log)
+	if err != nil {
+		return refuse(err)
+	}
+	if records != nil {
+		eng.RecordTo(records)
+	}
 	if err := openListeners(eng, store, log); err != nil {
 		return refuse(err)
 	}

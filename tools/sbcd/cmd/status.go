@@ -113,6 +113,9 @@ func summary(out io.Writer, s Status) error {
 		}
 		b.WriteByte('\n')
 	}
+	if e := s.Engine; e != nil && e.Records != nil {
+		recordsLine(&b, e.Records)
+	}
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, c := range s.Caches {
 		fmt.Fprintf(w, "cache %s\t%s\t%d rows\t%s\n", c.Name, c.State, c.Rows, cacheNote(c, time.Now()))

@@ -12,6 +12,7 @@ import (
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/engine"
 	"trunkline/proxy/listen"
+	"trunkline/proxy/record"
 	"trunkline/proxy/resolve"
 	"trunkline/proxy/stream"
 	"trunkline/proxy/transaction"
@@ -45,6 +46,7 @@ func example() Status {
 					{Secret: "web", Use: stream.UseCertificate, NotAfter: time.Date(2001, 1, 2, 0, 0, 0, 0, time.UTC)},
 				}}},
 			},
+			Records:  &record.Stats{SinkStats: record.SinkStats{Name: "database", Spooled: 40, Error: "database calls (10.0.0.9:5432): nothing listens there"}, Written: 70, Waiting: 2, Lost: 1},
 			Counters: map[string]uint64{"received": 12, "refused_rate": 3, "dropped_source": 2, "dropped_ack": 0, "send_errors": 1},
 			Calls:    call.Stats{Live: 4, Peak: 9, Capacity: 100, Ended: map[string]uint64{"bye": 5}}, Transactions: transaction.Stats{Live: 1, Peak: 8, Capacity: 200},
 			Destinations: []engine.DestinationStats{{
@@ -72,6 +74,7 @@ func TestSummary(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `edge-fra1: ready, up 1h2m3s, spec sha256:0123456789ab, image sha256:fedcba987654
+call records to the database: 70 written, 2 waiting, 40 on the disk for it, 1 lost; database calls (10.0.0.9:5432): nothing listens there
 cache carriers        loaded             6 rows         in 400ms
 cache again           loading            6 rows         3 rows read in 2s
 cache kept            failed             5 rows         last good table, of 3h0m0s ago; no server

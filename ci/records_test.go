@@ -1,0 +1,80 @@
+package ci
+
+import (
+	"log/slog"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"trunkline/appliance/runtime"
+	"trunkline/proxy/dispatch"
+	"trunkline/proxy/engine"
+	"trunkline/proxy/record"
+	"trunkline/proxy/record/postgres"
+	"trunkline/proxy/route"
+	"trunkline/proxy/shm"
+)
+
+// Where a spec wants call records the arena has rows for them, of the planned number and size;
+// where it does not, none.
+func TestRecordCoefficient(t *testing.T) {
+	for _, cdr := range []*runtime.CDR{nil, {To: "journal"}} {
+		cfg := appliance(1, 1, 1)
+		cfg.State.Calls, cfg.Control.CDR = 66000, cdr
+		router, err := route.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sets, err := dispatch.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := shm.Create(shm.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		e, err := engine.New(cfg, router, sets, a, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		bytes := 0.0
+		for _, r := range a.Regions() {
+			if r.Name == "records" || r.Name == "record index" {
+				bytes += float64(r.Bytes)
+			}
+		}
+		if cdr == nil {
+			if bytes != 0 {
+				t.Errorf("%.0f B for records that nobody wants", bytes)
+			}
+			continue
+		}
+		checkCoefficient(t, "record_bytes", bytes/float64(record.Rows(e.Stats().Calls.Capacity)))
+		if rows, planned := float64(record.Rows(cfg.State.Calls)), float64(cfg.State.Calls)*9/8; rows < planned*0.999 || rows > planned*1.002 {
+			t.Errorf("%.0f rows, the plan has %.0f", rows, planned)
+		}
+	}
+}
+
+// The README has the statement that makes the table, and every field.
+func TestRecordsInReadme(t *testing.T) {
+	b, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme := string(b)
+	if !strings.Contains(readme, postgres.Definition) {
+		t.Error("the README has another definition of the table than proxy/record/postgres")
+	}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[record.Record]()) {
+		name := f.Tag.Get("json")
+		if !strings.Contains(readme, "`"+name+"`") {
+			t.Errorf("the README does not say what the field %s is", name)
+		}
+		if !strings.Contains(postgres.Definition, "\n  "+name+" ") {
+			t.Errorf("the table has no column %s", name)
+		}
+	}
+}
