@@ -74,7 +74,9 @@ func TestServicesAreNotBuilt(t *testing.T) {
 			t.Errorf("%s stands %d times in %q", want, n, got)
 		}
 	}
-	if i := slices.IndexFunc(got, func(w string) bool { return strings.Contains(w, "instance") || strings.Contains(w, "metrics:") || strings.Contains(w, "cdr") }); i >= 0 {
+	if i := slices.IndexFunc(got, func(w string) bool {
+		return strings.Contains(w, "instance") || strings.Contains(w, "metrics:") || strings.Contains(w, "cdr")
+	}); i >= 0 {
 		t.Errorf("%s is built, or within a block that is not", got[i])
 	}
 }
