@@ -34,20 +34,21 @@ type Cause uint8
 
 // The ways a call ends.
 const (
-	Bye       Cause = iota // BYE got its final reply
-	ByeLost                // BYE got none
-	Rejected               // a final reply of 300 and above
-	Cancelled              // CANCEL by the caller
-	Timeout                // no final reply in time
-	Exhausted              // no destination left
-	Refused                // admission failed after the call was registered
-	Expired                // the lifetime ended
-	Shutdown               // the proxy stops
-	Broken                 // not answered yet when the process before this one ended, and its INVITE is unknown
+	Bye            Cause = iota // BYE got its final reply
+	ByeLost                     // BYE got none
+	Rejected                    // a final reply of 300 and above
+	Cancelled                   // CANCEL by the caller
+	Timeout                     // no final reply in time
+	Exhausted                   // no destination left
+	Refused                     // admission failed after the call was registered
+	Expired                     // the lifetime ended
+	Shutdown                    // the proxy stops
+	Broken                      // not answered yet when the process before this one ended, and its INVITE is unknown
+	SessionExpired              // nobody refreshed the session (RFC 4028)
 	NumCauses
 )
 
-var causeNames = [NumCauses]string{"bye", "bye_lost", "rejected", "cancelled", "timeout", "exhausted", "refused", "expired", "shutdown", "broken"}
+var causeNames = [NumCauses]string{"bye", "bye_lost", "rejected", "cancelled", "timeout", "exhausted", "refused", "expired", "shutdown", "broken", "session_expired"}
 
 func (c Cause) String() string {
 	if c < NumCauses {

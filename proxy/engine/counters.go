@@ -71,6 +71,13 @@ const (
 	cRefusedState
 	cWithoutState
 	cNotStored
+	cRefusedInterval
+	cSessionsInserted
+	cSessionsRaised
+	cSessionsAnswered
+	cByes
+	cByesAnswered
+	cByesUnsent
 	cSendErrors
 	cEventsLost
 	numCounters
@@ -136,6 +143,13 @@ var counterNames = [numCounters]string{
 	cRefusedState:            "refused_state_full",
 	cWithoutState:            "dialog_requests_without_state",
 	cNotStored:               "replies_not_stored",
+	cRefusedInterval:         "refused_session_interval",
+	cSessionsInserted:        "sessions_inserted",
+	cSessionsRaised:          "sessions_raised",
+	cSessionsAnswered:        "sessions_answered_for_callee",
+	cByes:                    "byes_sent",
+	cByesAnswered:            "byes_answered",
+	cByesUnsent:              "byes_not_sent",
 	cSendErrors:              "send_errors",
 	cEventsLost:              "log_events_lost",
 }

@@ -31,6 +31,7 @@ type slotData struct {
 	tried  dispatch.Tried
 	dest   uint16 // index of the destination being tried
 	slot   uint8  // of its target being tried
+	bye    uint8  // a BYE of ours: the side it goes to, plus one; 0: none of ours
 	slots  uint32 // of its targets that were tried; 0: it is no destination's turn yet
 	sent   uint32 // when an INVITE went there, microseconds of the engine's clock; 0: not measured
 }

@@ -85,11 +85,13 @@ import (
 	"trunkline/appliance/runtime"
 	"trunkline/proxy/call"
 	"trunkline/proxy/credential"
+	"trunkline/proxy/dialog"
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/limit"
 	"trunkline/proxy/policy"
 	"trunkline/proxy/record"
 	"trunkline/proxy/route"
+	"trunkline/proxy/session"
 	"trunkline/proxy/shm"
 	"trunkline/proxy/transaction"
 )
@@ -113,6 +115,8 @@ type Engine struct {
 	*beside               // slots and forkSlots
 	marks      marks
 	calls      *call.Table
+	session    *session.Rules // nil: no session timers
+	dialogs    *dialog.Table  // nil: none are kept
 	limits     *limit.Set
 	dests      []*destination
 	book       *record.Book   // nil: no records of calls are wanted
@@ -197,6 +201,10 @@ func New(cfg *runtime.Appliance, router *route.Router, sets *dispatch.Sets, aren
 	if err != nil {
 		return nil, err
 	}
+	e.session = newSession(cfg.Session)
+	if e.dialogs, err = newDialogs(cfg, e.calls, arena); err != nil {
+		return nil, err
+	}
 	if err := e.newBook(); err != nil {
 		return nil, err
 	}
@@ -250,6 +258,7 @@ func (e *Engine) releaseCall(h call.Holds, cause call.Cause) {
 	if e.book != nil {
 		e.book.End(e.calls.Row(h.ID), uint64(h.ID), int64(e.clock()), uint8(cause))
 	}
+	e.dropDialog(h)
 	e.limits.Release(limit.Held(h.Limits))
 	for _, d := range h.Destinations {
 		if d != call.NoDestination {

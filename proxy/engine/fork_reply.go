@@ -50,6 +50,7 @@ func (w *worker) forkReply(tx transaction.Tx, n, code int) {
 // forkAnswered relays the first 2xx, which is being handled, and cancels the rest.
 func (w *worker) forkAnswered(tx transaction.Tx, n, code int, now int64) {
 	w.writeRelay(tx, !tx.Invite)
+	w.dialogAnswered(tx)
 	tx.Complete(now, code, w.e.table.Timers())
 	if tx.Invite {
 		tx.DropResponse()
@@ -84,6 +85,7 @@ func (w *worker) answeredToo(tx transaction.Tx, n int) {
 	w.c.add(cAnswered)
 	e.calls.Answer(id, int64(e.clock()))
 	w.recordAnswer(id, w.v.Status(), e.fork(tx).at[n].dest)
+	w.keepDialog(tx, id)
 	dest := int32(e.fork(tx).at[n].dest)
 	if e.calls.Part(call.ID(tx.Call), dest) && !e.calls.Join(id, dest) {
 		e.dests[dest].Leave()

@@ -113,6 +113,9 @@ func (w *worker) appendForwardTo(dst []byte, tx transaction.Tx, req *message.Vie
 	if d.record {
 		ed.RecordRoute = w.recordRoutes(req, tx.Upstream, to)
 	}
+	if e.session != nil && refreshes(req.Method) {
+		w.askSession(req, &ed)
+	}
 	return w.applyPolicy(message.AppendRequest(dst, req, &ed))
 }
 

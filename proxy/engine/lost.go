@@ -66,6 +66,10 @@ func (w *worker) moveLost() bool {
 }
 
 func (w *worker) connectionLost(tx transaction.Tx, now int64) {
+	if w.e.slot(tx).bye != 0 {
+		w.byeLost(tx)
+		return
+	}
 	if w.overUDP(tx, w.storedRequest(tx), now) {
 		return
 	}

@@ -35,6 +35,7 @@ func (e *Engine) recover() {
 	r := RecoveredStats{Generation: e.arena.Generation(), Restored: t.Restored, Dropped: t.Dropped}
 	e.calls.Recover()
 	e.recoverRecords()
+	e.recoverDialogs()
 	e.limits.Recover()
 	begun := map[call.ID]bool{} // calls whose INVITE is under way
 	e.table.Each(func(tx transaction.Tx) bool {

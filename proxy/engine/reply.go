@@ -66,6 +66,10 @@ func (w *worker) lateReply(id transaction.ID) {
 
 // onReply lets the state machine judge a reply and does what it says.
 func (w *worker) onReply(tx transaction.Tx, attempt, code int) {
+	if w.e.slot(tx).bye != 0 {
+		w.byeReply(tx, attempt, code)
+		return
+	}
 	if tx.Forked {
 		w.forkReply(tx, attempt, code)
 		return
@@ -110,6 +114,9 @@ func (w *worker) onReply(tx transaction.Tx, attempt, code int) {
 func (w *worker) finalReply(tx transaction.Tx, code int, now int64) {
 	success := code < 300
 	w.writeRelay(tx, !tx.Invite || !success)
+	if success {
+		w.dialogAnswered(tx)
+	}
 	tx.Complete(now, code, w.e.table.Timers())
 	w.final = code
 	switch {
@@ -165,7 +172,11 @@ func (w *worker) relay(tx transaction.Tx, keep bool) {
 
 // writeRelay is relay without sending what it has written to out.
 func (w *worker) writeRelay(tx transaction.Tx, keep bool) {
-	w.out = w.applyPolicy(message.AppendResponse(w.out[:0], &w.v, &message.ResponseEdits{RemoveTopVia: true}))
+	ed := message.ResponseEdits{RemoveTopVia: true}
+	if w.e.session != nil {
+		w.answerSession(tx, &ed)
+	}
+	w.out = w.applyPolicy(message.AppendResponse(w.out[:0], &w.v, &ed))
 	w.c.add(cForwardedReplies)
 	w.countChanges()
 	if keep && !tx.SetResponse(w.out) {

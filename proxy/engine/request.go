@@ -168,6 +168,11 @@ func (w *worker) localFinal(tx transaction.Tx, req *message.View, code int, now 
 	if code == 503 {
 		extra = w.e.retryAfter
 	}
+	w.localFinalWith(tx, req, code, extra, now)
+}
+
+// localFinalWith is localFinal with header lines to be added.
+func (w *worker) localFinalWith(tx transaction.Tx, req *message.View, code int, extra []byte, now int64) {
 	w.c.add(cLocalReplies)
 	w.final = code
 	w.out = w.appendLocal(w.out[:0], req, tx.Upstream, code, extra)

@@ -99,6 +99,10 @@ func (w *worker) inDialog(tx *transaction.Tx, f *face, upstream transaction.Endp
 		w.refuse(upstream, code, k)
 		return
 	}
+	if w.tooSmall(tx, upstream, true) {
+		return
+	}
+	w.dialogRequest()
 	method := v.Method
 	var id call.ID
 	if method == message.BYE {
@@ -167,6 +171,9 @@ func (w *worker) initial(tx *transaction.Tx, f *face, upstream transaction.Endpo
 	first := w.emergency(v, u)
 	if k := w.closed(tx, first); k != 0 {
 		w.refuse(upstream, 503, k)
+		return
+	}
+	if !first && w.tooSmall(tx, upstream, false) {
 		return
 	}
 	method := v.Method

@@ -3,6 +3,7 @@ package engine
 import (
 	"trunkline/appliance/runtime"
 	"trunkline/proxy/call"
+	"trunkline/proxy/dialog"
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/limit"
 	"trunkline/proxy/listen"
@@ -23,6 +24,7 @@ type Stats struct {
 	Calls        call.Stats        `json:"calls"`
 	// CallsHighWater is how many calls there may be until new ones are refused.
 	CallsHighWater int64                `json:"calls_high_water"`
+	Dialogs        *dialog.Stats        `json:"dialogs,omitempty"` // nil: none are kept
 	Concurrent     ConcurrentStats      `json:"concurrent"`
 	Limits         []limit.Stats        `json:"limits"` // that of all calls first
 	Destinations   []DestinationStats   `json:"destinations"`
@@ -78,6 +80,10 @@ func (e *Engine) Stats() Stats {
 	if e.records != nil {
 		r := e.records.Stats()
 		st.Records = &r
+	}
+	if e.dialogs != nil {
+		d := e.dialogs.Stats()
+		st.Dialogs = &d
 	}
 	if e.arena.Adopted() {
 		st.Recovered = &e.recovered

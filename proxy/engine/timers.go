@@ -20,7 +20,7 @@ func (e *Engine) runTimers(ctx context.Context) {
 	w := e.timerWorker
 	t := time.NewTicker(tick)
 	defer t.Stop()
-	fire := w.fire
+	fire, sweep := w.fire, newSweeper(w)
 	nextExpire, looked := e.now(), int64(0)
 	for {
 		select {
@@ -34,8 +34,9 @@ func (e *Engine) runTimers(ctx context.Context) {
 			looked = now
 		}
 		e.table.Advance(now, fire)
+		sweep.turn()
 		if now >= nextExpire {
-			e.calls.Expire(int64(e.clock()))
+			e.expireCalls()
 			nextExpire = now + expireEvery.Milliseconds()
 		}
 	}
@@ -45,6 +46,10 @@ func (e *Engine) runTimers(ctx context.Context) {
 func (w *worker) fire(tx transaction.Tx, ev transaction.Event) {
 	if tx.Forked {
 		w.fireFork(tx, ev)
+		return
+	}
+	if w.e.slot(tx).bye != 0 {
+		w.fireBye(tx, ev)
 		return
 	}
 	now := w.e.now()

@@ -31,7 +31,6 @@ func Unsupported(a *runtime.Appliance) []string {
 	missing(a.State.HugePages != 0, "state: huge pages")
 	missing(a.State.Persistence != nil, "state: persistence")
 	missing(a.Media != nil, "media")
-	missing(a.Session != nil, "session timers")
 	if m := a.Messages; m != nil {
 		missing(m.HideTopology, "messages: hide_topology")
 	}

@@ -31,6 +31,7 @@ type worker struct {
 
 	out  []byte // the message being written
 	out2 []byte // a second one, where one is built from the other
+	sessionScratch
 	// repaired is the request being handled where it had to be put right first.
 	repaired []byte
 	key      []byte
@@ -54,6 +55,8 @@ func newWorker(e *Engine) *worker {
 		via:    make([]byte, 0, 512),
 		routes: make([]byte, 0, 512),
 		tmp:    make([]byte, 0, 512),
+
+		sessionScratch: newSessionScratch(e),
 	}
 }
 

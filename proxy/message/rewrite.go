@@ -28,6 +28,14 @@ type RequestEdits struct {
 	// not 0 and the sender asked for it.
 	Received netip.Addr
 	RPort    uint16
+	Put      []byte         // complete header lines with CRLF, put below the Via lines; nil: none
+	Replace  [2]Replacement // within the values of other headers
+}
+
+// Replacement puts other bytes in the place of a span. With an empty span it does nothing.
+type Replacement struct {
+	Span Span
+	By   []byte
 }
 
 // Forwarded returns the Max-Forwards value to send on: one less than received, 70
@@ -66,6 +74,14 @@ func AppendRequest(dst []byte, v *View, e *RequestEdits) []byte {
 			s.add(v.mfValue.Start, v.mfValue.End, putMaxForwards)
 		}
 	}
+	if len(e.Put) > 0 {
+		s.add(v.viaBlock, v.viaBlock, putLines)
+	}
+	for i := range e.Replace {
+		if r := e.Replace[i].Span; !r.Empty() {
+			s.add(r.Start, r.End, putFirst+spliceKind(i))
+		}
+	}
 	v.source(&s, e.Received, e.RPort)
 	v.removeRoutes(&s, e.RemoveRoutes)
 	if e.LastRoute != nil && v.RouteCount > 0 {
@@ -88,6 +104,10 @@ func AppendRequest(dst []byte, v *View, e *RequestEdits) []byte {
 			dst = append(dst, "Route: <"...)
 			dst = append(dst, e.LastRoute...)
 			dst = append(dst, ">\r\n"...)
+		case putLines:
+			dst = append(dst, e.Put...)
+		case putFirst, putSecond:
+			dst = append(dst, e.Replace[p.kind-putFirst].By...)
 		case putMaxForwards:
 			dst = strconv.AppendUint(dst, uint64(e.MaxForwards), 10)
 		case putMaxForwardsLine:
@@ -136,15 +156,22 @@ func appendSource(dst []byte, kind spliceKind, received netip.Addr, rport uint16
 
 // ResponseEdits is what forwarding changes in a reply.
 type ResponseEdits struct {
-	RemoveTopVia bool // the first Via value, with its line when it is alone there
+	RemoveTopVia bool   // the first Via value, with its line when it is alone there
+	Put          []byte // complete header lines with CRLF, put below the Via lines; nil: none
 }
 
 // AppendResponse appends the reply with the edits made; every other byte is as
 // received.
 func AppendResponse(dst []byte, v *View, e *ResponseEdits) []byte {
-	if !e.RemoveTopVia {
-		return append(dst, v.buf...)
+	at := uint16(0)
+	if e.RemoveTopVia {
+		dst = append(dst, v.buf[:v.Via.remove.Start]...)
+		at = v.Via.remove.End
 	}
-	dst = append(dst, v.buf[:v.Via.remove.Start]...)
-	return append(dst, v.buf[v.Via.remove.End:]...)
+	if len(e.Put) > 0 {
+		dst = append(dst, v.buf[at:v.viaBlock]...)
+		dst = append(dst, e.Put...)
+		at = v.viaBlock
+	}
+	return append(dst, v.buf[at:]...)
 }

@@ -16,6 +16,9 @@ const (
 	putRPort
 	putReceived
 	putReceivedParam
+	putLines
+	putFirst  // of RequestEdits.Replace
+	putSecond // of it
 )
 
 type splice struct {
