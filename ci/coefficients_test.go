@@ -94,6 +94,14 @@ func TestShardCoefficient(t *testing.T) {
 	checkCoefficient(t, "shard_bytes", (many-few)/float64(most-least))
 }
 
+// What session timers add to a call, whose dialog is kept.
+func TestDialogCoefficient(t *testing.T) {
+	timed := appliance(1, 1, 1)
+	timed.Session = &runtime.Session{MinSE: runtime.Duration(90 * time.Second), Expires: runtime.Duration(1800 * time.Second), Insert: true}
+	calls := func(s *runtime.State, n int) { s.Calls = n }
+	checkCoefficient(t, "dialog_bytes", perRowOf(t, timed, calls)-perRow(t, calls))
+}
+
 // What calls that may fork add to a row, whatever the number of destinations.
 func TestForkCoefficients(t *testing.T) {
 	forks := func() *runtime.Appliance {

@@ -70,6 +70,7 @@ var known = map[string]struct {
 	"fork_bytes":                 {"B", positive, less},
 	"fork_reply_bytes":           {"B", positive, less},
 	"fork_call_bytes":            {"B", positive, less},
+	"dialog_bytes":               {"B", positive, less},
 	"shard_bytes":                {"B", positive, less},
 	"limited_address_bytes":      {"B", positive, less},
 	"record_bytes":               {"B", positive, less},

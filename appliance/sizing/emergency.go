@@ -19,7 +19,12 @@ func (z *sizer) emergency() Table {
 	b.MessageBytes = figure("emergency.messages", "Bytes of messages kept for emergency calls", "B", pages(b.Transactions.Value*stored.Value),
 		"emergency.transactions x "+stored.Name+", whole pages", of(b.Transactions), stored)
 	z.b.Emergency = b
-	row := figure("emergency.bytes", "Memory of an emergency call", "B", call.Value+per.Value*(slot.Value+stored.Value),
-		call.Name+" + transactions of a call x ("+slot.Name+" + "+stored.Name+")", call, per, slot, stored)
+	formula, inputs := call.Name, []Input{call}
+	if z.s.Session.Enabled {
+		dialog := z.c.in("dialog_bytes")
+		formula, inputs = formula+" + "+dialog.Name, append(inputs, dialog)
+	}
+	row := figure("emergency.bytes", "Memory of an emergency call", "B", call.Value+z.dialogBytes()+per.Value*(slot.Value+stored.Value),
+		formula+" + transactions of a call x ("+slot.Name+" + "+stored.Name+")", append(inputs, per, slot, stored)...)
 	return z.table("emergency", b.Calls, of(z.term(row)))
 }

@@ -62,6 +62,9 @@ func (z *sizer) state() {
 	z.rows = z.rowBytes()
 	z.b.Calls = z.calls(high)
 	rest := []Table{z.callTable(), z.shardTable()}
+	if t, ok := z.dialogTable(); ok {
+		rest = append(rest, t)
+	}
 	if t, ok := z.addressTable(); ok {
 		rest = append(rest, t)
 	}

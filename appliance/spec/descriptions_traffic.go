@@ -118,7 +118,7 @@ var trafficTexts = map[string]description{
 	"transaction.reply_timeout":  {text: "Silence of a destination after which the next is tried.", kind: KindDuration, def: `"5s"`, low: `"500ms"`, high: `"32s"`, rule: "below invite_timeout"},
 	"transaction.invite_timeout": {text: "Time after which an INVITE without a final reply is given up. Every second of it is memory.", kind: KindDuration, def: `"30s"`, low: `"1s"`, high: `"10m"`, rule: "above ring_time of the workload"},
 	"transaction.wait":           {text: "How long a finished transaction still absorbs retransmissions.", kind: KindDuration, def: `"5s"`, low: `"500ms"`, high: `"32s"`},
-	"transaction.call_lifetime":  {text: "Age at which a call is no longer counted: its BYE is taken to be lost.", kind: KindDuration, def: `"30m"`, low: `"1m"`, high: `"24h"`, rule: "above call_duration of the workload"},
+	"transaction.call_lifetime":  {text: "Age at which a call is no longer counted: its BYE is taken to be lost. With a session block both sides are sent BYE then.", kind: KindDuration, def: `"30m"`, low: `"1m"`, high: `"24h"`, rule: "above call_duration of the workload"},
 	"transaction.drain_timeout":  {text: "How long a proxy that was told to stop lets transactions go on to their end, while it takes nothing new. 0s: it stops at once. Answered calls are not waited for: a proxy started anew carries them on.", kind: KindDuration, def: `"30s"`, low: `"0s"`, high: `"1h"`},
 
 	"state":            {text: "Memory for calls in progress."},
@@ -133,7 +133,7 @@ var trafficTexts = map[string]description{
 	"state.persistence.mode":     {text: "delayed: changes are written in batches. at-once: each is on its way when it happens.", kind: KindText, def: `"delayed"`, choices: []string{PersistDelayed, PersistAtOnce}},
 	"state.persistence.interval": {text: "Time between two batches: what a machine that ends loses.", kind: KindDuration, def: `"10s"`, low: `"1s"`, high: `"1m"`, rule: "mode delayed only"},
 
-	"session":                 {text: "Session timers (RFC 4028): calls whose ends are gone end by themselves. Without this block timers are between the two ends alone."},
+	"session":                 {text: "Session timers (RFC 4028): calls whose ends are gone end by themselves, with BYE to both sides; so do calls older than call_lifetime. It takes memory for each call, which the plan shows. Without this block timers are between the two ends alone, and nobody is sent BYE."},
 	"session.min_se":          {text: "Least session a call may ask for; one with less is answered 422.", kind: KindDuration, def: `"90s"`, low: `"90s"`, high: `"24h"`, rule: "whole seconds (RFC 4028 section 5)"},
 	"session.session_expires": {text: "Session asked for on behalf of a caller that asks for none. The default is not less than min_se, and no more than call_lifetime of the transaction block.", kind: KindDuration, def: `"30m"`, low: `"90s"`, high: `"24h"`, rule: "whole seconds; at least min_se; at most call_lifetime"},
 	"session.insert":          {text: "Whether it is asked for (RFC 4028 section 8.1).", kind: KindBoolean, def: "true"},

@@ -132,7 +132,7 @@ var stateSchema = blockSchema{
 }
 
 var sessionSchema = blockSchema{
-	typ: "session", later: true,
+	typ: "session",
 	attrs: []attrSchema{
 		may("min_se", `"90s"`),
 		may("session_expires", `"30m"`),

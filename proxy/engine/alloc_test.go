@@ -19,14 +19,14 @@ type paths struct {
 	firstBytes []byte       // and its bytes
 }
 
-func newPaths(t testing.TB) *paths {
+func newPaths(t testing.TB, change ...func(*runtime.Appliance)) *paths {
 	t.Helper()
 	second := newAgent(t, "127.0.21.1")
-	p := &paths{path: newPath(t, func(a *runtime.Appliance) {
+	p := &paths{path: newPath(t, append(change, func(a *runtime.Appliance) {
 		// A second destination, to fail over to.
 		d := &a.Dispatchers[0]
 		d.Destinations = append(d.Destinations, runtime.Destination{Name: "fs2", URI: "sip:" + second.addr.String(), Address: second.addr, Listener: "in"})
-	})}
+	})...)}
 	number := strings.Repeat("0", numberWidth)
 	of := func(from template, change ...string) template {
 		head, _, _ := strings.Cut(string(from.b), "Content-Type:")

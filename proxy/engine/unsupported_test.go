@@ -10,7 +10,7 @@ import (
 // Whatever of a configuration may be absent is either run or named: a new pointer,
 // list or block that is neither fails here.
 func TestUnsupportedNamesEveryOptionalPart(t *testing.T) {
-	run := map[string]bool{"Site": true, "Caches": true, "Name": true, "SpecDigest": true, "Resolvers": true, "Update": true, "Databases": true}
+	run := map[string]bool{"Site": true, "Caches": true, "Name": true, "SpecDigest": true, "Resolvers": true, "Update": true, "Databases": true, "Session": true}
 	typ := reflect.TypeFor[runtime.Appliance]()
 	for i := range typ.NumField() {
 		f := typ.Field(i)

@@ -151,6 +151,9 @@ func (g sink) engine(e *engine.Stats) {
 	for cause, n := range e.Calls.Ended {
 		g.counter("trunkline_calls_ended_total", "Calls ended, by cause.", n, "cause", cause)
 	}
+	if e.Dialogs != nil {
+		g.dialogs(e.Dialogs)
+	}
 	g.gauge("trunkline_calls_high_water", "Calls past which new ones are refused.", float64(e.CallsHighWater))
 	g.gauge("trunkline_concurrent_calls", "Calls under the concurrency limit.", float64(e.Concurrent.Live))
 	g.gauge("trunkline_concurrent_calls_peak", "Most calls under the concurrency limit so far.", float64(e.Concurrent.Peak))

@@ -146,6 +146,9 @@ func summary(out io.Writer, s Status) error {
 			}
 		}
 		fmt.Fprintf(w, "calls\t%d live\t%d at most\troom for %d\n", e.Calls.Live, e.Calls.Peak, e.Calls.Capacity)
+		if d := e.Dialogs; d != nil {
+			fmt.Fprintf(w, "dialogs\t%d kept\t%d lost\t%d of %d B of text\n", d.Kept, d.Lost, d.Bytes, d.Limit)
+		}
 		fmt.Fprintf(w, "transactions\t%d live\t%d at most\troom for %d\n", e.Transactions.Live, e.Transactions.Peak, e.Transactions.Capacity)
 		if err := w.Flush(); err != nil {
 			return err
