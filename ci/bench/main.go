@@ -15,7 +15,8 @@ import (
 
 // bench is one run.
 type bench struct {
-	bin, spec, work     string
+	bin, spec, sbc      string
+	work                string
 	proxyCore, loadCore string
 	workers             int
 	rates               []int
@@ -48,6 +49,7 @@ func benchmark(ctx context.Context) error {
 	b := &bench{parts: map[string]bool{}}
 	flag.StringVar(&b.bin, "bin", "bin", "directory of trunkline, sbcd and sipload")
 	flag.StringVar(&b.spec, "spec", "ci/bench/spec", "spec of the proxy under test")
+	flag.StringVar(&b.sbc, "sbc-spec", "ci/bench/sbc", "spec of the proxy under test with the duties of an SBC")
 	flag.IntVar(&b.rounds, "rounds", 3, "times each cell is measured; the median counts")
 	flag.IntVar(&b.again, "again", 2, "times a cell that the machine has spoiled is measured again")
 	flag.Float64Var(&b.seconds, "seconds", 8, "length of the measured window")
@@ -58,7 +60,7 @@ func benchmark(ctx context.Context) error {
 	flag.StringVar(&b.loadCore, "load-core", "1", "core of the load")
 	flag.BoolVar(&b.gate, "gate", false, "exit with an error when a bound of the project is missed in cells that count")
 	rates := flag.String("rates", "1000,2000,4000", "calls per second, with commas")
-	parts := flag.String("parts", "cpu,floor,knee,memory,routes", "what to measure, with commas; floor is bare forwarding, beside cpu; routes is a table of a million prefixes")
+	parts := flag.String("parts", "cpu,floor,knee,memory,routes,sbc,standing", "what to measure, with commas; floor is bare forwarding, beside cpu; routes is a table of a million prefixes; sbc is cpu with dialogs, limits and a key for each call; standing is 60,000 calls up at once")
 	jsonFile := flag.String("json", "", "write what was measured to this file, too")
 	flag.Parse()
 	for _, r := range strings.Split(*rates, ",") {
@@ -74,7 +76,7 @@ func benchmark(ctx context.Context) error {
 	if b.rounds < 1 || b.seconds < 1 {
 		return fmt.Errorf("at least one round of one second")
 	}
-	for _, dir := range []*string{&b.bin, &b.spec} { // proxies run in directories of their own
+	for _, dir := range []*string{&b.bin, &b.spec, &b.sbc} { // proxies run in directories of their own
 		abs, err := filepath.Abs(*dir)
 		if err != nil {
 			return err

@@ -25,6 +25,11 @@ import (
 const (
 	kamailio = "kamailio"
 	sbcd     = "sbcd"
+	// With dialogs, limits, and a key for each call.
+	kamailioSBC = kamailio + "-sbc"
+	sbcdSBC     = sbcd + "-sbc"
+	// sbcdStanding is sbcdSBC of the size that standingCalls need; the others are larger.
+	sbcdStanding = sbcd + "-standing"
 )
 
 //go:embed kamailio/kamailio.cfg kamailio/routes.cfg
@@ -69,15 +74,19 @@ func (b *bench) start(ctx context.Context, kind string) (*proxy, error) {
 	p := &proxy{kind: kind, dir: dir, log: &output{}, done: make(chan error, 1)}
 	var args []string
 	switch kind {
-	case kamailio:
-		args, err = b.kamailio(dir)
+	case kamailio, kamailioSBC:
+		args, err = b.kamailio(dir, kind == kamailioSBC)
 	case floor:
 		var self string
 		self, err = os.Executable()
 		first, _, _ := strings.Cut(callees, ",")
 		args = []string{self, floor, first}
+	case sbcdSBC:
+		args, err = b.sbcd(dir, b.sbc, "cps=5000")
+	case sbcdStanding:
+		args, err = b.sbcd(dir, b.sbc, fmt.Sprintf("cps=%d", standingRate))
 	default:
-		args, err = b.sbcd(dir)
+		args, err = b.sbcd(dir, b.spec)
 	}
 	if err != nil {
 		return nil, err
@@ -100,7 +109,7 @@ func (b *bench) start(ctx context.Context, kind string) (*proxy, error) {
 
 // kamailio writes a configuration and gives the command: it stays in the
 // foreground, with its fast allocator.
-func (b *bench) kamailio(dir string) ([]string, error) {
+func (b *bench) kamailio(dir string, sbc bool) ([]string, error) {
 	modules, err := filepath.Glob("/usr/lib/*/kamailio/modules")
 	if err != nil || len(modules) == 0 {
 		return nil, errors.New("kamailio's modules are not installed: run ci/setup bench")
@@ -111,7 +120,7 @@ func (b *bench) kamailio(dir string) ([]string, error) {
 	}
 	var cfg bytes.Buffer
 	host, _, _ := strings.Cut(target, ":")
-	if err := t.Execute(&cfg, map[string]any{"Workers": b.workers, "Address": target, "Host": host, "Modules": modules[0] + "/", "Dir": dir}); err != nil {
+	if err := t.Execute(&cfg, map[string]any{"Workers": b.workers, "Address": target, "Host": host, "Modules": modules[0] + "/", "Dir": dir, "SBC": sbc}); err != nil {
 		return nil, err
 	}
 	var list strings.Builder
@@ -127,11 +136,15 @@ func (b *bench) kamailio(dir string) ([]string, error) {
 		"-b", strconv.Itoa(receiveBuffer), "-P", filepath.Join(dir, "pid"), "-Y", dir}, nil
 }
 
-// sbcd bakes the spec and gives the command. What differs from the plan is the
+// sbcd bakes a spec and gives the command. What differs from the plan is the
 // receive buffer, which is the peer's.
-func (b *bench) sbcd(dir string) ([]string, error) {
+func (b *bench) sbcd(dir, spec string, vars ...string) ([]string, error) {
 	tree := filepath.Join(dir, "tree")
-	out, err := exec.Command(b.program("trunkline"), "bake", b.spec, "-o", tree, "--var", fmt.Sprintf("workers=%d", b.workers)).CombinedOutput()
+	bake := []string{"bake", spec, "-o", tree, "--var", fmt.Sprintf("workers=%d", b.workers)}
+	for _, v := range vars {
+		bake = append(bake, "--var", v)
+	}
+	out, err := exec.Command(b.program("trunkline"), bake...).CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("trunkline bake: %w\n%s", err, out)
 	}
@@ -165,7 +178,7 @@ func (p *proxy) ready(ctx context.Context) error {
 		case <-time.After(50 * time.Millisecond):
 		}
 		switch p.kind {
-		case kamailio:
+		case kamailio, kamailioSBC:
 			if _, err := p.shared(); err == nil {
 				return nil
 			}
@@ -223,7 +236,7 @@ func (p *proxy) shared() (int64, error) {
 // used is the memory that calls take: of Kamailio what is in use of its shared
 // memory, of sbcd what of its process is in main memory.
 func (p *proxy) used() (int64, error) {
-	if p.kind == kamailio {
+	if p.kind == kamailio || p.kind == kamailioSBC {
 		return p.shared()
 	}
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p.pid()))

@@ -160,7 +160,7 @@ func routesOfKamailio(dir, file string) ([]string, error) {
 
 // routesOfSbcd is the proxy of the other parts, with a cache.
 func (b *bench) routesOfSbcd(dir, file string) ([]string, error) {
-	args, err := b.sbcd(dir)
+	args, err := b.sbcd(dir, b.spec)
 	if err != nil {
 		return nil, err
 	}

@@ -30,13 +30,18 @@ type table struct {
 	Versions map[string]string           `json:"versions"`
 	Workers  int                         `json:"workers"`
 	Rates    []int                       `json:"rates"`
-	Cells    map[int]map[string][]sample `json:"cells"` // by rate and proxy, in the order measured
+	Cells    map[int]map[string][]sample `json:"cells"`     // by rate and proxy, in the order measured
+	SBC      map[int]map[string][]sample `json:"sbc_cells"` // those with the duties of an SBC
 	Knees    map[string][]float64        `json:"knees"`
 	Memory   map[string][]float64        `json:"bytes_per_transaction"`
+	Standing map[string][]standing       `json:"standing_calls"`
 	Routes   map[string]tableOf          `json:"routes,omitempty"`
 }
 
-var kinds = []string{kamailio, sbcd}
+var (
+	kinds    = []string{kamailio, sbcd}
+	sbcKinds = []string{kamailioSBC, sbcdSBC}
+)
 
 // measure runs the cells: both proxies in turn within a round, the first of them
 // another in every round.
@@ -44,7 +49,7 @@ func (b *bench) measure(ctx context.Context) (*table, error) {
 	t := &table{
 		Versions: map[string]string{kamailio: version("kamailio", "-v"), sbcd: version(b.program("trunkline"), "version")},
 		Workers:  b.workers, Rates: b.rates,
-		Cells: map[int]map[string][]sample{}, Knees: map[string][]float64{}, Memory: map[string][]float64{},
+		Cells: map[int]map[string][]sample{}, SBC: map[int]map[string][]sample{}, Standing: map[string][]standing{}, Knees: map[string][]float64{}, Memory: map[string][]float64{},
 	}
 	if b.parts["routes"] {
 		var err error
@@ -53,34 +58,33 @@ func (b *bench) measure(ctx context.Context) (*table, error) {
 		}
 	}
 	for round := range b.rounds {
-		if !b.parts["cpu"] && !b.parts["knee"] && !b.parts["memory"] {
-			break
-		}
-		order := slices.Clone(kinds)
+		order, sbcOrder := slices.Clone(kinds), slices.Clone(sbcKinds)
 		if round%2 == 1 {
 			slices.Reverse(order)
+			slices.Reverse(sbcOrder)
 		}
 		for _, rate := range b.rates {
-			if !b.parts["cpu"] {
-				break
-			}
-			for _, kind := range b.beside(order) {
-				// What the machine has spoiled is measured again; what the proxy has, is not.
-				for try := 0; ; try++ {
-					s, disturbed, err := b.sample(ctx, kind, rate)
-					if err != nil {
-						return nil, err
-					}
-					if t.Cells[rate] == nil {
-						t.Cells[rate] = map[string][]sample{}
-					}
-					t.Cells[rate][kind] = append(t.Cells[rate][kind], s)
-					fmt.Fprintf(os.Stderr, "round %d, %d calls/s, %s: %.3f CPU-s per 1,000 calls, 180 after %d us (p99 %d) %v\n", round+1, rate, kind, s.CPU, s.P50, s.P99, s.Problems)
-					if !disturbed || try == b.again {
-						break
-					}
+			if b.parts["cpu"] {
+				if err := b.cells(ctx, t.Cells, b.beside(order), rate, round); err != nil {
+					return nil, err
 				}
 			}
+			if b.parts["sbc"] {
+				if err := b.cells(ctx, t.SBC, sbcOrder, rate, round); err != nil {
+					return nil, err
+				}
+			}
+		}
+		for _, kind := range []string{kamailioSBC, sbcdStanding} {
+			if !b.parts["standing"] || round > 0 { // it takes minutes, and what it counts does not vary
+				break
+			}
+			s, err := b.standing(ctx, kind)
+			if err != nil {
+				return nil, err
+			}
+			t.Standing[kind] = append(t.Standing[kind], *s)
+			fmt.Fprintf(os.Stderr, "%d calls up at once, %s: %.0f B each, %.3f CPU-s per 1,000 calls, %d failed %v\n", s.Calls, kind, s.Bytes, s.CPU, s.Failed, s.Problems)
 		}
 		for _, kind := range order {
 			if b.parts["knee"] {
@@ -102,6 +106,28 @@ func (b *bench) measure(ctx context.Context) (*table, error) {
 		}
 	}
 	return t, nil
+}
+
+// cells measures one rate of several proxies in turn.
+func (b *bench) cells(ctx context.Context, to map[int]map[string][]sample, kinds []string, rate, round int) error {
+	if to[rate] == nil {
+		to[rate] = map[string][]sample{}
+	}
+	for _, kind := range kinds {
+		// What the machine has spoiled is measured again; what the proxy has, is not.
+		for try := 0; ; try++ {
+			s, disturbed, err := b.sample(ctx, kind, rate)
+			if err != nil {
+				return err
+			}
+			to[rate][kind] = append(to[rate][kind], s)
+			fmt.Fprintf(os.Stderr, "round %d, %d calls/s, %s: %.3f CPU-s per 1,000 calls, 180 after %d us (p99 %d) %v\n", round+1, rate, kind, s.CPU, s.P50, s.P99, s.Problems)
+			if !disturbed || try == b.again {
+				break
+			}
+		}
+	}
+	return nil
 }
 
 // sample measures a cell; disturbed says that the machine did other things meanwhile.
@@ -135,42 +161,52 @@ type row struct {
 func (t *table) rows() []row {
 	var out []row
 	for _, rate := range t.Rates {
-		cells := t.Cells[rate]
-		if cells == nil {
-			continue
-		}
-		pick := func(kind string, f func(sample) float64) (v []float64, spoiled int) {
-			for _, s := range cells[kind] {
-				if s.counts() {
-					v = append(v, f(s))
-				} else {
-					spoiled++
-				}
-			}
-			return v, spoiled
-		}
 		cpu := row{what: fmt.Sprintf("CPU at %d calls/s", rate), unit: "s/1,000 calls", most: 0.8}
 		if rate >= 4000 {
 			cpu.most = 0.6
 		}
-		late := row{what: fmt.Sprintf("INVITE -> 180 at %d calls/s, p99", rate), unit: "us", most: 1}
-		for _, r := range []struct {
-			row *row
-			f   func(sample) float64
-		}{{&cpu, func(s sample) float64 { return s.CPU }}, {&late, func(s sample) float64 { return float64(s.P99) }}} {
-			var a, b int
-			r.row.peer, a = pick(kamailio, r.f)
-			r.row.ours, b = pick(sbcd, r.f)
-			r.row.spoiled = a + b
-			r.row.floor, _ = pick(floor, r.f)
-			out = append(out, *r.row)
-		}
+		out = append(out, cellRows(t.Cells[rate], kinds, rate, "", cpu)...)
+	}
+	for _, rate := range t.Rates {
+		cpu := row{what: fmt.Sprintf("SBC: CPU at %d calls/s", rate), unit: "s/1,000 calls", most: 0.7}
+		out = append(out, cellRows(t.SBC[rate], sbcKinds, rate, "SBC: ", cpu)...)
 	}
 	if len(t.Knees) > 0 {
 		out = append(out, row{what: "highest loss-free rate", unit: "calls/s", peer: t.Knees[kamailio], ours: t.Knees[sbcd], least: 1.3})
 	}
 	if len(t.Memory) > 0 {
 		out = append(out, row{what: "memory of a ringing call", unit: "B", peer: t.Memory[kamailio], ours: t.Memory[sbcd], most: 0.25})
+	}
+	return append(out, standingRows(t.Standing)...)
+}
+
+// cellRows are the lines of the cells of one rate: CPU as given, and latency.
+func cellRows(cells map[string][]sample, kinds []string, rate int, prefix string, cpu row) []row {
+	if cells == nil {
+		return nil
+	}
+	pick := func(kind string, f func(sample) float64) (v []float64, spoiled int) {
+		for _, s := range cells[kind] {
+			if s.counts() {
+				v = append(v, f(s))
+			} else {
+				spoiled++
+			}
+		}
+		return v, spoiled
+	}
+	late := row{what: fmt.Sprintf("%sINVITE -> 180 at %d calls/s, p99", prefix, rate), unit: "us", most: 1}
+	var out []row
+	for _, r := range []struct {
+		row *row
+		f   func(sample) float64
+	}{{&cpu, func(s sample) float64 { return s.CPU }}, {&late, func(s sample) float64 { return float64(s.P99) }}} {
+		var a, b int
+		r.row.peer, a = pick(kinds[0], r.f)
+		r.row.ours, b = pick(kinds[1], r.f)
+		r.row.spoiled = a + b
+		r.row.floor, _ = pick(floor, r.f)
+		out = append(out, *r.row)
 	}
 	return out
 }
@@ -204,11 +240,12 @@ func (t *table) missed() []string {
 			out = append(out, r.what+": "+v)
 		}
 	}
-	return out
+	return append(out, standingMissed(t.Standing)...)
 }
 
 func (t *table) print(w io.Writer) {
 	defer printRoutes(w, t.Routes)
+	defer printStanding(w, t.Standing)
 	fmt.Fprintf(w, "peer: %s (-x fm -X fm); sbcd: %s; %d worker(s), one core each\n", t.Versions[kamailio], t.Versions[sbcd], t.Workers)
 	fmt.Fprintln(w, "medians [least - most] of the cells that count")
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
