@@ -1,18 +1,17 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"os/exec"
 	"strconv"
-	"strings"
 	"text/tabwriter"
 	"time"
+
+	"trunkline/tools/sipload/usage"
 )
 
 // Calls that are up at once while the memory they take is read, and how they get there: as
@@ -47,6 +46,10 @@ func (b *bench) standing(ctx context.Context, kind string) (*standing, error) {
 		return nil, err
 	}
 	defer p.stop()
+	// The memory of transactions that end is used again, and stays the process's.
+	if _, err := b.sipload(ctx, 2*time.Minute, "--rate", strconv.Itoa(standingRate), "--duration", settled.String()); err != nil {
+		return nil, err
+	}
 	before, err := p.used()
 	if err != nil {
 		return nil, err
@@ -72,9 +75,11 @@ func (b *bench) standing(ctx context.Context, kind string) (*standing, error) {
 	}
 	s := &standing{Calls: standingCalls, Bytes: float64(after-before) / standingCalls}
 	if kind == sbcdStanding {
-		if s.Arena, s.ArenaUsed, err = p.arena(); err != nil {
+		size, used, err := usage.Mapping(p.pid(), "/memfd:trunkline")
+		if err != nil {
 			return nil, err
 		}
+		s.Arena, s.ArenaUsed = float64(size), float64(used)
 		if s.ArenaPlanned, err = b.plannedArena(); err != nil {
 			return nil, err
 		}
@@ -88,36 +93,6 @@ func (b *bench) standing(ctx context.Context, kind string) (*standing, error) {
 	}
 	s.CPU, s.Failed, s.Problems = r.d.Run.CPU.Watched.PerThousand, r.d.Run.Caller.Failed, r.d.Run.Problems
 	return s, p.alive()
-}
-
-// arena reads how large the proxy's arena is, and how much of it is in main memory, bytes.
-func (p *proxy) arena() (size, used float64, err error) {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/smaps", p.pid()))
-	if err != nil {
-		return 0, 0, err
-	}
-	defer f.Close()
-	within := false
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		field := strings.Fields(lines.Text())
-		if len(field) > 0 && !strings.HasSuffix(field[0], ":") { // the head of a mapping: addresses first
-			within = strings.Contains(lines.Text(), "/memfd:trunkline")
-		}
-		if !within || len(field) != 3 {
-			continue
-		}
-		kb, _ := strconv.ParseFloat(field[1], 64) // a line of smaps with three fields has kB in the middle
-		switch field[0] {
-		case "Size:":
-			size += kb * 1024
-		case "Rss:":
-			used += kb * 1024
-		}
-	}
-	if size == 0 {
-		return 0, 0, fmt.Errorf("sbcd maps no arena")
-	}
-	return size, used, nil
 }
 
 // plannedArena is what the plan says of it.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"trunkline/appliance/spec"
+	"trunkline/tools/calibrate"
 )
 
 // shells adds `trunkline completion SHELL` and makes it refuse other shells.
@@ -110,6 +111,11 @@ func flagCompleter(c *cobra.Command, name string) completer {
 		if c.Name() == "bake" || c.Name() == "build" {
 			return fixed(nil, cobra.ShellCompDirectiveFilterDirs)
 		}
+		if c.Name() == "calibrate" {
+			return fixed([]string{"hcl"}, cobra.ShellCompDirectiveFilterFileExt)
+		}
+	case "profile":
+		return fixed([]string{string(calibrate.Proxy), string(calibrate.SBC)}, cobra.ShellCompDirectiveNoFileComp)
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(a.validate(), a.plan(), a.bake(), a.lock(), a.build(), a.verify(), a.boot(), a.keys(), a.inspect(), a.version())
 	root.AddCommand(a.init(), a.fmt(), a.upgrade(), a.reference(), a.schema())
 	root.AddCommand(a.diff())
-	root.AddCommand(a.policyCommand(), a.cache(), a.publish())
+	root.AddCommand(a.policyCommand(), a.cache(), a.publish(), a.calibrate())
 	root.AddCommand(topics()...)
 	shells(root)
 	complete(root)

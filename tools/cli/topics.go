@@ -47,7 +47,8 @@ of coefficient blocks replaces them:
     date   = "2026-11"
   }
 
-What the file leaves out keeps its value. It lies outside the directory of a spec,
+"trunkline calibrate" measures some of them on the machine it runs on, and writes
+such a file. What the file leaves out keeps its value. It lies outside the directory of a spec,
 whose *.hcl are the spec. plan, diff, bake, build and policy test take it with
 --calibration FILE, or from ` + calibrationVariable + `; the flag wins.
 
