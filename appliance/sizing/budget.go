@@ -191,12 +191,13 @@ type Budget struct {
 	SHMTotal     Figure           `json:"shm_total"`
 	Arena        Figure           `json:"arena"` // of these, what outlives the process: no part of its memory limit
 	Memory       []MemoryItem     `json:"memory"`
-	ProcessLimit Figure           `json:"process_limit"` // Go soft memory limit, bytes
-	OpenFiles    Figure           `json:"open_files"`    // descriptor limit of sbcd
-	SourceRate   Figure           `json:"source_rate"`   // packets/s one source may send
-	Sysctls      []Sysctl         `json:"sysctls"`       // sorted by key
-	CPUs         []CPU            `json:"cpus"`          // hardware threads, in order: what runs on each
-	NICs         []NICBudget      `json:"nics"`          // Ethernet interfaces, order of the spec
+	ProcessLimit Figure           `json:"process_limit"`    // Go soft memory limit, bytes
+	OpenFiles    Figure           `json:"open_files"`       // descriptor limit of sbcd
+	SourceRate   Figure           `json:"source_rate"`      // packets/s one source may send
+	Sysctls      []Sysctl         `json:"sysctls"`          // sorted by key
+	Kernel       []Sysctl         `json:"kernel,omitempty"` // parameters of its command line, in this order
+	CPUs         []CPU            `json:"cpus"`             // hardware threads, in order: what runs on each
+	NICs         []NICBudget      `json:"nics"`             // Ethernet interfaces, order of the spec
 	Media        *MediaBudget     `json:"media,omitempty"`
 	Databases    []DatabaseBudget `json:"databases,omitempty"` // order of the spec
 	Sockets      *SocketsBudget   `json:"sockets,omitempty"`
@@ -211,7 +212,7 @@ type Budget struct {
 	Findings []Finding `json:"findings"` // errors first, then by line
 }
 
-// Sysctl is one kernel setting the plan computed.
+// Sysctl is one kernel setting the plan computed: by sysctl(8), or on the command line.
 type Sysctl struct {
 	Key   string `json:"key"`
 	Value string `json:"value"`

@@ -1,6 +1,9 @@
 package sizing
 
-import "math"
+import (
+	"fmt"
+	"math"
+)
 
 // memory draws the map of the host's memory. The last item is what is left, so
 // the items add up to the machine's memory to the byte.
@@ -104,23 +107,29 @@ func (z *sizer) hugePages() []Figure {
 		return nil
 	}
 	in := stated("state.hugepages", size, "B", at(z.s.State.HugePagesRange, z.s.State.Range))
-	return []Figure{figure("memory.hugepages", "State, rest of the last huge page", "B", roundUp(z.b.Arena.Value, size)-z.b.Arena.Value,
-		"shm.arena rounded up to hugepages - shm.arena", of(z.b.Arena), in)}
+	return []Figure{figure("memory.hugepages", "State, rest of its huge pages", "B", roundUp(z.b.Arena.Value*hugeSpare, size)-z.b.Arena.Value,
+		fmt.Sprintf("shm.arena x %g rounded up to hugepages - shm.arena", hugeSpare), of(z.b.Arena), in)}
 }
+
+// hugeSpare is what more is set aside than the tables were computed to take: one page too
+// few, and there is no state at all.
+const hugeSpare = 1.01
 
 // smallHugePage is the size vm.nr_hugepages counts in unless the kernel's command
 // line says otherwise (amd64, kernel: Documentation/admin-guide/mm/hugetlbpage.rst).
 const smallHugePage = 2 << 20
 
+// hugePageSysctls are the settings that set huge pages aside; of larger ones, which only the
+// kernel itself can have when it starts, the parameters of its command line.
 func (z *sizer) hugePageSysctls() []Sysctl {
 	size := float64(z.s.State.HugePages)
 	if size <= 0 {
 		return nil
 	}
-	n := digits(roundUp(z.b.Arena.Value, size) / size)
+	n := digits(roundUp(z.b.Arena.Value*hugeSpare, size) / size)
 	if size != smallHugePage {
-		z.find("state.hugepages", SeverityNote, at(z.s.State.HugePagesRange, z.s.State.Range), "Huge pages from the kernel's command line",
-			"Pages of %s cannot be set aside after the kernel has started: its command line needs hugepagesz=%.0fG hugepages=%s. Write hugepages = \"2MiB\" for pages that are set aside by a setting.", Bytes(size), size/(1<<30), n)
+		why := fmt.Sprintf("huge pages of %s, set aside for the state of calls: once the kernel has started there are none", Bytes(size))
+		z.b.Kernel = []Sysctl{{"hugepagesz", fmt.Sprintf("%.0fG", size/(1<<30)), why}, {"hugepages", n, why}}
 		return nil
 	}
 	return []Sysctl{{"vm.nr_hugepages", n, "huge pages of 2 MiB, set aside for the state of calls"}}

@@ -173,7 +173,6 @@ func TestFindings(t *testing.T) {
 		{"B10 at once", func(s *spec.Spec) {
 			s.State.Persistence = &spec.Persistence{To: "disk", Mode: "at-once", Range: line(63)}
 		}, "state.persistence", SeverityNote, "edge.hcl:63", "400 writes/s go to the disk"},
-		{"huge pages", func(s *spec.Spec) { s.State.HugePages = 1 << 30 }, "state.hugepages", SeverityNote, "edge.hcl:60", "hugepagesz=1G hugepages=1"},
 		{"B6 weights", func(s *spec.Spec) {
 			s.Dispatchers[0].Algorithm = "relative-weight"
 			for i, x := range s.Dispatchers[0].Destinations {

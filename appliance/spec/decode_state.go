@@ -26,6 +26,9 @@ func (d *decoder) state(root *section, s *Spec) {
 
 		MemoryRange: sec.rng("memory"), HighWaterRange: sec.rng("high_water"), HugePagesRange: sec.rng("hugepages"),
 	}
+	if s.State.HugePages > 0 && s.Hardware.Mismatch == MismatchResize {
+		d.errorf(s.State.HugePagesRange, "Huge pages of a machine not known", "They are set aside when the kernel starts, before sbcd sees how much memory there is, so a smaller machine may have none left for anything else. Remove hugepages, or write mismatch = \"refuse\" or \"warn\" in the hardware block.")
+	}
 	if p := sec.one("persistence"); p != nil {
 		s.State.Persistence = d.persistence(p)
 	}

@@ -119,7 +119,7 @@ var stateSchema = blockSchema{
 	attrs: []attrSchema{
 		may("memory", `"auto"`),
 		may("high_water", "0.9"),
-		later(may("hugepages", `"2MiB"`)),
+		may("hugepages", `"2MiB"`),
 	},
 	blocks: []blockSchema{
 		{typ: "persistence", later: true, attrs: []attrSchema{

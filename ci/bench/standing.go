@@ -103,23 +103,15 @@ func (b *bench) plannedArena() (float64, error) {
 	}
 	var plan struct {
 		Budget struct {
-			Process struct {
-				Inputs []struct {
-					Name  string  `json:"name"`
-					Value float64 `json:"value"`
-				} `json:"inputs"`
-			} `json:"process_limit"`
+			Arena struct {
+				Value float64 `json:"value"`
+			} `json:"arena"`
 		} `json:"budget"`
 	}
 	if err := json.Unmarshal(out, &plan); err != nil {
 		return 0, err
 	}
-	for _, in := range plan.Budget.Process.Inputs {
-		if in.Name == "shm.arena" {
-			return in.Value, nil
-		}
-	}
-	return 0, fmt.Errorf("the plan has no shm.arena")
+	return plan.Budget.Arena.Value, nil
 }
 
 // standingRows are the lines of it that compare.

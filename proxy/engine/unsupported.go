@@ -28,7 +28,6 @@ func Unsupported(a *runtime.Appliance) []string {
 			missing(x.Transport != "" && x.Transport != "tcp" && x.Transport != "tls", "destination %s of %s: transport %s", x.Name, d.Name, x.Transport)
 		}
 	}
-	missing(a.State.HugePages != 0, "state: huge pages")
 	missing(a.State.Persistence != nil, "state: persistence")
 	missing(a.Media != nil, "media")
 	if m := a.Messages; m != nil {

@@ -196,6 +196,12 @@ func (p *planned) request(common image.Request, out string, progress image.Progr
 	r.Name, r.Config, r.OutDir, r.Progress = p.plan.Appliance.Name, imageFiles(p.files), out, progress
 	r.Trunkline, r.Sources = version, sources(p.spec)
 	r.Hardware, r.Console = machineOf(p.spec.Hardware), p.spec.Hardware.Console
+	for _, k := range p.plan.Budget.Kernel {
+		if r.Cmdline != "" {
+			r.Cmdline += " "
+		}
+		r.Cmdline += k.Key + "=" + k.Value
+	}
 	return r
 }
 

@@ -67,6 +67,10 @@ func (v *view) sysctls() {
 		v.Wrap(s.Key+" = "+s.Value, "  ", "    ", "")
 		v.Wrap(s.Why, "    ", "    ", canvas.Dim)
 	}
+	for _, s := range v.p.Budget.Kernel {
+		v.Wrap("on the kernel's command line: "+s.Key+"="+s.Value, "  ", "    ", "")
+		v.Wrap(s.Why, "    ", "    ", canvas.Dim)
+	}
 }
 
 func (v *view) files() {

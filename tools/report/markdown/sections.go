@@ -173,6 +173,9 @@ func sysctls(b *sizing.Budget) string {
 	for _, s := range b.Sysctls {
 		rows = append(rows, []string{cell(s.Key), cell(s.Value), escape(s.Why)})
 	}
+	for _, s := range b.Kernel {
+		rows = append(rows, []string{cell(s.Key), cell(s.Value), "On the kernel's command line: " + escape(s.Why)})
+	}
 	return table([]string{"key", "value", "why"}, rows)
 }
 
