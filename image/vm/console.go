@@ -81,6 +81,11 @@ func (c *console) close() {
 	c.wake()
 }
 
+// ours is in what the appliance's own programs say.
+const ours = "trunkline: "
+
+// tail is the last n lines, and before them, in their order, those of the appliance's own
+// programs: what failed may have been said long before it mattered.
 func (c *console) tail(n int) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,7 +93,14 @@ func (c *console) tail(n int) string {
 	if len(c.partial) > 0 {
 		lines = append(lines[:len(lines):len(lines)], escapes.ReplaceAllString(string(c.partial), ""))
 	}
-	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+	first := max(0, len(lines)-n)
+	var out []string
+	for _, line := range lines[:first] {
+		if strings.Contains(line, ours) {
+			out = append(out, line)
+		}
+	}
+	return strings.Join(append(out, lines[first:]...), "\n")
 }
 
 // find returns the first line, from the boot on, for which match says yes. It

@@ -127,3 +127,16 @@ func TestConsoleIsBounded(t *testing.T) {
 		t.Errorf("%d bytes wait for a newline", len(c.partial))
 	}
 }
+
+// What failed may have been said long before the end: our programs' lines stay.
+func TestTailKeepsOurLines(t *testing.T) {
+	m := running()
+	fmt.Fprint(m.console, "[ 1.0] trunkline: credential key cannot be opened\nnoise\n")
+	for n := range 40 {
+		fmt.Fprintf(m.console, "line %d\n", n)
+	}
+	fmt.Fprint(m.console, "[ 9.0] trunkline: refused\n")
+	if got, want := m.console.tail(2), "[ 1.0] trunkline: credential key cannot be opened\nline 39\n[ 9.0] trunkline: refused"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
