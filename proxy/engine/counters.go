@@ -146,7 +146,7 @@ var counterNames = [numCounters]string{
 	cRefusedInterval:         "refused_session_interval",
 	cSessionsInserted:        "sessions_inserted",
 	cSessionsRaised:          "sessions_raised",
-	cSessionsAnswered:        "sessions_answered_for_callee",
+	cSessionsAnswered:        "sessions_answered",
 	cByes:                    "byes_sent",
 	cByesAnswered:            "byes_answered",
 	cByesUnsent:              "byes_not_sent",

@@ -73,6 +73,8 @@ type bench struct {
 	w    *worker
 	sent []delivered
 	fail bool
+
+	sweep *sweeper
 }
 
 // benchFlow is the connection of the caller over a WebSocket.
@@ -100,9 +102,10 @@ func newBench(t testing.TB) *bench {
 		Transaction: runtime.Transaction{T1: duration(500 * time.Millisecond), T2: duration(4 * time.Second), ReplyTimeout: duration(5 * time.Second),
 			InviteTimeout: duration(30 * time.Second), Wait: duration(5 * time.Second), CallLifetime: duration(5 * time.Minute)},
 		// Small, so that an input of few steps comes to every bound.
-		State:  runtime.State{Transactions: 16, MessageBytes: 64 << 10, Calls: 8, HighWater: 0.9},
-		Limits: runtime.Limits{CPS: 100, Burst: 6, ConcurrentCalls: 7},
-		Routes: []runtime.Route{{Name: "all", To: []string{"core", "overflow"}}},
+		State:   runtime.State{Transactions: 16, MessageBytes: 64 << 10, Calls: 8, HighWater: 0.9},
+		Limits:  runtime.Limits{CPS: 100, Burst: 6, ConcurrentCalls: 7},
+		Session: &runtime.Session{MinSE: duration(90 * time.Second), Expires: duration(100 * time.Second), Insert: true},
+		Routes:  []runtime.Route{{Name: "all", To: []string{"core", "overflow"}}},
 		Dispatchers: []runtime.Dispatcher{
 			{Name: "core", ID: 1, Algorithm: "call-load", Failover: runtime.Failover{On: []runtime.CodeSpan{{First: 500, Last: 699}}, OnTimeout: true, Never: []int{603}},
 				Destinations: []runtime.Destination{destination(0, "in"), destination(1, "tcp")}},
@@ -113,7 +116,7 @@ func newBench(t testing.TB) *bench {
 	for _, l := range cfg.Listeners {
 		b.e.groups = append(b.e.groups, wire{l.Name, &b.sent, &b.fail})
 	}
-	b.w = b.e.newWorker()
+	b.w, b.sweep = b.e.newWorker(), newSweeper(b.e.timerWorker)
 	return b
 }
 
@@ -125,7 +128,10 @@ func (b *bench) pass(d time.Duration) {
 		b.e.start = b.e.start.Add(-step)
 		b.e.timerWorker.moveLost()
 		b.e.table.Advance(b.e.now(), b.e.timerWorker.fire)
-		b.e.calls.Expire(int64(b.e.clock()))
+		for range b.e.calls.Capacity() { // each looks at one row
+			b.sweep.turn()
+		}
+		b.e.expireCalls()
 	}
 }
 
@@ -157,7 +163,8 @@ func benchRequest(method string, call, branch, cseq int, toTag string, routes []
 	if toTag != "" {
 		c.uri = "sip:bob@" + benchCallees[call%3].String()
 	}
-	return []byte(c.build(method, "z9hG4bK-"+string(rune('a'+branch%12)), cseq, "", ""))
+	timer := []string{"", "Supported: timer\r\n", "Supported: timer\r\nSession-Expires: 90\r\n", "x: 5\r\n"}[branch/12%4]
+	return []byte(c.build(method, "z9hG4bK-"+string(rune('a'+branch%12)), cseq, timer, ""))
 }
 
 // benchRoutes is the route set of a dialog, from the Record-Route of what was forwarded.
@@ -189,7 +196,17 @@ func (b *bench) step(p *program) {
 		if v.Parse(d.pkt) != nil || !v.IsRequest() {
 			return
 		}
-		r := message.AppendReply(nil, &v, message.ReplyParams{Status: codes[p.next()%len(codes)], ToTag: []byte("to"), Extra: []byte("Contact: <sip:bob@" + d.to.String() + ">\r\n")})
+		n := p.next()
+		extra := "Contact: <sip:bob@" + d.to.String() + ">\r\n"
+		if n/len(codes)%2 == 1 {
+			extra += "Session-Expires: 90;refresher=uac\r\n"
+		}
+		if n/len(codes)/2%2 == 0 {
+			for _, route := range parseMsg(string(d.pkt)).all("Record-Route") {
+				extra += "Record-Route: " + route + "\r\n"
+			}
+		}
+		r := message.AppendReply(nil, &v, message.ReplyParams{Status: codes[n%len(codes)], ToTag: []byte("to"), Extra: []byte(extra)})
 		b.receive(b.listener(d), r, d.to)
 	case 2: // a request within a dialog
 		methods := []string{"ACK", "ACK", "BYE", "BYE", "INVITE", "UPDATE", "CANCEL", "INFO"}
@@ -260,6 +277,9 @@ func FuzzEngine(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 5, 4, 255}) // one call's key many times
 	f.Add([]byte{10, 0, 1, 1, 1, 0, 1, 1, 0, 3, 12, 1, 0, 1, 2, 13, 2, 1, 1, 1, 0, 3})            // over a WebSocket, hung up by the callee
 	f.Add([]byte{10, 0, 1, 1, 1, 0, 3, 13, 1, 1, 1, 17, 8, 13, 1, 1, 2, 8})                       // whose connection ends
+	f.Add([]byte{0, 0, 1, 1, 1, 0, 3, 4, 255, 4, 255, 4, 255, 4, 255, 1, 0, 3, 1, 1, 3})          // answered, and its session expires
+	f.Add([]byte{0, 0, 1, 25, 1, 0, 18, 4, 255, 2, 1, 5, 1, 26, 1, 0, 3, 4, 255, 4, 255, 4, 255}) // refreshed
+	f.Add([]byte{10, 0, 1, 13, 1, 0, 3, 17, 4, 255, 4, 255, 4, 255, 4, 255, 8, 4, 255})           // over a WebSocket that has ended
 	f.Add(append([]byte{6, 150, 1}, benchRequest("INVITE", 0, 0, 1, "", nil)...))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if len(in) > 4096 {
@@ -282,6 +302,9 @@ func FuzzEngine(f *testing.F) {
 		if st.Calls.Live != 0 || st.Transactions.Live != 0 || st.Transactions.Bytes != 0 || st.Concurrent.Live != 0 || sumCalls(st) != 0 {
 			t.Fatalf("left: %d calls, %d transactions with %d bytes, %d under the limit, %d places at destinations",
 				st.Calls.Live, st.Transactions.Live, st.Transactions.Bytes, st.Concurrent.Live, sumCalls(st))
+		}
+		if st.Dialogs.Kept != 0 || st.Dialogs.Bytes != 0 {
+			t.Fatalf("left: %d dialogs with %d bytes", st.Dialogs.Kept, st.Dialogs.Bytes)
 		}
 		var ended uint64
 		for _, n := range st.Calls.Ended {

@@ -66,6 +66,9 @@ func (s *script) change(msg string, changes []string) string {
 			})
 		case strings.HasPrefix(c, "uri="):
 			msg = strings.Replace(msg, " "+requestURI(msg)+" ", " "+c[len("uri="):]+" ", 1)
+		case strings.HasPrefix(c, "via+"):
+			vias := all(msg, "via")
+			msg = strings.Replace(msg, vias, vias+s.unquote(c[len("via+"):])+"\r\n", 1)
 		case strings.HasPrefix(c, "+"):
 			head, body, _ := strings.Cut(msg, "\r\n\r\n")
 			msg = head + "\r\n" + s.unquote(c[1:]) + "\r\n\r\n" + body

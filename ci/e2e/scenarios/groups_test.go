@@ -49,6 +49,12 @@ var groups = []*group{
 }
 
 ` + beforeRoute}},
+	{name: "timed", net: 23, a: "udp", b: "udp", tune: timed(90, 1800, time.Hour)},
+	{name: "timed-tcp", net: 24, a: "tcp", b: "udp", tune: timed(90, 1800, time.Hour)},
+	{name: "expiring", net: 25, a: "udp", b: "udp", tune: timed(1, 3, time.Hour)},
+	{name: "expiring-tcp", net: 26, a: "udp", b: "tcp", tune: timed(1, 3, time.Hour)},
+	{name: "expiring-ws", net: 27, a: "ws", b: "udp", tune: timed(1, 3, time.Hour)},
+	{name: "old", net: 28, a: "tls", b: "udp", tune: timed(90, 1800, 2*time.Second)},
 	{name: "fork", net: 21, a: "udp", b: "udp", spec: parallel},
 	{name: "fork-tcp", net: 22, a: "udp", b: "tcp", spec: parallel},
 	{name: "idle", net: 17, a: "tcp", b: "tcp", tune: func(a *runtime.Appliance) {
@@ -56,6 +62,15 @@ var groups = []*group{
 			a.Listeners[i].Connections.Idle = runtime.Duration(time.Second)
 		}
 	}},
+}
+
+// timed has session timers of so many seconds, and calls that live so long.
+func timed(minSE, expires int, lifetime time.Duration) func(*runtime.Appliance) {
+	return func(a *runtime.Appliance) {
+		seconds := func(n int) runtime.Duration { return runtime.Duration(time.Duration(n) * time.Second) }
+		a.Session = &runtime.Session{MinSE: seconds(minSE), Expires: seconds(expires), Insert: true}
+		a.Transaction.CallLifetime = runtime.Duration(lifetime)
+	}
 }
 
 // parallel calls b and c at once.

@@ -184,7 +184,7 @@ func uriOf(value string) string {
 var phrases = map[int]string{
 	100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued", 183: "Session Progress",
 	200: "OK", 202: "Accepted", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 408: "Request Timeout",
-	416: "Unsupported URI Scheme", 420: "Bad Extension", 430: "Flow Failed", 481: "Call/Transaction Does Not Exist", 482: "Loop Detected",
+	416: "Unsupported URI Scheme", 420: "Bad Extension", 422: "Session Interval Too Small", 430: "Flow Failed", 481: "Call/Transaction Does Not Exist", 482: "Loop Detected",
 	483: "Too Many Hops", 486: "Busy Here", 487: "Request Terminated", 491: "Request Pending", 502: "Bad Gateway", 503: "Service Unavailable",
 	505: "Version Not Supported", 513: "Message Too Large", 603: "Decline",
 }

@@ -34,7 +34,7 @@ type scenario struct {
 
 // scenarios are all of them.
 var scenarios = slices.Concat(callScenarios, replyScenarios, cancelScenarios, lossScenarios, failoverScenarios, forkScenarios,
-	refusalScenarios, formScenarios, dispatchScenarios, policyScenarios, streamScenarios, browserScenarios)
+	refusalScenarios, formScenarios, dispatchScenarios, policyScenarios, sessionScenarios, streamScenarios, browserScenarios)
 
 func TestScenarios(t *testing.T) {
 	binary(t, "sbcd")

@@ -18,6 +18,7 @@ import (
 //	P again MSG [-> Q]                     the same bytes once more
 //	P < MSG [CHANGE...]                    P gets MSG from the proxy itself
 //	P < MSG from Q [CHANGE...]             P gets what Q has sent before
+//	P < BYE for Q [CHANGE...]              P gets BYE from the proxy in the name of Q
 //	P << MSG                               P gets a repetition of what it got before
 //	P up, P down                           reachable or not
 //	P resets, P hangs-up, P half-closes    its connections
@@ -38,6 +39,7 @@ import (
 //	sdp, body=N             a session description, or N bytes, as the body
 //	uri=U                   the Request-URI
 //	+"Name: value"          one more header line
+//	via+"Name: value"       the same, below the Via lines
 //	-Name                   all lines of a header less
 //	"old"=>"new"            every other text
 //	folded, compact, one-via  headers written otherwise: see changes
@@ -252,6 +254,11 @@ func (s *script) gets(c *call, p *party, w []string) {
 	}
 	a := p.receive(s.t, what+" of the proxy ("+s.at+")")
 	s.isLabel(p, a, what)
+	if what == "BYE" && len(w) > 1 && w[0] == "for" {
+		s.same(p, a.msg, s.bye(c, p, s.party(w[1]), a.msg, w[2:]))
+		c.gets(p, a)
+		return
+	}
 	code, m, isReply := strings.Cut(what, " ")
 	d := c.side(p)
 	got, want := a.msg, ""
@@ -277,6 +284,19 @@ func (s *script) gets(c *call, p *party, w []string) {
 	s.same(p, got, want)
 	d.came[what] = a
 	c.gets(p, a)
+}
+
+// bye is the BYE that p gets from the proxy in the name of q (RFC 3261 12.2.1.1), with the Via that came.
+func (s *script) bye(c *call, p, q *party, got string, w []string) string {
+	s.t.Helper()
+	via := all(got, "via")
+	if !s.g.faceOf(p).via(face{transport: "udp"}).MatchString(via) {
+		s.fail("the Via of %s's BYE is %q", p.name, via)
+	}
+	at, other := c.side(p), c.side(q)
+	return "BYE " + p.contact() + " SIP/2.0\r\n" + via + "Max-Forwards: 70\r\n" +
+		"From: <" + at.remote + ">;tag=" + at.remoteTag + "\r\nTo: <" + other.remote + ">;tag=" + other.remoteTag + "\r\n" +
+		"Call-ID: " + c.id + "\r\n" + fmt.Sprintf("CSeq: %d BYE\r\n", other.cseq+1) + s.extra(w) + "Content-Length: 0\r\n\r\n"
 }
 
 // source is what the proxy sees a party's requests come from.
