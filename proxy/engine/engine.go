@@ -61,6 +61,11 @@
 // Via of that listener. When no connection can be made it goes to the same destination
 // over UDP, and for a while so do the next.
 //
+// With session timers (session.go) the dialog of each answered call is kept (dialog.go), what
+// requests and replies say of the session is checked and put right (RFC 4028 section 8), and a
+// call whose session or lifetime is over gets BYE toward both sides (hangup.go) before it ends. Without,
+// none of that costs anything, and a call past its lifetime just ends.
+//
 // The sockets of listeners may come from a process before this one, and go to the next
 // (handoff.go); what this one has received by then, it has handled.
 //

@@ -9,6 +9,7 @@ import (
 	"trunkline/appliance/runtime"
 	"trunkline/proxy/call"
 	"trunkline/proxy/dialog"
+	"trunkline/proxy/message"
 )
 
 // timed gives a rig session timers.
@@ -34,6 +35,22 @@ func (r *rig) sessions(f func(h call.Holds, row *dialog.Row)) {
 // expireSessions moves the end of all sessions to now.
 func (r *rig) expireSessions() {
 	r.sessions(func(_ call.Holds, row *dialog.Row) { row.Deadline = 1 })
+}
+
+// expireSession moves the end of one call's session to now.
+func (r *rig) expireSession(c *caller) {
+	r.t.Helper()
+	w := r.e.newWorker()
+	var v message.View
+	if err := v.Parse([]byte(c.build("BYE", "z9hG4bK1", 1, "", ""))); err != nil {
+		r.t.Fatal(err)
+	}
+	l, _, ok := w.lockDialog(&v)
+	if !ok {
+		r.t.Fatalf("no dialog of call %s is kept", c.callID)
+	}
+	r.e.dialogs.Row(l.Row()).Deadline = 1
+	l.Unlock()
 }
 
 // left is how long the only session lasts from now on, 0: for ever.
