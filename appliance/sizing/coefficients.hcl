@@ -119,6 +119,22 @@ coefficient "dialog_bytes" {
   date   = "2026-11"
 }
 
+coefficient "media_row_bytes" {
+  value  = 8
+  unit   = "B"
+  range  = [8, 8]
+  source = "measured: row of proxy/media beside a call's"
+  date   = "2026-11"
+}
+
+coefficient "media_delete_bytes" {
+  value  = 16
+  unit   = "B"
+  range  = [16, 16]
+  source = "measured: row of proxy/media for a session whose delete is not answered yet"
+  date   = "2026-11"
+}
+
 coefficient "shard_bytes" {
   value  = 104000
   unit   = "B"

@@ -68,6 +68,7 @@ func (z *sizer) state() {
 	if t, ok := z.addressTable(); ok {
 		rest = append(rest, t)
 	}
+	rest = append(rest, z.mediaTables()...)
 	if z.s.Limits.Emergency != nil {
 		rest = append(rest, z.emergency())
 	}

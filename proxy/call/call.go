@@ -45,10 +45,11 @@ const (
 	Shutdown                    // the proxy stops
 	Broken                      // not answered yet when the process before this one ended, and its INVITE is unknown
 	SessionExpired              // nobody refreshed the session (RFC 4028)
+	Media                       // no rtpengine took its media, or the one that did could not use it
 	NumCauses
 )
 
-var causeNames = [NumCauses]string{"bye", "bye_lost", "rejected", "cancelled", "timeout", "exhausted", "refused", "expired", "shutdown", "broken", "session_expired"}
+var causeNames = [NumCauses]string{"bye", "bye_lost", "rejected", "cancelled", "timeout", "exhausted", "refused", "expired", "shutdown", "broken", "session_expired", "media"}
 
 func (c Cause) String() string {
 	if c < NumCauses {

@@ -38,6 +38,9 @@ const (
 	cLongOverTCP
 	cLongOverUDP
 	cTCPFallbacks
+	cMediaWaits
+	cMediaLate
+	cStreamsRefused
 
 	cDroppedSource
 	cDroppedSTUN
@@ -49,6 +52,7 @@ const (
 	cDroppedNoVia
 	cDroppedAck
 	cDroppedUnanswered
+	cDroppedMedia
 
 	cRefusedParse
 	cRefusedScheme
@@ -69,6 +73,7 @@ const (
 	cEmergency
 	cEmergencyPassed
 	cRefusedState
+	cRefusedMedia
 	cWithoutState
 	cNotStored
 	cRefusedInterval
@@ -112,6 +117,11 @@ var counterNames = [numCounters]string{
 	cLongOverUDP:             "long_requests_over_udp",
 	cTCPFallbacks:            "tcp_fallbacks",
 	cProbeReplies:            "probe_replies",
+	cMediaWaits:              "media_waits",
+	cMediaLate:               "media_too_late",
+	cStreamsRefused:          "media_streams_refused",
+	cDroppedMedia:            "dropped_media",
+	cRefusedMedia:            "refused_media",
 	cDroppedSource:           "dropped_source",
 	cDroppedSTUN:             "dropped_stun",
 	cDroppedParse:            "dropped_malformed",

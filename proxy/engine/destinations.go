@@ -21,8 +21,8 @@ const maxSets = 8
 // slotData is what the engine keeps beside a transaction's slot. The shard's lock
 // guards it.
 type slotData struct {
-	routed bool  // goes through dispatcher sets, and may fail over
-	record bool  // gets Record-Route
+	routed bool // goes through dispatcher sets, and may fail over
+	media  mediaState
 	strip  uint8 // own Route values to remove
 	nsets  uint8
 	set    uint8 // the one being tried

@@ -93,6 +93,7 @@ import (
 	"trunkline/proxy/dialog"
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/limit"
+	"trunkline/proxy/media"
 	"trunkline/proxy/policy"
 	"trunkline/proxy/record"
 	"trunkline/proxy/route"
@@ -132,18 +133,20 @@ type Engine struct {
 	long       *long
 	flows      flowTokens
 
-	timerWorker *worker
-	inherited   []map[int]*os.File // by listener, between Adopt and Bind
-	handingOver atomic.Bool
-	watcher     *watcher // nil: load is not looked at
-	teller      *teller
-	tellChoices bool       // the log wants every chosen destination
-	reloading   sync.Mutex // held by ReloadCertificates
-	mu          sync.Mutex // guards workers and draining
-	workers     []*worker
-	draining    bool
-	start       time.Time
-	recovered   RecoveredStats
+	timerWorker  *worker
+	media        *media.Client      // nil: calls are signalling alone
+	mediaWorkers []*worker          // of its goroutines
+	inherited    []map[int]*os.File // by listener, between Adopt and Bind
+	handingOver  atomic.Bool
+	watcher      *watcher // nil: load is not looked at
+	teller       *teller
+	tellChoices  bool       // the log wants every chosen destination
+	reloading    sync.Mutex // held by ReloadCertificates
+	mu           sync.Mutex // guards workers and draining
+	workers      []*worker
+	draining     bool
+	start        time.Time
+	recovered    RecoveredStats
 }
 
 // New makes an engine for a configuration; it opens nothing yet. Its errors name
@@ -206,6 +209,9 @@ func New(cfg *runtime.Appliance, router *route.Router, sets *dispatch.Sets, aren
 	if err != nil {
 		return nil, err
 	}
+	if err := e.newMedia(); err != nil {
+		return nil, err
+	}
 	e.session = newSession(cfg.Session)
 	if e.dialogs, err = newDialogs(cfg, e.calls, arena); err != nil {
 		return nil, err
@@ -264,6 +270,7 @@ func (e *Engine) releaseCall(h call.Holds, cause call.Cause) {
 		e.book.End(e.calls.Row(h.ID), uint64(h.ID), int64(e.clock()), uint8(cause))
 	}
 	e.dropDialog(h)
+	e.endMedia(h.ID)
 	e.limits.Release(limit.Held(h.Limits))
 	for _, d := range h.Destinations {
 		if d != call.NoDestination {
@@ -289,6 +296,11 @@ func (e *Engine) Bind() error {
 			return err
 		}
 		e.groups = append(e.groups, g)
+	}
+	if err := e.openMedia(); err != nil {
+		_ = e.Close()
+		e.groups = nil
+		return err
 	}
 	return nil
 }
@@ -332,6 +344,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	if e.watcher != nil {
 		wg.Go(func() { e.watcher.run(ctx) })
 	}
+	endMedia := e.runMedia()
 	wg.Go(func() { e.runTimers(ctx) })
 	wg.Go(func() { e.teller.run(ctx) })
 	if e.records != nil {
@@ -349,6 +362,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.calls.ReleaseAll()
 	}
 	e.finishRecords()
+	endMedia()
 	select {
 	case err := <-failed:
 		return err

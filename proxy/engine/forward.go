@@ -110,7 +110,7 @@ func (w *worker) appendForwardTo(dst []byte, tx transaction.Tx, req *message.Vie
 		ed.URI = w.renumbered(req, d.rule)
 	}
 	ed.Via = w.via
-	if d.record {
+	if d.routed && recorded(message.Method(tx.Method)) {
 		ed.RecordRoute = w.recordRoutes(req, tx.Upstream, to)
 	}
 	if e.session != nil && refreshes(req.Method) {

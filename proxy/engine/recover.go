@@ -42,8 +42,9 @@ func (e *Engine) recover() {
 		return e.recoverTransaction(tx, now, begun)
 	})
 	r.Transactions = e.table.Live()
-	var broken []call.ID
+	var broken, live []call.ID
 	e.calls.Each(func(id call.ID, h call.Holds) {
+		live = append(live, id)
 		e.limits.Return(limit.Held(h.Limits))
 		for _, d := range h.Destinations {
 			if d != call.NoDestination {
@@ -54,6 +55,7 @@ func (e *Engine) recover() {
 			broken = append(broken, id)
 		}
 	})
+	e.recoverMedia(live)
 	for _, id := range broken {
 		e.calls.Release(id, call.Broken)
 	}
@@ -72,6 +74,7 @@ func (e *Engine) recoverTransaction(tx transaction.Tx, now int64, begun map[call
 		}
 	}
 	e.slot(tx).sent = 0
+	e.slot(tx).media &= mediaOffered // what waited is gone
 	if tx.Forked {
 		f := e.fork(tx)
 		for n := range f.at {

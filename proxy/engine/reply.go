@@ -29,7 +29,9 @@ func (w *worker) reply(f *face, src netip.AddrPort) {
 		w.c.add(cDroppedForged)
 		return
 	case transaction.Stateless:
-		w.statelessReply(id)
+		if !w.lateMedia() {
+			w.statelessReply(id)
+		}
 		return
 	}
 	tx, ok := e.table.LockID(id)
@@ -49,6 +51,9 @@ func (w *worker) reply(f *face, src netip.AddrPort) {
 		w.c.add(cDroppedStale)
 		return
 	}
+	if w.replyMedia(tx, f, src, code) {
+		return
+	}
 	w.onReply(tx, id.Attempt(), code)
 }
 
@@ -61,7 +66,9 @@ func (w *worker) lateReply(id transaction.ID) {
 		w.c.add(cDroppedStale)
 		return
 	}
-	w.statelessReply(id)
+	if !w.lateMedia() {
+		w.statelessReply(id)
+	}
 }
 
 // onReply lets the state machine judge a reply and does what it says.

@@ -197,6 +197,12 @@ func (w *worker) ack(f *face, upstream transaction.Endpoint) {
 	if w.isLocalTag(v) {
 		return // of an error we sent without keeping state
 	}
+	w.ackFrom(f, upstream)
+}
+
+// ackFrom sends an ACK that is not for us on its way.
+func (w *worker) ackFrom(f *face, upstream transaction.Endpoint) {
+	v := &w.v
 	ro := w.routing(f)
 	if !ro.inDialog {
 		w.c.add(cDroppedAck)
@@ -209,6 +215,9 @@ func (w *worker) ack(f *face, upstream transaction.Endpoint) {
 	hop, code, _ := w.nextHop(f, ro)
 	if code != 0 {
 		w.c.add(cDroppedAck)
+		return
+	}
+	if w.ackMedia(f, upstream) {
 		return
 	}
 	w.forwardStateless(f, upstream, ro, hop)
@@ -231,6 +240,9 @@ func (w *worker) cancel(f *face, upstream transaction.Endpoint) {
 		return
 	}
 	w.reject(upstream, 200, nil)
+	if w.cancelWaiting(tx) {
+		return
+	}
 	if tx.Forked {
 		w.cancelFork(tx)
 		return

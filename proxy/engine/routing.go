@@ -109,6 +109,10 @@ func (w *worker) inDialog(tx *transaction.Tx, f *face, upstream transaction.Endp
 		id = w.findCall(v)
 	}
 	if e.table.Bytes() >= e.marks.dialogBytes || !w.open(tx, method, upstream) {
+		if w.needsState(method) {
+			w.refuse(upstream, 503, cRefusedState)
+			return
+		}
 		w.c.add(cWithoutState)
 		e.calls.Release(id, call.Bye)
 		w.forwardStateless(f, upstream, ro, hop)
@@ -116,7 +120,15 @@ func (w *worker) inDialog(tx *transaction.Tx, f *face, upstream transaction.Endp
 	}
 	tx.Call = uint64(id)
 	*e.slot(*tx) = slotData{strip: ro.strip}
-	now := e.now()
+	if w.offerMedia(*tx, f, 0) {
+		return
+	}
+	w.onward(tx, ro, hop, e.now())
+}
+
+// onward sends a request within a dialog, whose transaction is there, to its next hop.
+func (w *worker) onward(tx *transaction.Tx, ro routing, hop transaction.Endpoint, now int64) {
+	e, v := w.e, &w.v
 	reply := e.table.Timers().Reply
 	if !tx.Invite {
 		reply = e.table.Timers().GiveUp()
@@ -136,7 +148,7 @@ func (w *worker) inDialog(tx *transaction.Tx, f *face, upstream transaction.Endp
 		w.endCall(*tx, call.ByeLost)
 		return
 	}
-	w.trying(tx, upstream)
+	w.trying(tx, tx.Upstream)
 }
 
 // trying tells the sender of an INVITE that it need not repeat it (16.2). It comes after the
@@ -184,7 +196,7 @@ func (w *worker) initial(tx *transaction.Tx, f *face, upstream transaction.Endpo
 			return
 		}
 	}
-	d := slotData{routed: true, strip: ro.strip, record: recorded(method)}
+	d := slotData{routed: true, strip: ro.strip}
 	if !e.choose(&d, f, upstream.AddrPort().Addr(), w.called(u)) {
 		w.refuseCall(id, 404)
 		w.refuse(upstream, 404, cRefusedNoRoute)
@@ -199,6 +211,9 @@ func (w *worker) initial(tx *transaction.Tx, f *face, upstream transaction.Endpo
 	*e.slot(*tx) = d
 	if e.forked(&d) {
 		tx.SetForked()
+	}
+	if method == message.INVITE && w.offerMedia(*tx, f, id) {
+		return
 	}
 	w.nextAttempt(*tx, v, failure{}, e.now())
 	w.trying(tx, upstream)

@@ -7,6 +7,7 @@ import (
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/limit"
 	"trunkline/proxy/listen"
+	"trunkline/proxy/media"
 	"trunkline/proxy/record"
 	"trunkline/proxy/stream"
 	"trunkline/proxy/transaction"
@@ -28,6 +29,7 @@ type Stats struct {
 	Concurrent     ConcurrentStats      `json:"concurrent"`
 	Limits         []limit.Stats        `json:"limits"` // that of all calls first
 	Destinations   []DestinationStats   `json:"destinations"`
+	Media          *media.Stats         `json:"media,omitempty"` // nil: there is no media block
 	Probes         dispatch.ProberStats `json:"probes"`
 	Records        *record.Stats        `json:"records,omitempty"` // nil: no records of calls are wanted
 	TCPRefused     int                  `json:"tcp_refused"`       // peers that get long requests over UDP, for they took no connection
@@ -87,6 +89,10 @@ func (e *Engine) Stats() Stats {
 	}
 	if e.arena.Adopted() {
 		st.Recovered = &e.recovered
+	}
+	if e.media != nil {
+		m := e.media.Stats()
+		st.Media = &m
 	}
 	for i, l := range e.cfg.Listeners {
 		ls := ListenerStats{Name: l.Name, Transport: transport(l), Address: l.Address.String(), Workers: l.Workers}

@@ -29,7 +29,11 @@ func Unsupported(a *runtime.Appliance) []string {
 		}
 	}
 	missing(a.State.Persistence != nil, "state: persistence")
-	missing(a.Media != nil, "media")
+	if m := a.Media; m != nil {
+		for _, i := range m.Instances {
+			missing(i.Local, "media instance %s: on the appliance itself", i.Name)
+		}
+	}
 	if m := a.Messages; m != nil {
 		missing(m.HideTopology, "messages: hide_topology")
 	}

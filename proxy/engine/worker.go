@@ -38,12 +38,16 @@ type worker struct {
 	via      []byte
 	routes   []byte // Record-Route lines with flow tokens
 	tmp      []byte
-	uri      []byte                                      // a Request-URI that a route has changed
-	own      bool                                        // the packet being handled is the self-check's
-	changed  policy.Result                               // by the policy, in the message written last
-	begun    record.Fields                               // of the call being registered
-	final    int                                         // code of the final reply being given to an INVITE
-	wave     [dispatch.MaxParallel]*dispatch.Destination // of a forked request being sent
+	uri      []byte // a Request-URI that a route has changed
+	// rewritten is the message being handled with another description in it, resumed what became
+	// of it while it waited for that (media.go).
+	rewritten []byte
+	resumed   resumed
+	own       bool                                        // the packet being handled is the self-check's
+	changed   policy.Result                               // by the policy, in the message written last
+	begun     record.Fields                               // of the call being registered
+	final     int                                         // code of the final reply being given to an INVITE
+	wave      [dispatch.MaxParallel]*dispatch.Destination // of a forked request being sent
 }
 
 func newWorker(e *Engine) *worker {

@@ -10,6 +10,7 @@ import (
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/engine"
 	"trunkline/proxy/listen"
+	"trunkline/proxy/media"
 	"trunkline/proxy/preflight"
 	"trunkline/proxy/resolve"
 )
@@ -163,6 +164,9 @@ func (g sink) engine(e *engine.Stats) {
 		g.counter("trunkline_limit_refused_total", "Calls a limit refused: for too many at one time (concurrent), or too many a second (rate).", l.RefusedRate, "scope", l.Scope, "name", l.Name, "why", "rate")
 	}
 	g.counter("trunkline_concurrent_calls_refused_total", "Calls the concurrency limit refused.", e.Concurrent.Refused)
+	if e.Media != nil {
+		g.media(e.Media)
+	}
 	for _, d := range e.Destinations {
 		l := []string{"set", d.Set, "destination", d.Name}
 		g.gauge("trunkline_destination_state", "1 for the state the destination is in.", 1, append(l, "state", d.State)...)
@@ -190,6 +194,27 @@ func (g sink) engine(e *engine.Stats) {
 		if ln.Connections != nil {
 			g.connections(ln.Connections, "listener", ln.Name, "transport", ln.Transport)
 		}
+	}
+}
+
+func (g sink) media(m *media.Stats) {
+	g.gauge("trunkline_media_waiting", "Messages held until a media instance has answered.", float64(m.Waiting))
+	g.gauge("trunkline_media_deletes", "Sessions of ended calls whose delete is not answered yet.", float64(m.Deletes))
+	g.counter("trunkline_media_deletes_lost_total", "Deletes for which there was no room: rtpengine ends those sessions by its timeout.", m.DeletesLost)
+	g.counter("trunkline_media_moved_total", "Sessions that went to another instance.", m.Moved)
+	for _, i := range m.Instances {
+		l := []string{"instance", i.Name}
+		g.gauge("trunkline_media_up", "1 when the media instance answers.", truth(i.Up), l...)
+		g.gauge("trunkline_media_sessions", "Sessions at the media instance.", float64(i.Sessions), l...)
+		g.gauge("trunkline_media_max_sessions", "Sessions the media instance takes; 0: not stated.", float64(i.MaxSessions), l...)
+		for verb, results := range i.Commands {
+			for result, n := range results {
+				g.counter("trunkline_media_commands_total", "Commands to the media instance that are over, by result.", n, "instance", i.Name, "command", verb, "result", result)
+			}
+		}
+		g.counter("trunkline_media_commands_repeated_total", "Commands sent once more.", i.Repeated, l...)
+		g.counter("trunkline_media_commands_answered_total", "Commands with an answer.", uint64(i.Answered), l...)
+		g.gauge("trunkline_media_commands_answered_seconds", "Time all answers took together: divided by their number, what one takes.", i.Seconds, l...)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/engine"
 	"trunkline/proxy/limit"
+	"trunkline/proxy/media"
 	"trunkline/proxy/preflight"
 	"trunkline/proxy/stream"
 )
@@ -140,6 +141,11 @@ func summary(out io.Writer, s Status) error {
 		for _, d := range e.Destinations {
 			fmt.Fprintf(w, "destination %s/%s\t%s\t%s\t%s\n", d.Set, d.Name, d.State, places(d), destinationNote(d))
 		}
+		if e.Media != nil {
+			for _, i := range e.Media.Instances {
+				fmt.Fprintf(w, "media %s\t%s\t%s\t%s\n", i.Name, upOrDown(i.Up), sessions(i), mediaNote(i))
+			}
+		}
 		for _, l := range e.Limits {
 			if l.Scope != limit.ScopeAll {
 				fmt.Fprintf(w, "limit of %s %s\t%d calls\t%d at most\t%d refused\n", l.Scope, l.Name, l.Live, l.Peak, l.RefusedConcurrent+l.RefusedRate)
@@ -160,6 +166,38 @@ func summary(out io.Writer, s Status) error {
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+func upOrDown(up bool) string {
+	if up {
+		return "up"
+	}
+	return "DOWN"
+}
+
+func sessions(i media.InstanceStats) string {
+	if i.MaxSessions > 0 {
+		return fmt.Sprintf("%d of %d sessions", i.Sessions, i.MaxSessions)
+	}
+	return fmt.Sprintf("%d sessions", i.Sessions)
+}
+
+// mediaNote is where an instance is reached, how fast it answers and what went wrong with it.
+func mediaNote(i media.InstanceStats) string {
+	s := strings.Join(i.Control, " ")
+	if i.Answered > 0 {
+		s += ", answers in " + time.Duration(i.Seconds/float64(i.Answered)*1e9).Round(10*time.Microsecond).String()
+	}
+	for _, result := range []string{"refused", "full", "lost"} {
+		n := uint64(0)
+		for _, by := range i.Commands {
+			n += by[result]
+		}
+		if n > 0 {
+			s += fmt.Sprintf(", %d %s", n, result)
+		}
+	}
+	return s
 }
 
 // ago says how long ago something was, after a line about it; nothing when it never was.

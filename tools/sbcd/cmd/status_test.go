@@ -12,6 +12,7 @@ import (
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/engine"
 	"trunkline/proxy/listen"
+	"trunkline/proxy/media"
 	"trunkline/proxy/record"
 	"trunkline/proxy/resolve"
 	"trunkline/proxy/stream"
@@ -49,6 +50,10 @@ func example() Status {
 			Records:  &record.Stats{SinkStats: record.SinkStats{Name: "database", Spooled: 40, Error: "database calls (10.0.0.9:5432): nothing listens there"}, Written: 70, Waiting: 2, Lost: 1},
 			Counters: map[string]uint64{"received": 12, "refused_rate": 3, "dropped_source": 2, "dropped_ack": 0, "send_errors": 1},
 			Calls:    call.Stats{Live: 4, Peak: 9, Capacity: 100, Ended: map[string]uint64{"bye": 5}}, Transactions: transaction.Stats{Live: 1, Peak: 8, Capacity: 200},
+			Media: &media.Stats{Instances: []media.InstanceStats{
+				{Name: "m1", Control: []string{"10.0.0.31:2223"}, Up: true, Sessions: 4, MaxSessions: 100, Answered: 4, Seconds: 0.002, Commands: map[string]map[string]uint64{"offer": {"ok": 3}, "answer": {"refused": 1}}},
+				{Name: "m2", Control: []string{"10.0.0.32:2223", "10.0.0.32:2224"}, Commands: map[string]map[string]uint64{"ping": {"lost": 3}}},
+			}},
 			Destinations: []engine.DestinationStats{{
 				DestinationStats: dispatch.DestinationStats{Set: "core", Name: "fs1", Address: "10.0.0.11:5060", State: "active"},
 				Calls:            4, Attempts: 9, Failed: 1,
@@ -75,21 +80,23 @@ func TestSummary(t *testing.T) {
 	}
 	want := `edge-fra1: ready, up 1h2m3s, spec sha256:0123456789ab, image sha256:fedcba987654
 call records to the database: 70 written, 2 waiting, 40 on the disk for it, 1 lost; database calls (10.0.0.9:5432): nothing listens there
-cache carriers        loaded             6 rows         in 400ms
-cache again           loading            6 rows         3 rows read in 2s
-cache kept            failed             5 rows         last good table, of 3h0m0s ago; no server
-cache baked           loaded             2 rows         table of the image; last good table not kept: no room
-cache late            failed             0 rows         open /x: no such file or directory
-listener core         10.0.0.1:5060      12 packets     1 dropped by the kernel, 700 B waiting
-listener trunk        10.0.0.1:5061/tls  3 connections  40 messages, 12 B waiting, 3 refused, 4 handshakes failed, certificate until 2998-01-02
-listener old          10.0.0.2:443/wss   0 connections  0 messages, 0 B waiting, certificate of web ENDED 2001-01-02
-overload core         refuses            25 % of calls  messages wait 310ms
-destination core/fs1  active             4 calls        10.0.0.11:5060, 9 attempts, 1 failed over
-destination core/fs2  disabled           3 of 50 calls  10.0.0.12:5060, 5 attempts, 0 failed over, 7 times full, replies in 12.3ms
-destination core/gw   active             0 calls        gw.example.net, 0 attempts, 0 failed over, 1 of 2 targets up, last known ones (gw.example.net. A: server 10.0.0.53: no answer in time)
-destination core/no   inactive           0 calls        no.example.net, 0 attempts, 0 failed over, 0 of 0 targets up (there is no name no.example.net)
-calls                 4 live             9 at most      room for 100
-transactions          1 live             8 at most      room for 200
+cache carriers        loaded             6 rows             in 400ms
+cache again           loading            6 rows             3 rows read in 2s
+cache kept            failed             5 rows             last good table, of 3h0m0s ago; no server
+cache baked           loaded             2 rows             table of the image; last good table not kept: no room
+cache late            failed             0 rows             open /x: no such file or directory
+listener core         10.0.0.1:5060      12 packets         1 dropped by the kernel, 700 B waiting
+listener trunk        10.0.0.1:5061/tls  3 connections      40 messages, 12 B waiting, 3 refused, 4 handshakes failed, certificate until 2998-01-02
+listener old          10.0.0.2:443/wss   0 connections      0 messages, 0 B waiting, certificate of web ENDED 2001-01-02
+overload core         refuses            25 % of calls      messages wait 310ms
+destination core/fs1  active             4 calls            10.0.0.11:5060, 9 attempts, 1 failed over
+destination core/fs2  disabled           3 of 50 calls      10.0.0.12:5060, 5 attempts, 0 failed over, 7 times full, replies in 12.3ms
+destination core/gw   active             0 calls            gw.example.net, 0 attempts, 0 failed over, 1 of 2 targets up, last known ones (gw.example.net. A: server 10.0.0.53: no answer in time)
+destination core/no   inactive           0 calls            no.example.net, 0 attempts, 0 failed over, 0 of 0 targets up (there is no name no.example.net)
+media m1              up                 4 of 100 sessions  10.0.0.31:2223, answers in 500µs, 1 refused
+media m2              DOWN               0 sessions         10.0.0.32:2223 10.0.0.32:2224, 3 lost
+calls                 4 live             9 at most          room for 100
+transactions          1 live             8 at most          room for 200
 refused, dropped: dropped_source=2 refused_rate=3 send_errors=1
 `
 	if b.String() != want {
