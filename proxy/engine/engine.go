@@ -361,8 +361,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	if e.arena == nil && !e.handingOver.Load() { // or a process after this one goes on with them
 		e.calls.ReleaseAll()
 	}
-	e.finishRecords()
 	endMedia()
+	e.finishRecords()
 	select {
 	case err := <-failed:
 		return err

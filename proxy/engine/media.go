@@ -146,11 +146,11 @@ func (w *worker) speaks(v *message.View) (call.ID, media.Side, bool) {
 // known reports whether the callee of this tag is the one whose media a call has: any one
 // until a 2xx has settled it.
 func (w *worker) known(id call.ID, callee []byte) bool {
-	s := w.session(id)
+	s := w.mediaSession(id)
 	return !s.Answered || s.Peer == media.Tag(callee)
 }
 
-func (w *worker) session(id call.ID) media.Session {
+func (w *worker) mediaSession(id call.ID) media.Session {
 	return w.e.media.Session(uint64(id), w.e.calls.Row(id))
 }
 
@@ -189,7 +189,7 @@ func (w *worker) offerMedia(tx transaction.Tx, f *face, id call.ID) bool {
 		return true
 	}
 	verb := media.Offer
-	if v.Method == message.PRACK && w.session(id).Owed {
+	if v.Method == message.PRACK && w.mediaSession(id).Owed {
 		verb = media.Answer
 	}
 	j := w.takeJob(waitRequest, id, tx.Upstream, f.index)
