@@ -42,6 +42,18 @@ func (e *Engine) recoverDialogs() {
 	live := make([]bool, e.calls.Capacity())
 	e.calls.Each(func(id call.ID, _ call.Holds) { live[e.calls.Row(id)] = true })
 	e.dialogs.Recover(func(row int) bool { return live[row] })
+	for n := range live {
+		if !live[n] {
+			continue
+		}
+		// BYEs may not have been sent: those that were are found (sendBye), the others go now.
+		if row := e.dialogs.Row(n); row.Ending {
+			row.Ending, row.Deadline = false, 0
+			if call.Cause(row.Cause) == call.SessionExpired {
+				row.Deadline = 1
+			}
+		}
+	}
 }
 
 // dialogRequest notes the CSeq of the request within a dialog that is being handled: a BYE of

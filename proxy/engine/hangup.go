@@ -15,6 +15,9 @@ import (
 // no repetition. When both have ended, answered or not, the call ends. The goroutine of the timers
 // looks at all calls once in sweepPeriod and begins no more than sweepEnds ends at a tick.
 //
+// None is begun while transactions come near to the mark past which new calls are refused: sessions that
+// expire all at once do not keep others from beginning.
+//
 // A BYE goes over UDP whatever its length, and none is authenticated: a challenge ends it.
 
 const (
@@ -57,11 +60,12 @@ func newSweeper(w *worker) *sweeper {
 
 // turn looks at the next rows and ends what is over.
 func (s *sweeper) turn() {
-	if s.w.e.dialogs == nil {
+	e := s.w.e
+	if e.dialogs == nil || e.table.Live() > e.marks.open.slots-e.marks.open.slots/8 {
 		return
 	}
-	s.now, s.due = int64(s.w.e.clock()), s.due[:0]
-	s.at = s.w.e.calls.Sweep(s.at, s.rows, s.look)
+	s.now, s.due = int64(e.clock()), s.due[:0]
+	s.at = e.calls.Sweep(s.at, s.rows, s.look)
 	for _, id := range s.due {
 		s.w.hangUp(id, s.now)
 	}
@@ -122,7 +126,11 @@ func (w *worker) hangUp(id call.ID, now int64) {
 	if row.Deadline == 0 || row.Deadline > now {
 		cause, reason = call.Expired, reasonLifetime
 	}
-	row.Cause, row.Open = uint8(cause), 1<<dialog.Caller|1<<dialog.Callee
+	row.Cause = uint8(cause)
+	if row.Open == 0 { // else these were left open by the process before
+		row.Open = 1<<dialog.Caller | 1<<dialog.Callee
+	}
+	open := row.Open
 	row.Deadline = now + e.byeTime() + byeGrace
 	var cseq [2]uint32 // by the side that a BYE goes to
 	for side := range row.CSeq {
@@ -132,14 +140,15 @@ func (w *worker) hangUp(id call.ID, now int64) {
 	row.Ending = true
 	l.Unlock()
 	for side := dialog.Caller; side <= dialog.Callee; side++ {
-		if !w.sendBye(id, dialog.Bye{To: side, CSeq: cseq[side], Reason: reason}) {
+		if open&(1<<side) != 0 && !w.sendBye(id, dialog.Bye{To: side, CSeq: cseq[side], Reason: reason}) {
 			w.c.add(cByesUnsent)
 			w.byeOver(id, side)
 		}
 	}
 }
 
-// sendBye sends a BYE of the dialog in w.dialog. It reports false when it cannot be sent.
+// sendBye sends a BYE of the dialog in w.dialog, unless that is under way. It reports false when it
+// cannot be sent.
 func (w *worker) sendBye(id call.ID, b dialog.Bye) bool {
 	e, now := w.e, w.e.now()
 	to, ok := w.byeTarget(&w.dialog.Parties[b.To])
@@ -150,7 +159,10 @@ func (w *worker) sendBye(id call.ID, b dialog.Bye) bool {
 	w.key = append(append(w.key, byte(b.To)), w.dialog.CallID...)
 	tx := e.table.Lock(e.table.Hash().Sum(w.key))
 	defer tx.Unlock()
-	if tx.Found() || !tx.Create(now, false) {
+	if tx.Found() {
+		return true // it is under way
+	}
+	if !tx.Create(now, false) {
 		return false
 	}
 	tx.Method, tx.Call = uint8(message.BYE), uint64(id)

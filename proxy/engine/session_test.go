@@ -396,6 +396,36 @@ func TestSucceedSessions(t *testing.T) {
 	}
 }
 
+// A process that ended between the end of a session and its BYEs leaves those to the next; a BYE that
+// was answered is not sent again.
+func TestSucceedByes(t *testing.T) {
+	r := lastingRig(t, 1, timed(true))
+	c, uas, _ := r.call("Supported: timer\r\n", "")
+	d, other, _ := r.call("Supported: timer\r\n", "")
+	r.stop()
+	open := uint8(1<<dialog.Caller | 1<<dialog.Callee)
+	r.sessions(func(_ call.Holds, row *dialog.Row) { // of the first, then of the second
+		row.Ending, row.Open, row.Deadline, row.Cause = true, open, int64(time.Hour), uint8(call.SessionExpired)
+		open = 1 << dialog.Caller
+	})
+	r.succeed()
+	byes := map[string]int{}
+	for range 2 {
+		bye := r.alice.request("BYE")
+		byes[bye.get("Call-ID")]++
+		r.alice.respond(bye, 200, "OK")
+	}
+	if byes[c.callID] != 1 || byes[d.callID] != 1 {
+		t.Errorf("the caller got %v", byes)
+	}
+	uas.respond(uas.request("BYE"), 200, "OK")
+	r.settle(0)
+	other.quiet(100*time.Millisecond, "a BYE more", func(m *sipMsg) bool { return m.method() == "BYE" })
+	if st := r.e.Stats(); st.Calls.Ended["session_expired"] != 2 {
+		t.Errorf("ended %v", st.Calls.Ended)
+	}
+}
+
 // Many sessions that expire together end all, a few at a time.
 func TestManySessionsExpire(t *testing.T) {
 	r := newRig(t, 1, timed(true))
