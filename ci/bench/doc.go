@@ -15,6 +15,8 @@
 // carrier, a key for each call. And 60,000 calls up at once (part standing), begun at 1,000 a second: what
 // one takes in memory, and whether the state of sbcd is as large as its plan says.
 //
+// Part plan calibrates this machine, plans with that, and holds the plan against a run.
+//
 // Absolute figures are of the machine and the hour; ratios of neighbouring cells
 // are what can be compared. Cells during which other processes or the host used the
 // machine, or the load came late, are measured again, twice at most, and no verdict is given on them.

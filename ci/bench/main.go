@@ -60,7 +60,7 @@ func benchmark(ctx context.Context) error {
 	flag.StringVar(&b.loadCore, "load-core", "1", "core of the load")
 	flag.BoolVar(&b.gate, "gate", false, "exit with an error when a bound of the project is missed in cells that count")
 	rates := flag.String("rates", "1000,2000,4000", "calls per second, with commas")
-	parts := flag.String("parts", "cpu,floor,knee,memory,routes,sbc,standing", "what to measure, with commas; floor is bare forwarding, beside cpu; routes is a table of a million prefixes; sbc is cpu with dialogs, limits and a key for each call; standing is 60,000 calls up at once")
+	parts := flag.String("parts", "cpu,floor,knee,memory,routes,sbc,standing,plan", "what to measure, with commas; floor is bare forwarding, beside cpu; routes is a table of a million prefixes; sbc is cpu with dialogs, limits and a key for each call; standing is 60,000 calls up at once; plan holds a plan with a calibration of this machine against a run")
 	jsonFile := flag.String("json", "", "write what was measured to this file, too")
 	flag.Parse()
 	for _, r := range strings.Split(*rates, ",") {

@@ -35,6 +35,7 @@ type table struct {
 	Knees    map[string][]float64        `json:"knees"`
 	Memory   map[string][]float64        `json:"bytes_per_transaction"`
 	Standing map[string][]standing       `json:"standing_calls"`
+	Planned  *planned                    `json:"calibrated_plan,omitempty"`
 	Routes   map[string]tableOf          `json:"routes,omitempty"`
 }
 
@@ -50,6 +51,12 @@ func (b *bench) measure(ctx context.Context) (*table, error) {
 		Versions: map[string]string{kamailio: version("kamailio", "-v"), sbcd: version(b.program("trunkline"), "version")},
 		Workers:  b.workers, Rates: b.rates,
 		Cells: map[int]map[string][]sample{}, SBC: map[int]map[string][]sample{}, Standing: map[string][]standing{}, Knees: map[string][]float64{}, Memory: map[string][]float64{},
+	}
+	if b.parts["plan"] {
+		var err error
+		if t.Planned, err = b.calibrated(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if b.parts["routes"] {
 		var err error
@@ -240,11 +247,12 @@ func (t *table) missed() []string {
 			out = append(out, r.what+": "+v)
 		}
 	}
-	return append(out, standingMissed(t.Standing)...)
+	return slices.Concat(out, standingMissed(t.Standing), t.Planned.missed())
 }
 
 func (t *table) print(w io.Writer) {
 	defer printRoutes(w, t.Routes)
+	defer t.Planned.print(w)
 	defer printStanding(w, t.Standing)
 	fmt.Fprintf(w, "peer: %s (-x fm -X fm); sbcd: %s; %d worker(s), one core each\n", t.Versions[kamailio], t.Versions[sbcd], t.Workers)
 	fmt.Fprintln(w, "medians [least - most] of the cells that count")
