@@ -17,6 +17,7 @@ import (
 type bench struct {
 	bin, spec, sbc      string
 	work                string
+	calibration         string // file of coefficients that sbcd is baked with; empty: the version's own
 	proxyCore, loadCore string
 	workers             int
 	rates               []int

@@ -49,6 +49,8 @@ func (b *bench) calibrated(ctx context.Context) (*planned, error) {
 	if err := b.planWith(file, p); err != nil {
 		return nil, err
 	}
+	b.calibration = file
+	defer func() { b.calibration = "" }()
 	proxy, err := b.start(ctx, sbcdStanding)
 	if err != nil {
 		return nil, err

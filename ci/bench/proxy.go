@@ -144,6 +144,9 @@ func (b *bench) sbcd(dir, spec string, vars ...string) ([]string, error) {
 	for _, v := range vars {
 		bake = append(bake, "--var", v)
 	}
+	if b.calibration != "" {
+		bake = append(bake, "--calibration", b.calibration)
+	}
 	out, err := exec.Command(b.program("trunkline"), bake...).CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("trunkline bake: %w\n%s", err, out)
