@@ -34,7 +34,7 @@ type sessionScratch struct {
 }
 
 func newSessionScratch(e *Engine) (s sessionScratch) {
-	if e.session != nil {
+	if e.cfg.Session != nil { // the rules may not be read yet
 		s.session = make([]byte, 0, 128)
 		s.dialogText = make([]byte, 0, dialog.MaxText)
 		s.sets = make([]byte, 0, dialog.MaxText)

@@ -9,6 +9,7 @@ import (
 	"trunkline/appliance/runtime"
 	"trunkline/proxy/call"
 	"trunkline/proxy/dialog"
+	"trunkline/proxy/media/mediatest"
 	"trunkline/proxy/message"
 )
 
@@ -463,8 +464,10 @@ func TestForkedSessions(t *testing.T) {
 			t.Errorf("Session-Expires is %q", got)
 		}
 	}
-	if d := r.e.Stats().Dialogs; d.Kept != 2 {
-		t.Errorf("dialogs: %+v", d)
+	for until := time.Now().Add(patience); r.e.Stats().Dialogs.Kept != 2; time.Sleep(time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("dialogs: %+v", r.e.Stats().Dialogs)
+		}
 	}
 	r.expireSessions()
 	for _, a := range r.uas[:2] {
@@ -472,4 +475,47 @@ func TestForkedSessions(t *testing.T) {
 		r.alice.respond(r.alice.request("BYE"), 200, "OK")
 	}
 	r.settle(0)
+}
+
+// Calls with media have sessions as well: what waited for an rtpengine is kept like the rest, and the end
+// of a session ends its media.
+func TestSessionWithMedia(t *testing.T) {
+	d := mediatest.Start(t)
+	r := newRig(t, 1, func(a *runtime.Appliance) {
+		timed(true)(a)
+		withMedia("next", d.Control)(a)
+	})
+	c := r.alice.newCall(r.out)
+	c.inviteWith("Supported: timer\r\n", "application/sdp", describing(4000, 1))
+	uas, inv := r.anyUAS("INVITE")
+	relayed(t, "INVITE", inv, 4000)
+	if got := inv.get("Session-Expires"); got != "1800" {
+		t.Errorf("Session-Expires is %q", got)
+	}
+	uas.describe(inv, 200, "OK", "", describing(bobPort, 1))
+	ok := c.final()
+	relayed(t, "200", ok, bobPort)
+	if got := ok.get("Session-Expires"); got != "1800;refresher=uac" {
+		t.Errorf("Session-Expires of the 200 is %q", got)
+	}
+	c.established(ok)
+	c.inDialog("ACK", "", "")
+	r.find("ACK", c.callID)
+	c.inDialog("INVITE", "Supported: timer\r\nSession-Expires: 10\r\n"+typed, describing(4000, 2))
+	c.reply(422, "INVITE")
+	c.hop("ACK")
+	c.inDialog("INVITE", "Supported: timer\r\nSession-Expires: 700\r\n"+typed, describing(4000, 3))
+	_, re := r.find("INVITE", c.callID)
+	uas.describe(re, 200, "OK", "", describing(bobPort, 2))
+	if got := c.reply(200, "INVITE").get("Session-Expires"); got != "700;refresher=uac" {
+		t.Errorf("Session-Expires of the 200 is %q", got)
+	}
+	c.inDialog("ACK", "", "")
+	r.find("ACK", c.callID)
+	r.lasts(700 * time.Second)
+	r.expireSessions()
+	toCaller, toCallee := c.byes("Session expired", 4, 1)
+	ends(r, c, uas, toCaller, toCallee, 200)
+	r.settle(0)
+	r.gone(d)
 }
