@@ -222,9 +222,14 @@ func (w *worker) needsState(m message.Method) bool {
 	return w.e.media != nil && describes(m) && m != message.ACK
 }
 
+// waits reports whether a request waits for its description, and was sent nowhere.
+func (w *worker) waits(tx transaction.Tx) bool {
+	return w.e.media != nil && describes(message.Method(tx.Method)) && tx.Pending() && tx.Tried() == 0 && tx.Request() != nil
+}
+
 // cancelWaiting ends an INVITE that waits for its description and whose caller cancels it.
 func (w *worker) cancelWaiting(tx transaction.Tx) bool {
-	if w.e.media == nil || !tx.Invite || !tx.Pending() || tx.Tried() > 0 || tx.Request() == nil {
+	if !tx.Invite || !w.waits(tx) {
 		return false
 	}
 	tx.Cancelled = true

@@ -280,6 +280,33 @@ func TestMediaCancelWaiting(t *testing.T) {
 	}
 }
 
+// An INVITE that waits longer than it may is refused, forked or not, and never sent as it came.
+func TestMediaTooLate(t *testing.T) {
+	silent, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	for _, algorithm := range []string{"round-robin", "parallel"} {
+		r := newRig(t, 1, func(a *runtime.Appliance) {
+			withMedia("next", silent.LocalAddr().(*net.UDPAddr).AddrPort())(a)
+			a.Media.Timeout = duration(time.Second)
+			a.Transaction.InviteTimeout = duration(200 * time.Millisecond)
+			a.Dispatchers[0].Algorithm = algorithm
+		})
+		c := r.alice.newCall(r.out)
+		c.offer()
+		if m := c.final(); m.code() != 408 {
+			t.Errorf("%d", m.code())
+		}
+		c.hop("ACK")
+		r.count("media_too_late", 1)
+		for _, a := range r.uas {
+			a.quiet(50*time.Millisecond, "an INVITE", func(m *sipMsg) bool { return m.method() == "INVITE" })
+		}
+	}
+}
+
 // Forks share the offer; once one is answered, what others say changes nothing.
 func TestMediaForks(t *testing.T) {
 	d := mediatest.Start(t)

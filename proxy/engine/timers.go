@@ -44,6 +44,10 @@ func (e *Engine) runTimers(ctx context.Context) {
 
 // fire does what a due timer calls for.
 func (w *worker) fire(tx transaction.Tx, ev transaction.Event) {
+	if ev&transaction.NoFinal != 0 && w.waits(tx) {
+		w.giveUp(tx, w.e.now())
+		return
+	}
 	if tx.Forked {
 		w.fireFork(tx, ev)
 		return
