@@ -127,7 +127,9 @@ type Engine struct {
 	dests      []*destination
 	book       *record.Book   // nil: no records of calls are wanted
 	records    *record.Writer // nil: RecordTo was not called
-	emergency  *emergency     // nil: no request goes first
+	lasting    *lasting       // nil: calls end with the machine
+	callHash   transaction.Hasher
+	emergency  *emergency // nil: no request goes first
 	retryAfter []byte
 	policy     *policy.Policy // nil: messages are forwarded as they are
 	long       *long
@@ -217,6 +219,9 @@ func New(cfg *runtime.Appliance, router *route.Router, sets *dispatch.Sets, aren
 		return nil, err
 	}
 	if err := e.newBook(); err != nil {
+		return nil, err
+	}
+	if err := e.newLasting(); err != nil {
 		return nil, err
 	}
 	e.marks = newMarks(cfg.State.HighWater, e.table, e.calls.Capacity(), cfg.Limits.Emergency)
@@ -314,6 +319,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	if e.book != nil && e.records == nil {
 		return errNoSink
 	}
+	if e.lasting != nil && e.lasting.keeper == nil {
+		return errNoStore
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -350,6 +358,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	if e.records != nil {
 		wg.Go(func() { e.records.Run(ctx) })
 	}
+	if e.lasting != nil && e.lasting.keeper != nil {
+		wg.Go(func() { e.lasting.keeper.Run(ctx) })
+	}
 	<-ctx.Done()
 	end := e.Close
 	if e.handingOver.Load() {
@@ -358,6 +369,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	closed := end()
 	wg.Wait()
 	e.teller.look()
+	e.finishCalls()
 	if e.arena == nil && !e.handingOver.Load() { // or a process after this one goes on with them
 		e.calls.ReleaseAll()
 	}

@@ -231,5 +231,5 @@ func (w *worker) callKey(v *message.View, tag []byte) uint64 {
 	w.key = append(w.key[:0], v.Get(v.CallID)...)
 	w.key = append(w.key, 0)
 	w.key = append(w.key, tag...)
-	return w.e.table.Hash().Sum(w.key)
+	return w.e.callHash.Sum(w.key)
 }

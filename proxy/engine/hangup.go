@@ -86,11 +86,23 @@ func (e *Engine) outlived(l call.Locked, now int64) bool {
 	return lifetime > 0 && l.Holds().Began+lifetime <= now
 }
 
+// sweepGrace is how long after its lifetime a call is left to the sweep and its BYEs, ns.
+func (e *Engine) sweepGrace() int64 { return 2*sweepPeriod*1e6 + e.byeTime() + byeGrace }
+
+// firstExpire is when expireCalls is called first, ms: calls of before a boot may have outlived
+// their time by much, and are to get their BYEs.
+func (e *Engine) firstExpire() int64 {
+	if e.dialogs == nil || e.lasting == nil {
+		return e.now()
+	}
+	return e.now() + e.sweepGrace()/1e6
+}
+
 // expireCalls ends the calls whose lifetime is over and that no sweep has ended.
 func (e *Engine) expireCalls() {
 	now := int64(e.clock())
 	if e.dialogs != nil { // leave them to the sweep and their BYEs
-		now -= 2*sweepPeriod*1e6 + e.byeTime() + byeGrace
+		now -= e.sweepGrace()
 	}
 	e.calls.Expire(now)
 }

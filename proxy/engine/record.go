@@ -91,7 +91,7 @@ func (e *Engine) finishRecords() {
 
 // keeper is told by call.Table of the call being registered, whose INVITE begun says.
 func (w *worker) keeper() call.Keeper {
-	if w.e.book == nil {
+	if w.e.book == nil && w.e.lasting == nil {
 		return nil
 	}
 	return w
@@ -99,12 +99,16 @@ func (w *worker) keeper() call.Keeper {
 
 // Keep implements call.Keeper.
 func (w *worker) Keep(id call.ID, now int64) {
-	w.e.book.Open(w.e.calls.Row(id), uint64(id), now, w.begun)
+	row := w.e.calls.Row(id)
+	w.keepOrigin(row)
+	if w.e.book != nil {
+		w.e.book.Open(row, uint64(id), now, w.begun)
+	}
 }
 
 // beginRecord notes what the INVITE being handled says, for Keep.
 func (w *worker) beginRecord(f *face, upstream transaction.Endpoint, first bool) {
-	if w.e.book == nil {
+	if w.e.book == nil && w.e.lasting == nil {
 		return
 	}
 	v := &w.v
@@ -118,7 +122,7 @@ func (w *worker) beginRecord(f *face, upstream transaction.Endpoint, first bool)
 // beginRecordAgain is beginRecord for a further 2xx of a forked INVITE, which is being
 // handled: a call beside the one whose request is stored.
 func (w *worker) beginRecordAgain(tx transaction.Tx) {
-	if w.e.book == nil {
+	if w.e.book == nil && w.e.lasting == nil {
 		return
 	}
 	v := &w.v

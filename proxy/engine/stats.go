@@ -31,8 +31,9 @@ type Stats struct {
 	Destinations   []DestinationStats   `json:"destinations"`
 	Media          *media.Stats         `json:"media,omitempty"` // nil: there is no media block
 	Probes         dispatch.ProberStats `json:"probes"`
-	Records        *record.Stats        `json:"records,omitempty"` // nil: no records of calls are wanted
-	TCPRefused     int                  `json:"tcp_refused"`       // peers that get long requests over UDP, for they took no connection
+	Records        *record.Stats        `json:"records,omitempty"`   // nil: no records of calls are wanted
+	Persisted      *PersistStats        `json:"persisted,omitempty"` // nil: calls in progress end with the machine
+	TCPRefused     int                  `json:"tcp_refused"`         // peers that get long requests over UDP, for they took no connection
 }
 
 // ListenerStats are the figures of one listener, all its sockets together.
@@ -79,6 +80,7 @@ func (e *Engine) Stats() Stats {
 	}
 	all := st.Limits[0]
 	st.Concurrent = ConcurrentStats{Live: all.Live, Peak: all.Peak, Refused: all.RefusedConcurrent}
+	st.Persisted = e.persistStats()
 	if e.records != nil {
 		r := e.records.Stats()
 		st.Records = &r

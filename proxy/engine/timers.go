@@ -21,7 +21,7 @@ func (e *Engine) runTimers(ctx context.Context) {
 	t := time.NewTicker(tick)
 	defer t.Stop()
 	fire, sweep := w.fire, newSweeper(w)
-	nextExpire, looked := e.now(), int64(0)
+	nextExpire, looked := e.firstExpire(), int64(0)
 	for {
 		select {
 		case <-ctx.Done():

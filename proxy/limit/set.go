@@ -289,6 +289,24 @@ func (s *Set) Again(h Held) bool {
 	return false
 }
 
+// Restore takes places for a call that began in another boot: no limit refuses it, and no rate
+// counts it.
+func (s *Set) Restore(now int64, listener int, src netip.Addr) Held {
+	n := s.classOf(src)
+	h := makeHeld(listener, n, 0)
+	if each := s.classes[n].each; each != nil {
+		row, _ := s.each.take(now, src, each)
+		h = makeHeld(listener, n, row)
+	}
+	for i := 0; ; i++ {
+		x, ok := s.at(h, i)
+		if !ok {
+			return h
+		}
+		x.AcquireAny()
+	}
+}
+
 // Return takes the places of a call that had them in the process before.
 func (s *Set) Return(h Held) {
 	for i := 0; ; i++ {

@@ -115,7 +115,7 @@ func (b *Book) shard(at int) (*shard, int) {
 func (b *Book) find(at int, call uint64) (*shard, *Row) {
 	s, i := b.shard(at)
 	if n := s.of[i]; n != 0 {
-		if r := &s.rows[n-1]; r.Call == call && r.is(open) {
+		if r := &s.rows[n-1]; r.ID == call && r.is(open) {
 			return s, r
 		}
 	}

@@ -58,6 +58,7 @@ type Row struct {
 
 	Origin   uint64 // of the Book that opened it: with Call, the key of the record
 	Call     uint64
+	ID       uint64 // of the call in the table of calls: Call, unless it was kept over a boot
 	Began    int64
 	Answered int64 // 0: it was not
 	Ended    int64
@@ -89,7 +90,7 @@ type Fields struct {
 
 // fill makes the row that of a call nobody has answered yet.
 func (r *Row) fill(origin, call uint64, now int64, f Fields) {
-	r.Origin, r.Call = origin, call
+	r.Origin, r.Call, r.ID = origin, call, call
 	r.Began, r.Answered, r.Ended = now, 0, 0
 	r.source, r.port = f.Source.Addr().As16(), f.Source.Port()
 	r.Listener, r.Dest, r.Code, r.Cause, r.By = uint16(f.Listener), NoDestination, 0, 0, Nobody
