@@ -152,9 +152,9 @@ coefficient "limited_address_bytes" {
 }
 
 coefficient "record_bytes" {
-  value  = 380
+  value  = 388
   unit   = "B"
-  range  = [380, 381]
+  range  = [388, 389]
   source = "measured: row of the arena of proxy/record with its index: 288 B of texts, times, source, destination, key"
   date   = "2026-11"
 }

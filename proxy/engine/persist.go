@@ -112,7 +112,8 @@ func (e *Engine) bindingOfCalls() [32]byte {
 		Dispatchers []runtime.Dispatcher
 		Limits      runtime.Limits
 		Record      int
-	}{Format: 1, Dispatchers: e.cfg.Dispatchers, Limits: e.cfg.Limits, Record: record.RowSize}
+		Session     bool
+	}{Format: 1, Dispatchers: e.cfg.Dispatchers, Limits: e.cfg.Limits, Record: record.RowSize, Session: e.dialogs != nil}
 	for _, l := range e.cfg.Listeners {
 		all.Listeners = append(all.Listeners, listener{l.Name, l.Transport})
 	}
@@ -141,7 +142,7 @@ func (e *Engine) restore(kept map[uint64][]byte) {
 		// A clock of the day that went back makes a call begin now.
 		began := clock - max(now-c.Began, 0)
 		answered := clock - max(now-c.Answered, 0)
-		if e.restoreCall(&c, began, answered) {
+		if e.restoreCall(&c, began, answered, clock-now) {
 			l.stats.Calls++
 		} else {
 			l.stats.Dropped++
@@ -149,8 +150,8 @@ func (e *Engine) restore(kept map[uint64][]byte) {
 	}
 }
 
-func (e *Engine) restoreCall(c *persist.Call, began, answered int64) bool {
-	held := e.limits.Restore(began, int(c.Listener), c.Source)
+func (e *Engine) restoreCall(c *persist.Call, began, answered, shift int64) bool {
+	held := e.limits.Restore(int64(e.clock()), int(c.Listener), c.Source)
 	id, ok := e.calls.RegisterWith(c.Key, began, uint64(held), nil)
 	if !ok {
 		e.limits.Release(held)
@@ -164,6 +165,9 @@ func (e *Engine) restoreCall(c *persist.Call, began, answered int64) bool {
 	e.calls.Restored(id, answered)
 	if e.book != nil {
 		e.book.Restore(row, uint64(id), began, answered, c.Record)
+	}
+	if e.dialogs != nil && len(c.Dialog) > 0 {
+		e.dialogs.Restore(row, c.Dialog, shift)
 	}
 	for _, p := range c.Places {
 		if e.calls.Join(id, int32(p)) {
@@ -190,7 +194,11 @@ func (s callSource) Capacity() int { return s.e.calls.Capacity() }
 func (s callSource) Each(f func(row int, id, version uint64)) {
 	s.e.calls.Each(func(id call.ID, h call.Holds) {
 		if h.Answered != 0 {
-			f(s.e.calls.Row(id), uint64(id), 1)
+			row, version := s.e.calls.Row(id), uint64(0)
+			if s.e.dialogs != nil {
+				version = s.e.dialogs.Version(row)
+			}
+			f(row, uint64(id), version)
 		}
 	})
 }
@@ -210,6 +218,9 @@ func (s callSource) Encode(dst []byte, id uint64) ([]byte, bool) {
 		}
 		if e.book != nil {
 			c.Record = e.book.Kept(nil, row, id)
+		}
+		if e.dialogs != nil {
+			c.Dialog = e.dialogs.Kept(nil, row, wall)
 		}
 		dst = c.AppendTo(dst)
 	})

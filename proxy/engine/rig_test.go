@@ -25,6 +25,7 @@ type rig struct {
 	stop  func() // ends the engine before the test does
 
 	records *keptRecords // of calls, where the configuration wants them
+	state   string       // directory of the state partition
 }
 
 // freePort finds a UDP port that is free at an address.
@@ -94,6 +95,7 @@ func newLoggedRig(t testing.TB, n int, change func(*runtime.Appliance), log *slo
 	}
 	r.e = newLoggedEngine(t, r.cfg, log)
 	r.record()
+	r.persist()
 	r.stop = startEngine(t, r.e)
 	return r
 }

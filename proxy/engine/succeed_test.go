@@ -39,6 +39,7 @@ func (r *rig) begin(a *shm.Arena) {
 	}
 	r.e = e
 	r.record()
+	r.persist()
 	r.stop = startEngine(r.t, e)
 }
 

@@ -295,7 +295,7 @@ func (s *Set) Restore(now int64, listener int, src netip.Addr) Held {
 	n := s.classOf(src)
 	h := makeHeld(listener, n, 0)
 	if each := s.classes[n].each; each != nil {
-		row, _ := s.each.take(now, src, each)
+		row, _ := s.each.take(now, src, &rule{counter: each.counter})
 		h = makeHeld(listener, n, row)
 	}
 	for i := 0; ; i++ {
