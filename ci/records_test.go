@@ -10,6 +10,7 @@ import (
 	"trunkline/appliance/runtime"
 	"trunkline/proxy/dispatch"
 	"trunkline/proxy/engine"
+	calls "trunkline/proxy/persist/postgres"
 	"trunkline/proxy/record"
 	"trunkline/proxy/record/postgres"
 	"trunkline/proxy/route"
@@ -65,6 +66,9 @@ func TestRecordsInReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	readme := string(b)
+	if !strings.Contains(readme, calls.Definition) {
+		t.Error("the README has other definitions of tables than proxy/persist/postgres")
+	}
 	if !strings.Contains(readme, postgres.Definition) {
 		t.Error("the README has another definition of the table than proxy/record/postgres")
 	}
@@ -77,4 +81,33 @@ func TestRecordsInReadme(t *testing.T) {
 			t.Errorf("the table has no column %s", name)
 		}
 	}
+}
+
+// Where a spec wants calls to be kept, the arena has what that needs, of the planned size.
+func TestOriginCoefficient(t *testing.T) {
+	cfg := appliance(1, 1, 1)
+	cfg.State.Calls, cfg.State.Persistence = 66000, &runtime.Persistence{To: "disk"}
+	router, err := route.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sets, err := dispatch.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := shm.Create(shm.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if _, err := engine.New(cfg, router, sets, a, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range a.Regions() {
+		if r.Name == "call origins" {
+			checkCoefficient(t, "call_origin_bytes", float64(r.Row))
+			return
+		}
+	}
+	t.Error("the arena has no origins of calls")
 }

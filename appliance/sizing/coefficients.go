@@ -74,6 +74,7 @@ var known = map[string]struct {
 	"shard_bytes":                {"B", positive, less},
 	"limited_address_bytes":      {"B", positive, less},
 	"record_bytes":               {"B", positive, less},
+	"call_origin_bytes":          {"B", positive, less},
 	"cache_row_bytes":            {"B", positive, less},
 	"worker_bytes":               {"B", positive, less},
 	"worker_batch":               {"datagrams", natural, less},

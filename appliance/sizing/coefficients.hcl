@@ -159,6 +159,14 @@ coefficient "record_bytes" {
   date   = "2026-11"
 }
 
+coefficient "call_origin_bytes" {
+  value  = 18
+  unit   = "B"
+  range  = [18, 18]
+  source = "measured: row of the arena of proxy/engine beside a call that is kept outside of the memory: where its INVITE came from"
+  date   = "2026-11"
+}
+
 coefficient "cache_row_bytes" {
   value  = 26.7
   unit   = "B"

@@ -208,7 +208,7 @@ func (z *sizer) persistedPerChange() float64 {
 	case p == nil:
 		return 0
 	case p.Mode == persistAtOnce:
-		return z.c.at("stall") * z.c.at("persisted_call_bytes")
+		return 2 * atOnce * z.c.at("persisted_call_bytes")
 	}
 	return 2 * math.Max(p.Interval.Seconds(), 0) * z.c.at("persisted_call_bytes")
 }

@@ -72,6 +72,9 @@ func (z *sizer) state() {
 	if z.s.Limits.Emergency != nil {
 		rest = append(rest, z.emergency())
 	}
+	if t, ok := z.originTable(); ok {
+		rest = append(rest, t)
+	}
 	if t, ok := z.recordTable(); ok {
 		rest = append(rest, t)
 	}

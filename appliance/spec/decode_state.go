@@ -66,7 +66,7 @@ func (d *decoder) persistence(sec *section) *Persistence {
 	}
 	if p.Mode == PersistAtOnce {
 		if sec.stated("interval") {
-			d.errorf(sec.rng("interval"), "Interval without batches", "With mode = \"at-once\" each change is on its way when it happens, so there is no interval. Remove it, or write mode = \"delayed\".")
+			d.errorf(sec.rng("interval"), "Interval without batches", "With mode = \"at-once\" each change is on its way within a fifth of a second, so there is no interval. Remove it, or write mode = \"delayed\".")
 		}
 		p.Interval = 0
 	}

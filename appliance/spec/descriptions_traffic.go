@@ -127,11 +127,11 @@ var trafficTexts = map[string]description{
 
 	"state.hugepages": {text: "Size of the pages the memory lies in. Larger ones cost the processor fewer look-ups, and are set aside when the appliance starts. off: ordinary pages.", kind: KindText, def: `"off"`, choices: []string{"off", "2MiB", "1GiB"}},
 
-	"state.persistence":          {text: "Keeps calls in progress outside of the memory, so that they outlive the machine. Nothing on the path of a message waits for it."},
+	"state.persistence":          {text: "Keeps answered calls outside of the memory, so that they outlive a reboot and a power cut: limits count them, their BYE ends them, their session runs on. Nothing on the path of a message waits for it."},
 	"state.persistence.to":       {text: "Where they are kept: disk is the state partition, database a server.", kind: KindText, choices: []string{PersistDisk, PersistDatabase}},
 	"state.persistence.database": {text: "The database they go to.", kind: KindText, without: "needed with to = \"database\"", rule: "names a database of engine postgres"},
-	"state.persistence.mode":     {text: "delayed: changes are written in batches. at-once: each is on its way when it happens.", kind: KindText, def: `"delayed"`, choices: []string{PersistDelayed, PersistAtOnce}},
-	"state.persistence.interval": {text: "Time between two batches: what a machine that ends loses.", kind: KindDuration, def: `"10s"`, low: `"1s"`, high: `"1m"`, rule: "mode delayed only"},
+	"state.persistence.mode":     {text: "delayed: changes are written in batches. at-once: each is on its way within a fifth of a second.", kind: KindText, def: `"delayed"`, choices: []string{PersistDelayed, PersistAtOnce}},
+	"state.persistence.interval": {text: "Time between two batches: what a power cut takes. A reboot takes nothing.", kind: KindDuration, def: `"10s"`, low: `"1s"`, high: `"1m"`, rule: "mode delayed only"},
 
 	"session":                 {text: "Session timers (RFC 4028): calls whose ends are gone end by themselves, with BYE to both sides; so do calls older than call_lifetime. It takes memory for each call, which the plan shows. Without this block timers are between the two ends alone, and nobody is sent BYE."},
 	"session.min_se":          {text: "Least session a call may ask for; one with less is answered 422.", kind: KindDuration, def: `"90s"`, low: `"90s"`, high: `"24h"`, rule: "whole seconds (RFC 4028 section 5)"},

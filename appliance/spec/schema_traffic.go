@@ -122,7 +122,7 @@ var stateSchema = blockSchema{
 		may("hugepages", `"2MiB"`),
 	},
 	blocks: []blockSchema{
-		{typ: "persistence", later: true, attrs: []attrSchema{
+		{typ: "persistence", attrs: []attrSchema{
 			must("to", `"disk"`),
 			may("database", `"calls"`),
 			may("mode", `"delayed"`),

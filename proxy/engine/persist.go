@@ -28,7 +28,6 @@ import (
 type origin struct {
 	source   [16]byte
 	listener uint16
-	_        [6]byte
 }
 
 // lasting is what the engine has where calls are kept; its memory is in the arena.

@@ -66,6 +66,9 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 		if r := s.Engine.Recovered; r != nil {
 			g.recovered(r)
 		}
+		if p := s.Engine.Persisted; p != nil {
+			g.persisted(p)
+		}
 		if r := s.Engine.Records; r != nil {
 			g.records(r)
 		}

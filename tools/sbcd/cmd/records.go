@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
-	"strings"
 
 	"trunkline/appliance/runtime"
-	"trunkline/proxy/credential"
 	"trunkline/proxy/record"
 	"trunkline/proxy/record/postgres"
 )
@@ -30,22 +27,11 @@ func recordSink(cfg *runtime.Appliance, dir string, log *slog.Logger) (record.Si
 		}
 		return record.OpenFile(dir, record.FileOptions{}, log)
 	case "database":
-		i := slices.IndexFunc(cfg.Databases, func(d runtime.Database) bool { return d.Name == c.Database })
-		if i < 0 {
-			return nil, fmt.Errorf("call records go to database %q, which the configuration does not have", c.Database)
+		d, password, err := databaseOf(cfg, c.Database)
+		if err != nil {
+			return nil, fmt.Errorf("call records: %w", err)
 		}
-		d := cfg.Databases[i]
-		t := &postgres.Table{Server: d}
-		if d.Password != "" {
-			t.Password = func() ([]byte, error) {
-				b, err := credential.New(cfg.Secrets)(d.Password) // read again each time: a new one counts
-				if err != nil {
-					return nil, fmt.Errorf("secret %s: %w", d.Password, err)
-				}
-				return []byte(strings.TrimRight(string(b), "\r\n")), nil
-			}
-		}
-		return record.NewDatabase(t, dir, record.DatabaseOptions{}, log)
+		return record.NewDatabase(&postgres.Table{Server: d, Password: password}, dir, record.DatabaseOptions{}, log)
 	}
 	return nil, fmt.Errorf("call records go to %q: write journal, file or database", c.To)
 }

@@ -134,6 +134,13 @@ func (p *program) run(ctx context.Context, cfg *runtime.Appliance, found *prefli
 	if eng, arena, err = newEngine(cfg, router, sets, store.Take(arenaName), log); err != nil {
 		return refuse(err)
 	}
+	calls, err := callStore(cfg, p.stateDir("calls"))
+	if err != nil {
+		return refuse(err)
+	}
+	if calls != nil {
+		eng.PersistTo(ctx, calls)
+	}
 	if err := arena.Serve(); err != nil {
 		return refuse(err)
 	}

@@ -114,6 +114,9 @@ func summary(out io.Writer, s Status) error {
 		}
 		b.WriteByte('\n')
 	}
+	if e := s.Engine; e != nil && e.Persisted != nil {
+		persistLine(&b, e.Persisted)
+	}
 	if e := s.Engine; e != nil && e.Records != nil {
 		recordsLine(&b, e.Records)
 	}
