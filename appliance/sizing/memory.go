@@ -167,7 +167,7 @@ func (z *sizer) mediaBytes() Figure {
 // a second take, garbage collector's slack included.
 func (z *sizer) memoryPerCall() float64 {
 	c, high := z.c, z.highWater().Value
-	n := (z.rows.call.Value + z.dialogBytes() + z.recordPerCall() + z.mediaOfCall()) * c.at("state_headroom") / high * (1 + c.at("gc_slack"))
+	n := (z.rows.call.Value + z.dialogBytes() + z.recordPerCall() + z.originPerCall() + z.mediaOfCall()) * c.at("state_headroom") / high * (1 + c.at("gc_slack"))
 	if z.b.Media != nil && z.b.Media.Sessions.Value > 0 {
 		n += c.at("media_session_bytes") * z.media.local.Value / z.b.Media.Sessions.Value
 	}

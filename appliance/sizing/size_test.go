@@ -172,7 +172,7 @@ func TestFindings(t *testing.T) {
 		}, "listener.handshakes.carrier-a", SeverityWarning, "edge.hcl:21", "take 25 s of every core, but each may take 10 s"},
 		{"B10 at once", func(s *spec.Spec) {
 			s.State.Persistence = &spec.Persistence{To: "disk", Mode: "at-once", Range: line(63)}
-		}, "state.persistence", SeverityNote, "edge.hcl:63", "400 writes/s go to the disk"},
+		}, "state.persistence", SeverityNote, "edge.hcl:63", "up to 5 writes/s go to the disk, of 80 changes each"},
 		{"B6 weights", func(s *spec.Spec) {
 			s.Dispatchers[0].Algorithm = "relative-weight"
 			for i, x := range s.Dispatchers[0].Destinations {
