@@ -99,7 +99,7 @@ func TestPowerCut(t *testing.T) {
 		has  map[uint64]string
 	}
 	var moments []moment
-	for range 30 {
+	for range 12 {
 		for range rng.IntN(12) {
 			c.change(rng)
 		}
