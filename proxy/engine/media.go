@@ -154,6 +154,38 @@ func (w *worker) mediaSession(id call.ID) media.Session {
 	return w.e.media.Session(uint64(id), w.e.calls.Row(id))
 }
 
+// familyTo is the family of addresses that a description from one listener gets which leaves by
+// another, 0: it is the same.
+func (e *Engine) familyTo(from, to int) uint8 {
+	is4 := func(i int) bool { return e.cfg.Listeners[i].Address.Addr().Unmap().Is4() }
+	switch {
+	case is4(from) == is4(to):
+		return 0
+	case is4(to):
+		return 4
+	}
+	return 6
+}
+
+// familyOf is familyTo for a request that goes to dispatcher sets: 0 unless all their
+// destinations are reached over one family.
+func (e *Engine) familyOf(d *slotData, from int) uint8 {
+	family, first := uint8(0), true
+	for _, s := range d.sets[:d.nsets] {
+		for _, x := range e.dests {
+			if x.Set() != e.sets.Set(int(s)) {
+				continue
+			}
+			f := e.familyTo(from, x.listener)
+			if !first && f != family {
+				return 0
+			}
+			family, first = f, false
+		}
+	}
+	return family
+}
+
 // takeJob begins a job for the message being handled.
 func (w *worker) takeJob(kind uint8, id call.ID, up transaction.Endpoint, listener int) *media.Job {
 	j := w.e.media.Take(uint64(id), w.e.calls.Row(id), w.v.Get(w.v.CallID))
@@ -167,7 +199,9 @@ func (w *worker) takeJob(kind uint8, id call.ID, up transaction.Endpoint, listen
 // offerMedia has a request wait for its description, when it has one: an INVITE that begins a
 // call (id), or within a dialog any request that carries offers and answers. It reports whether
 // the request waits or was refused.
-func (w *worker) offerMedia(tx transaction.Tx, f *face, id call.ID) bool {
+//
+// It gets addresses of this family (familyTo).
+func (w *worker) offerMedia(tx transaction.Tx, f *face, id call.ID, family uint8) bool {
 	e, v := w.e, &w.v
 	if e.media == nil || !describes(v.Method) {
 		return false
@@ -194,7 +228,7 @@ func (w *worker) offerMedia(tx transaction.Tx, f *face, id call.ID) bool {
 	}
 	j := w.takeJob(waitRequest, id, tx.Upstream, f.index)
 	if j != nil {
-		j.Tx = uint64(tx.ID(0))
+		j.Tx, j.Family = uint64(tx.ID(0)), family
 	}
 	if j == nil || !e.media.Describe(j, verb, side, v.Get(part)) {
 		w.refuseMedia(tx, v, 503)
@@ -241,7 +275,7 @@ func (w *worker) cancelWaiting(tx transaction.Tx) bool {
 
 // ackMedia has an ACK wait that brings the answer to an offer of the 2xx (RFC 3261 section
 // 13.2.1). It reports whether it waits, or was dropped: it comes again with the next 2xx.
-func (w *worker) ackMedia(f *face, upstream transaction.Endpoint) bool {
+func (w *worker) ackMedia(f *face, upstream, hop transaction.Endpoint) bool {
 	e, v := w.e, &w.v
 	if e.media == nil || w.resumed != notResumed {
 		return false
@@ -253,7 +287,7 @@ func (w *worker) ackMedia(f *face, upstream transaction.Endpoint) bool {
 	id, side, known := w.speaks(v)
 	if found == message.HasDescription && known {
 		if j := w.takeJob(waitAck, id, upstream, f.index); j != nil {
-			j.Packet = append(j.Packet[:0], v.Bytes()...)
+			j.Packet, j.Family = append(j.Packet[:0], v.Bytes()...), e.familyTo(f.index, int(hop.Listener))
 			if e.media.Describe(j, media.Answer, side, v.Get(part)) {
 				e.media.Note(uint64(id), e.calls.Row(id), func(s *media.Session) { s.Owed = false })
 				w.c.add(cMediaWaits)

@@ -77,7 +77,7 @@ func (w *worker) replyJob(tx transaction.Tx, f *face, src netip.AddrPort, id cal
 	j := w.takeJob(waitReply, id, transaction.MakeEndpoint(src, f.index), f.index)
 	if j != nil {
 		j.Packet = append(j.Packet[:0], w.v.Bytes()...)
-		j.Order = uint64(tx.ID(0))
+		j.Order, j.Family = uint64(tx.ID(0)), w.e.familyTo(f.index, int(tx.Upstream.Listener))
 	}
 	return j
 }

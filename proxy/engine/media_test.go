@@ -307,6 +307,46 @@ func TestMediaTooLate(t *testing.T) {
 	}
 }
 
+// A call from IPv4 to IPv6: each side gets media addresses of its own family.
+func TestMediaFamilies(t *testing.T) {
+	d := mediatest.Start(t)
+	bob := newAgent(t, "::1")
+	r := newRig(t, 1, func(a *runtime.Appliance) {
+		withMedia("next", d.Control)(a)
+		a.Listeners[1].Address, a.Listeners[1].Sources = freePort(t, "::1"), []netip.Prefix{netip.MustParsePrefix("::1/128")}
+		for i := range 2 {
+			x := &a.Dispatchers[i].Destinations[0]
+			x.URI, x.Address = "sip:"+bob.addr.String(), bob.addr
+		}
+	})
+	c := r.alice.newCall(r.out)
+	c.offer()
+	inv := bob.request("INVITE")
+	if !strings.Contains(inv.body, "c=IN IP6 ::1\r\n") {
+		t.Errorf("INVITE: %s", inv.body)
+	}
+	bob.describe(inv, 200, "OK", "", "v=0\r\no=- 9 1 IN IP6 ::1\r\ns=-\r\nc=IN IP6 ::1\r\nt=0 0\r\nm=audio 4200 RTP/AVP 8\r\n")
+	ok := c.final()
+	if !strings.Contains(ok.body, "c=IN IP4 127.0.0.1\r\n") {
+		t.Errorf("200: %s", ok.body)
+	}
+	c.established(ok)
+	c.inDialog("ACK", "", "")
+	bob.request("ACK")
+	c.inDialog("INVITE", typed, describing(4000, 2))
+	re := bob.request("INVITE")
+	if !strings.Contains(re.body, "c=IN IP6 ::1\r\n") {
+		t.Errorf("re-INVITE: %s", re.body)
+	}
+	bob.respond(re, 488, "Not Acceptable Here")
+	c.reply(488, "INVITE")
+	c.hop("ACK")
+	c.inDialog("BYE", "", "")
+	bob.respond(bob.request("BYE"), 200, "OK")
+	r.settle(0)
+	r.gone(d)
+}
+
 // Forks share the offer; once one is answered, what others say changes nothing.
 func TestMediaForks(t *testing.T) {
 	d := mediatest.Start(t)

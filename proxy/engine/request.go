@@ -217,7 +217,7 @@ func (w *worker) ackFrom(f *face, upstream transaction.Endpoint) {
 		w.c.add(cDroppedAck)
 		return
 	}
-	if w.ackMedia(f, upstream) {
+	if w.ackMedia(f, upstream, hop) {
 		return
 	}
 	w.forwardStateless(f, upstream, ro, hop)

@@ -120,7 +120,7 @@ func (w *worker) inDialog(tx *transaction.Tx, f *face, upstream transaction.Endp
 	}
 	tx.Call = uint64(id)
 	*e.slot(*tx) = slotData{strip: ro.strip}
-	if w.offerMedia(*tx, f, 0) {
+	if w.offerMedia(*tx, f, 0, e.familyTo(f.index, int(hop.Listener))) {
 		return
 	}
 	w.onward(tx, ro, hop, e.now())
@@ -212,7 +212,7 @@ func (w *worker) initial(tx *transaction.Tx, f *face, upstream transaction.Endpo
 	if e.forked(&d) {
 		tx.SetForked()
 	}
-	if method == message.INVITE && w.offerMedia(*tx, f, id) {
+	if method == message.INVITE && e.media != nil && w.offerMedia(*tx, f, id, e.familyOf(&d, f.index)) {
 		return
 	}
 	w.nextAttempt(*tx, v, failure{}, e.now())

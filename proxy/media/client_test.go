@@ -213,6 +213,29 @@ func TestICE(t *testing.T) {
 	b.c.End(1, 1)
 }
 
+// Between IPv4 and IPv6 each side gets addresses of its own family.
+func TestFamily(t *testing.T) {
+	d := mediatest.Start(t)
+	b := start(t, config("next", instance("m1", d.Control)))
+	j := b.c.Take(1, 1, []byte("call-1"))
+	j.Tx, j.Family = 1, 6
+	if !b.c.Describe(j, media.Offer, media.Caller, []byte(mediatest.Description(netip.MustParseAddrPort("127.0.0.1:4000"), 1))) {
+		t.Fatal("refused")
+	}
+	if o := b.wait(1); !strings.Contains(o.sdp, "c=IN IP6 ::1\r\n") {
+		t.Errorf("%+v", o)
+	}
+	j = b.c.Take(1, 1, []byte("call-1"))
+	j.Tx, j.Family = 2, 4
+	if !b.c.Describe(j, media.Answer, media.Callee, []byte("v=0\r\no=- 1 1 IN IP6 ::1\r\ns=-\r\nc=IN IP6 ::1\r\nt=0 0\r\nm=audio 5000 RTP/AVP 8\r\n")) {
+		t.Fatal("refused")
+	}
+	if o := b.wait(2); !strings.Contains(o.sdp, "c=IN IP4 127.0.0.1\r\n") {
+		t.Errorf("%+v", o)
+	}
+	b.c.End(1, 1)
+}
+
 func TestRefused(t *testing.T) {
 	d := mediatest.Start(t)
 	b := start(t, config("next", instance("m1", d.Control)))

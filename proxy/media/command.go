@@ -87,13 +87,20 @@ func (c *Client) appendCookie(dst []byte, command uint64) []byte {
 // appendDescribe appends an offer or answer. Keys are in the order of bencode. Addresses are
 // replaced wherever they stand, ICE is kept where it is offered, with the instance as the only
 // candidate, so that no media goes around it.
-func (c *Client) appendDescribe(dst []byte, verb Verb, session uint64, from Side, sdp []byte) []byte {
+func (c *Client) appendDescribe(dst []byte, verb Verb, session uint64, from Side, family uint8, sdp []byte) []byte {
 	offerer, answerer := from, from.Other()
 	if verb == Answer {
 		offerer, answerer = answerer, offerer
 	}
 	n := c.name(session)
-	dst = append(dst, "d3:ICE7:default7:call-id33:"...)
+	dst = append(dst, "d3:ICE7:default"...)
+	switch family {
+	case 4:
+		dst = append(dst, "14:address family3:IP4"...)
+	case 6:
+		dst = append(dst, "14:address family3:IP6"...)
+	}
+	dst = append(dst, "7:call-id33:"...)
 	dst = append(dst, n[:]...)
 	dst = append(dst, "7:command"...)
 	dst = appendText(dst, verb.String())

@@ -36,6 +36,9 @@ type Job struct {
 	Row     int
 	Order   uint64
 
+	// Family is 4 or 6: of the addresses the description gets; 0: of those it has.
+	Family uint8
+
 	Verb   Verb
 	Result Result
 	SDP    []byte // the description as the instance wrote it, when Result is OK
@@ -69,6 +72,6 @@ func (j *Job) clean() {
 	}
 	j.gen++
 	j.Kind, j.Tx, j.Listener, j.Flow, j.Source = 0, 0, 0, 0, netip.AddrPort{}
-	j.Session, j.Row, j.Order, j.Verb, j.Result = 0, 0, 0, 0, 0
+	j.Session, j.Row, j.Order, j.Family, j.Verb, j.Result = 0, 0, 0, 0, 0, 0
 	j.lane, j.call, j.held, j.tried, j.repeated, j.done, j.sent = nil, 0, 0, tried{}, false, false, false
 }

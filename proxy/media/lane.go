@@ -123,7 +123,7 @@ func (l *lane) submit(j *Job) bool {
 		j.done = true
 	} else {
 		j.command = l.c.appendCookie(j.command[:0], command(kindJob, uint64(j.gen), uint64(j.index)))
-		j.command = l.c.appendDescribe(j.command, j.Verb, j.Session, j.from, j.text)
+		j.command = l.c.appendDescribe(j.command, j.Verb, j.Session, j.from, j.Family, j.text)
 		l.write(j.command)
 	}
 	j.held = len(j.command) + len(j.Packet)

@@ -48,7 +48,7 @@ func Start(t testing.TB) *Daemon {
 	first := 20000 + ports.next%5*2000
 	ports.next++
 	ports.Unlock()
-	d := &Daemon{Control: at, t: t, args: []string{"--config-file=none", "--foreground", "--log-stderr", "--log-level=4", "--table=-1", "--interface=127.0.0.1",
+	d := &Daemon{Control: at, t: t, args: []string{"--config-file=none", "--foreground", "--log-stderr", "--log-level=4", "--table=-1", "--interface=both/127.0.0.1", "--interface=both/::1",
 		"--listen-ng=" + at.String(), "--num-threads=2", "--port-min=" + strconv.Itoa(first), "--port-max=" + strconv.Itoa(first+1999)}}
 	d.Begin()
 	return d
