@@ -49,6 +49,7 @@ type service struct {
 	cmd     *exec.Cmd
 	ended   chan struct{}
 	log     *record
+	state   string // directory of what outlives a boot
 }
 
 // record is what all processes wrote.
@@ -84,7 +85,7 @@ func newService(t *testing.T) *service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &service{T: t, m: m, bin: bin, file: filepath.Join(tree, runtime.DefaultPath), control: filepath.Join(dir, "control"), log: &record{}}
+	s := &service{T: t, m: m, bin: bin, file: filepath.Join(tree, runtime.DefaultPath), control: filepath.Join(dir, "control"), log: &record{}, state: filepath.Join(dir, "state")}
 	s.start()
 	t.Cleanup(func() {
 		if t.Failed() { // its goroutines say what it waits for
@@ -111,6 +112,7 @@ func (s *service) start() {
 	before := s.m.Ready()
 	s.cmd = s.m.Command(filepath.Join(s.bin, "sbcd"), "run", "--config", s.file, "--control", s.control)
 	s.cmd.Stderr = s.log
+	s.cmd.Env = append(s.cmd.Env, "STATE_DIRECTORY="+s.state)
 	if err := s.m.Start(s.cmd); err != nil {
 		s.Fatal(err)
 	}
@@ -212,7 +214,7 @@ type document struct {
 }
 
 // Calls of a second's ringing and four more are placed 500 times a second, while sbcd is killed
-// twenty times and told to execute itself four times. All of them succeed.
+// twenty times and told to execute itself four times. All of them succeed, and each has one call record.
 func TestKillsUnderLoad(t *testing.T) {
 	s := newService(t)
 	seed := uint64(time.Now().UnixNano())
@@ -289,6 +291,13 @@ func TestKillsUnderLoad(t *testing.T) {
 	st := s.until("nothing is held", func(st engine.Stats) bool { return len(held(st)) == 0 })
 	if st.Recovered == nil || st.Recovered.Generation != kills+upgrades || st.Recovered.Dropped != 0 {
 		t.Errorf("of the processes before: %+v", st.Recovered)
+	}
+	s.until("records are written", func(st engine.Stats) bool { return st.Records.Waiting == 0 })
+	lines, of, causes := s.records()
+	t.Logf("%d call records of %d calls: %v", lines, of, causes)
+	// A call whose INVITE a kill met before it was forwarded has a record, and so has the one its repetition makes.
+	if n, broken := int(c.Started), causes["broken"]; of != n || lines-n > broken || causes["bye"] < n-broken {
+		t.Errorf("%d records of %d calls, there were %d: %v", lines, of, n, causes)
 	}
 	for _, l := range st.Listeners {
 		if l.Inherited != l.Workers {

@@ -54,3 +54,8 @@ transaction {
   reply_timeout = "20s"
   wait          = "10s"
 }
+
+# Each call has one record, whichever process saw its end.
+control {
+  cdr { to = "file" }
+}
