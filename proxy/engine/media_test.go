@@ -347,6 +347,45 @@ func TestMediaFamilies(t *testing.T) {
 	r.gone(d)
 }
 
+// An instance that ends between offer and answer: early media is dropped, the answer goes with its streams
+// refused, and a re-INVITE takes the call to the next instance once there is one.
+func TestMediaInstanceEnds(t *testing.T) {
+	d := mediatest.Start(t)
+	r := newRig(t, 1, withMedia("next", d.Control))
+	c := r.alice.newCall(r.out)
+	c.offer()
+	uas, inv := r.anyUAS("INVITE")
+	d.Kill()
+	uas.describe(inv, 183, "Session Progress", "", describing(bobPort, 1))
+	r.atLeast("dropped_media", 1)
+	uas.describe(inv, 200, "OK", "", describing(bobPort, 1))
+	ok := c.final()
+	if ok.audio() != 0 {
+		t.Errorf("200 wants its audio at port %d", ok.audio())
+	}
+	r.atLeast("media_streams_refused", 1)
+	c.established(ok)
+	c.inDialog("ACK", "", "")
+	r.find("ACK", c.callID)
+	d.Begin()
+	for until := time.Now().Add(patience); !r.e.Stats().Media.Instances[0].Up; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("the instance is not found up again")
+		}
+	}
+	c.inDialog("INVITE", typed, describing(4000, 2))
+	_, re := r.find("INVITE", c.callID)
+	relayed(t, "re-INVITE", re, 4000)
+	uas.describe(re, 200, "OK", "", describing(bobPort, 2))
+	relayed(t, "its 200", c.reply(200, "INVITE"), bobPort)
+	c.inDialog("ACK", "", "")
+	c.inDialog("BYE", "", "")
+	_, bye := r.find("BYE", c.callID)
+	uas.respond(bye, 200, "OK")
+	r.settle(0)
+	r.gone(d)
+}
+
 // Forks share the offer; once one is answered, what others say changes nothing.
 func TestMediaForks(t *testing.T) {
 	d := mediatest.Start(t)
