@@ -82,7 +82,7 @@ func TestPlansSatisfyTheSchema(t *testing.T) {
 		{"warnings", []string{changed("warned", "core.hcl", `on    = ["5xx"`, `on    = ["4xx"`, "never = [486, 603]", "never = [603]"), "-strict"}, exitRefused, `"warnings": [`},
 		{"wrong spec", []string{changed("wrong", "core.hcl", "dispatcher", "despatcher")}, exitRefused, `"diagnostics": [`},
 		{"no spec", []string{dir + "/nowhere"}, exitRefused, `"diagnostics": [`},
-		{"not built", []string{changed("later", "edge.hcl", `workload {`, "session {}\nworkload {")}, exitOK, `"not_built": [`},
+		{"not built", []string{changed("later", "edge.hcl", `workload {`, "control {\n  log_level = \"debug\"\n}\nworkload {")}, exitOK, `"not_built": [`},
 	} {
 		status, stdout, stderr := run(t, append([]string{"plan", "-json"}, tt.args...)...)
 		if status != tt.status || !strings.Contains(stdout, tt.holds) {
