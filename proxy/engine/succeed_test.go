@@ -163,7 +163,7 @@ func TestSucceed(t *testing.T) {
 		}
 		a.Limits.ConcurrentCalls = 500
 		a.Transaction.T1, a.Transaction.T2 = duration(25*time.Millisecond), duration(200*time.Millisecond)
-		a.Transaction.ReplyTimeout, a.Transaction.InviteTimeout = duration(400*time.Millisecond), duration(2*time.Second)
+		a.Transaction.ReplyTimeout, a.Transaction.InviteTimeout = duration(time.Second), duration(2*time.Second)
 		a.Transaction.Wait, a.Transaction.CallLifetime = duration(200*time.Millisecond), duration(4*time.Second)
 	}
 	for _, algorithm := range []string{"round-robin", "parallel"} {

@@ -6,9 +6,9 @@ import (
 )
 
 type row struct {
-	before uint32
-	key    uint64
-	after  [3]byte
+	_   uint32
+	key uint64
+	_   [3]byte
 }
 
 func keyOf(r *row) *uint64 { return &r.key }
