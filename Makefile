@@ -81,7 +81,7 @@ fmt: ## format the Go code and the example specs
 	gofmt -w appliance ci image policies proxy tools
 	$(GO) run ./tools/trunkline fmt -recursive appliance/examples tools/cli/starter
 
-bench: build ## measure sbcd beside Kamailio: CPU per call, latency, highest rate, memory; prints ratios
+bench: build ## measure sbcd beside Kamailio (CPU per call, latency, highest rate, memory) and a calibrated plan; prints ratios
 	ci/setup bench
 	$(GO) run ./ci/bench -bin $(BIN) $(BENCH_FLAGS)
 
