@@ -28,12 +28,13 @@ type Keeper struct {
 	interval time.Duration
 	log      *slog.Logger
 
-	rows    []kept
-	pass    uint64
-	changed []change
-	batch   Batch
-	text    []byte
-	begun   bool // the store has what rows say
+	flushing sync.Mutex // one batch at a time: it guards what follows
+	rows     []kept
+	pass     uint64
+	changed  []change
+	batch    Batch
+	text     []byte
+	begun    bool // the store has what rows say
 
 	held    atomic.Int64
 	batches atomic.Uint64
@@ -85,8 +86,10 @@ func (k *Keeper) Finish(ctx context.Context) error {
 	return k.store.Close()
 }
 
-// Flush writes what changed since the last batch.
+// Flush writes what changed since the last batch, after one that is being written.
 func (k *Keeper) Flush(ctx context.Context) {
+	k.flushing.Lock()
+	defer k.flushing.Unlock()
 	err := k.flush(ctx, !k.begun)
 	if errors.Is(err, ErrAnew) {
 		err = k.flush(ctx, true)
