@@ -54,9 +54,8 @@ func TestCalibration(t *testing.T) {
 	if plan.Calibration.Name != "machine.hcl" || !strings.HasPrefix(plan.Calibration.Digest, "sha256:") {
 		t.Errorf("the plan was sized with %+v", plan.Calibration)
 	}
-	out, err = exec.CommandContext(ctx, trunkline, "plan", "--full", "--calibration", file, "../../../appliance/examples/edge-fra1").Output()
-	if err != nil || !strings.Contains(string(out), "measured: sbcd, profile proxy") {
-		t.Errorf("the full plan does not say where its cost of a call comes from (%v)", err)
+	if !strings.Contains(string(out), "measured: sbcd, profile proxy") {
+		t.Error("the plan does not say where its cost of a call comes from")
 	}
 }
 
