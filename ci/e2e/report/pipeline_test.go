@@ -267,16 +267,16 @@ func TestPipelineOfWhatCannotBeBuilt(t *testing.T) {
 	s.copy(example, "sites/edge")
 	s.copy("../../../appliance/examples/loopback", "sites/a-good-one")
 	s.commit()
-	media := "media {\n  instance \"m1\" {\n    control = [\"10.0.0.31:2223\"]\n  }\n}\n"
-	if err := os.WriteFile(filepath.Join(s.dir, "sites/edge/media.hcl"), []byte(media), 0o644); err != nil {
+	hidden := "messages {\n  hide_topology = true\n}\n"
+	if err := os.WriteFile(filepath.Join(s.dir, "sites/edge/messages.hcl"), []byte(hidden), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	out, summary, err := s.pipeline("check", "BASE=HEAD")
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	wants(t, summary, "(fra1): cannot be built yet", "> - media `media.hcl:1`")
-	wants(t, s.read("out/comment.md"), "| new: media | none | added |", "**The spec has parts that this version of Trunkline cannot run: build refuses it.**")
+	wants(t, summary, "(fra1): cannot be built yet", "> - messages: hide\\_topology `messages.hcl:2`")
+	wants(t, s.read("out/comment.md"), "| new: messages | none | added |", "**The spec has parts that this version of Trunkline cannot run: build refuses it.**")
 	out, _, err = s.pipeline("build", "BASE=HEAD", "OUT=images")
 	if err == nil || !strings.Contains(out, "sites/edge has parts that this version of Trunkline cannot run") || strings.Contains(out, ": build\n") {
 		t.Errorf("%v\n%s", err, out)
