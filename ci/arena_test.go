@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"trunkline/appliance/plan"
+	"trunkline/appliance/runtime"
 	"trunkline/appliance/sizing"
 	"trunkline/appliance/spec"
 	"trunkline/proxy/dispatch"
@@ -13,6 +14,29 @@ import (
 	"trunkline/proxy/route"
 	"trunkline/proxy/shm"
 )
+
+// engineInArena makes an engine whose tables lie in an arena, until the test ends.
+func engineInArena(t *testing.T, cfg *runtime.Appliance) (*engine.Engine, *shm.Arena) {
+	t.Helper()
+	router, err := route.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sets, err := dispatch.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := shm.Create(shm.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Close() })
+	e, err := engine.New(cfg, router, sets, a, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e, a
+}
 
 // The arena of an appliance takes what its plan says, within 5 %.
 func TestArenaAsPlanned(t *testing.T) {
@@ -27,23 +51,7 @@ func TestArenaAsPlanned(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cfg := p.Appliance
-			router, err := route.New(cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			sets, err := dispatch.New(cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			a, err := shm.Create(shm.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer a.Close()
-			if _, err := engine.New(cfg, router, sets, a, slog.New(slog.DiscardHandler)); err != nil {
-				t.Fatal(err)
-			}
+			_, a := engineInArena(t, p.Appliance)
 			for _, r := range a.Regions() {
 				t.Logf("%-20s %9d rows of %6d B: %11d B", r.Name, r.Rows, r.Row, r.Bytes)
 			}

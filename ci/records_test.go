@@ -1,20 +1,15 @@
 package ci
 
 import (
-	"log/slog"
 	"os"
 	"reflect"
 	"strings"
 	"testing"
 
 	"trunkline/appliance/runtime"
-	"trunkline/proxy/dispatch"
-	"trunkline/proxy/engine"
 	calls "trunkline/proxy/persist/postgres"
 	"trunkline/proxy/record"
 	"trunkline/proxy/record/postgres"
-	"trunkline/proxy/route"
-	"trunkline/proxy/shm"
 )
 
 // Where a spec wants call records the arena has rows for them, of the planned number and size;
@@ -23,23 +18,7 @@ func TestRecordCoefficient(t *testing.T) {
 	for _, cdr := range []*runtime.CDR{nil, {To: "journal"}} {
 		cfg := appliance(1, 1, 1)
 		cfg.State.Calls, cfg.Control.CDR = 66000, cdr
-		router, err := route.New(cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sets, err := dispatch.New(cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		a, err := shm.Create(shm.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer a.Close()
-		e, err := engine.New(cfg, router, sets, a, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
+		e, a := engineInArena(t, cfg)
 		bytes := 0.0
 		for _, r := range a.Regions() {
 			if r.Name == "records" || r.Name == "record index" {
@@ -87,22 +66,7 @@ func TestRecordsInReadme(t *testing.T) {
 func TestOriginCoefficient(t *testing.T) {
 	cfg := appliance(1, 1, 1)
 	cfg.State.Calls, cfg.State.Persistence = 66000, &runtime.Persistence{To: "disk"}
-	router, err := route.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sets, err := dispatch.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := shm.Create(shm.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.Close()
-	if _, err := engine.New(cfg, router, sets, a, slog.New(slog.DiscardHandler)); err != nil {
-		t.Fatal(err)
-	}
+	_, a := engineInArena(t, cfg)
 	for _, r := range a.Regions() {
 		if r.Name == "call origins" {
 			checkCoefficient(t, "call_origin_bytes", float64(r.Row))

@@ -89,7 +89,7 @@ func profileNames() string {
 func (a *app) runCalibrate(ctx context.Context, o calibrate.Options, out string) error {
 	// Minutes later is late to hear of it.
 	if info, err := os.Stat(filepath.Dir(out)); err != nil {
-		return fmt.Errorf("%s cannot be written: %w", out, err)
+		return fmt.Errorf("%s cannot be written: %w: make that directory, or name another with -o", out, err)
 	} else if !info.IsDir() {
 		return fmt.Errorf("%s cannot be written: %s is no directory", out, filepath.Dir(out))
 	}
