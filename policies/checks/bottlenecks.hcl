@@ -6,6 +6,7 @@
 rule "call-lifetime" {
   severity  = "warning"
   source    = "Scaling Kamailio to 1,000 CPS, bottleneck 1 and the 60,000 concurrent number: expiry and dialog timeout at 1,800 s"
+  when      = spec.session == null
   condition = spec.transaction.call_lifetime <= 1800
   at        = spec.transaction.at.call_lifetime
   summary   = "Calls that never end are kept for long"
@@ -116,7 +117,7 @@ rule "media-orphans" {
   at        = try(spec.media.at.block, "")
   summary   = "Media sessions of lost calls stay"
   message   = "A call whose ends vanish without a BYE holds a session of its relay until ${duration(spec.transaction.call_lifetime)} have passed (call_lifetime): nothing asks whether the ends are still there."
-  remedy    = "Add a session block: session {}."
+  remedy    = "Add a session block, session {}, and write how long a call may last as call_lifetime in the transaction block."
 }
 
 rule "media-single-instance" {
@@ -224,7 +225,9 @@ rule "listener-spread" {
   remedy    = "Give each large carrier a listener with an address of its own."
 }
 
-# The second axis: calls nobody ends.
+# The second axis: calls nobody ends. With session timers call_lifetime ends calls, also those that
+# are spoken in, so how long it is becomes a decision (rules session-lifetime...); without, it only
+# stops counting what nobody ended (rule call-lifetime).
 rule "session-timers" {
   severity  = "note"
   source    = "Scaling Kamailio to 1,000 CPS, the 60,000 concurrent number: RFC 4028 session timers, or network blips leave dialogs that linger"
@@ -233,7 +236,7 @@ rule "session-timers" {
   at        = spec.workload.at.concurrent_calls
   summary   = "Nothing finds out that a call has lost its ends"
   message   = "Of ${count(spec.workload.concurrent_calls)} calls in progress those whose BYE is lost are counted until ${duration(spec.transaction.call_lifetime)} have passed: no session timer (RFC 4028) asks the ends."
-  remedy    = "Add a session block: session {}."
+  remedy    = "Add a session block, session {}, and write how long a call may last as call_lifetime in the transaction block."
 }
 
 rule "session-expires" {
@@ -244,6 +247,30 @@ rule "session-expires" {
   summary   = "Sessions are refreshed too seldom"
   message   = "With session_expires = ${duration(try(spec.session.session_expires, 0))} a call that lost its ends stays for as long."
   remedy    = "Write session_expires = \"30m\"."
+}
+
+rule "session-lifetime-unstated" {
+  severity  = "warning"
+  source    = "RFC 4028 section 8 lets a proxy forget a session that ran out; a BYE to calls past an age is Trunkline's own, so the age is to be chosen"
+  when      = spec.session != null
+  condition = spec.transaction.call_lifetime_stated
+  at        = spec.session.at.block
+  summary   = "The longest call is not chosen"
+  message   = "With session timers both sides of a call that is older than ${duration(spec.transaction.call_lifetime)} are sent BYE, also when its session is refreshed and people talk: that is the default of call_lifetime, which is not written."
+  remedy    = "Write call_lifetime in the transaction block, as long as the longest call may be, for example call_lifetime = \"4h\"."
+}
+
+# Who refreshes does so after half a session, so the first session that runs out after a refresh does
+# at one and a half times session_expires.
+rule "session-lifetime" {
+  severity  = "warning"
+  source    = "RFC 4028 section 7.2: a session is refreshed when half of it has passed"
+  when      = spec.session != null && spec.transaction.call_lifetime_stated
+  condition = spec.transaction.call_lifetime > try(spec.session.session_expires, 0) * 1.5
+  at        = spec.transaction.at.call_lifetime
+  summary   = "Calls end before their session timers count"
+  message   = "Both sides of a call are sent BYE after ${duration(spec.transaction.call_lifetime)} (call_lifetime). A session of ${duration(spec.session.session_expires)} that was refreshed once runs out after ${duration(spec.session.session_expires * 1.5)} or later, so no timer finds out that such a call has lost its ends, and calls that go on are cut."
+  remedy    = spec.session.session_expires <= 43200 ? "Write a call_lifetime of ${duration(spec.session.session_expires * 2)} or more, or a shorter session_expires." : "Write session_expires = \"30m\"."
 }
 
 rule "session-min-se" {

@@ -162,6 +162,11 @@ session {
   session_expires = "30m"
 }
 
+# Whoever still talks after that long is sent BYE.
+transaction {
+  call_lifetime = "4h"
+}
+
 state {
   persistence {
     to       = "database"

@@ -128,5 +128,5 @@ limits {
 
 transaction {
   invite_timeout = "30s"
-  call_lifetime  = "30m"
+  call_lifetime  = "4h"
 }
