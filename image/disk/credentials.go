@@ -2,10 +2,11 @@ package disk
 
 import (
 	"fmt"
-	"io/fs"
 	pathpkg "path"
 	"slices"
 	"strings"
+
+	"trunkline/image/fat"
 )
 
 // credentialDir is where the stub of a UKI looks for credentials for all images of the ESP,
@@ -17,27 +18,27 @@ const credentialDir = "loader/credentials"
 func Credentials(path string) (names []string, err error) {
 	esp, err := openESP(path)
 	if err != nil {
-		return nil, fmt.Errorf("%w: build it again", err)
+		return nil, err
 	}
 	defer esp.Close() //nolint:errcheck // read only
-	// One level after the other: the library does not say of an error that a directory is missing.
-	dir := "."
+	dir, at := esp.Root(), "."
 	for _, next := range strings.Split(credentialDir, "/") {
 		entries, err := esp.ReadDir(dir)
 		if err != nil {
-			return nil, fmt.Errorf("%s: directory %s of its ESP: %w", path, dir, err)
+			return nil, fmt.Errorf("%s: directory %s of its ESP: %w: %s", path, at, err, again)
 		}
-		if !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.IsDir() && strings.EqualFold(e.Name(), next) }) {
+		i := slices.IndexFunc(entries, func(e fat.Entry) bool { return e.Dir && strings.EqualFold(e.Name, next) })
+		if i < 0 {
 			return nil, nil
 		}
-		dir = pathpkg.Join(dir, next)
+		dir, at = entries[i], pathpkg.Join(at, next)
 	}
 	entries, err := esp.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("%s: directory %s of its ESP: %w", path, dir, err)
+		return nil, fmt.Errorf("%s: directory %s of its ESP: %w: %s", path, at, err, again)
 	}
 	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), ".cred"); ok && name != "" && !e.IsDir() {
+		if name, ok := strings.CutSuffix(e.Name, ".cred"); ok && name != "" && !e.Dir {
 			names = append(names, name)
 		}
 	}

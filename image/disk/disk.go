@@ -8,7 +8,8 @@
 // it is sparse, so it takes about the room of its contents. Sectors are 512
 // bytes. No root, no loop device.
 //
-// Table and file system are go-diskfs's.
+// Table and file system are written by go-diskfs; the file system is read by package fat. An
+// image that is damaged or cut off is an error with place and remedy.
 package disk
 
 import (

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"trunkline/image/fat"
 )
 
 // Each format holds the files of the ESP; tools of others read it, and it is the same
@@ -37,13 +39,13 @@ func TestMedia(t *testing.T) {
 		}
 		return path, sha256.Sum256(b)
 	}
-	files := func(path string) []File {
+	files := func(path string) []fat.File {
 		t.Helper()
-		list, _, err := Read(path)
+		esp, err := Read(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return list
+		return esp.Files
 	}
 	for _, format := range []Format{QCOW2, ISO} {
 		t.Run(string(format), func(t *testing.T) {
@@ -67,7 +69,7 @@ func TestMedia(t *testing.T) {
 				t.Errorf("the format is told as %q", got)
 			}
 			want := files(filepath.Join(dir, "disk.raw"))
-			if got := files(path); len(want) != 5 || !slices.EqualFunc(got, want, func(a, b File) bool { return a.Path == b.Path && bytes.Equal(a.Data, b.Data) }) {
+			if got := files(path); len(want) != 5 || !slices.EqualFunc(got, want, func(a, b fat.File) bool { return a.Path == b.Path && bytes.Equal(a.Data, b.Data) }) {
 				t.Errorf("%d files, the raw disk has %d", len(got), len(want))
 			}
 			if names, err := Credentials(path); err != nil || names != nil {
@@ -80,15 +82,15 @@ func TestMedia(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	fat := filepath.Join(dir, "efi.img")
+	volume := filepath.Join(dir, "efi.img")
 	b := make([]byte, e.size)
 	if _, err := e.ReadAt(b, e.start); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(fat, b, 0o644); err != nil {
+	if err := os.WriteFile(volume, b, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if out := tool(t, "fsck.vfat", "-n", "-v", fat); strings.Contains(out, "differences") || !strings.Contains(out, "FATs, 32 bit entries") {
+	if out := tool(t, "fsck.vfat", "-n", "-v", volume); strings.Contains(out, "differences") || !strings.Contains(out, "FATs, 32 bit entries") {
 		t.Errorf("fsck.vfat:\n%s", out)
 	}
 }

@@ -1,16 +1,18 @@
 package disk
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"slices"
 
-	"github.com/diskfs/go-diskfs/backend/file"
-	"github.com/diskfs/go-diskfs/filesystem/fat32"
 	"github.com/diskfs/go-diskfs/partition/gpt"
 
+	"trunkline/image/fat"
 	"trunkline/image/iso"
 	"trunkline/image/qcow2"
 )
@@ -74,10 +76,13 @@ func openContents(name string) (contents, error) {
 
 // esp is the EFI system partition of an open disk.
 type esp struct {
-	*fat32.FileSystem
+	*fat.Volume
 	contents
 	start, size int64 // within the contents
 }
+
+// again is what helps against a damaged file.
+const again = "copy the image again, or build it again"
 
 // openESP opens the EFI system partition of a disk of any format. The caller closes it.
 func openESP(name string) (*esp, error) {
@@ -88,7 +93,7 @@ func openESP(name string) (*esp, error) {
 	e := &esp{contents: c}
 	if err := e.open(); err != nil {
 		_ = c.Close()
-		return nil, fmt.Errorf("%s%w", name, err)
+		return nil, fmt.Errorf("%s%w: %s", name, err, again)
 	}
 	return e, nil
 }
@@ -102,23 +107,56 @@ func (e *esp) open() (err error) {
 		if e.start, e.size, err = iso.BootImage(e.contents); err != nil {
 			return fmt.Errorf(": %w", err)
 		}
-	} else {
-		table, err := gpt.Read(e.contents, sectorSize, sectorSize)
-		if err != nil {
-			return fmt.Errorf(" is no disk with a GUID partition table: %w", err)
-		}
-		i := slices.IndexFunc(table.Partitions, func(p *gpt.Partition) bool { return p.Type == gpt.EFISystemPartition })
-		if i < 0 {
-			return fmt.Errorf(" has no EFI system partition")
-		}
-		p := table.Partitions[i]
-		e.start, e.size = int64(p.Start)*sectorSize, (int64(p.End)-int64(p.Start)+1)*sectorSize
+	} else if err = e.partition(); err != nil {
+		return err
 	}
 	if e.size <= 0 || e.size > maxESP {
 		return fmt.Errorf(": an EFI system partition of %d bytes is not read", e.size)
 	}
-	if e.FileSystem, err = fat32.Read(file.New(e.contents, true), e.size, e.start, sectorSize); err != nil {
+	if end := e.start + e.size; end > e.SectionReader.Size() {
+		return fmt.Errorf(" is cut off: its EFI system partition ends at byte %d, the disk at %d", end, e.SectionReader.Size())
+	}
+	if e.Volume, err = fat.Open(io.NewSectionReader(e.contents, e.start, e.size), e.size); err != nil {
 		return fmt.Errorf(": EFI system partition: %w", err)
+	}
+	return nil
+}
+
+// partition finds the EFI system partition in a GUID partition table.
+func (e *esp) partition() error {
+	if err := boundTables(e.SectionReader); err != nil {
+		return fmt.Errorf(" is no disk with a GUID partition table: %w", err)
+	}
+	table, err := gpt.Read(e.contents, sectorSize, sectorSize)
+	if err != nil {
+		return fmt.Errorf(" is no disk with a GUID partition table: %w", err)
+	}
+	i := slices.IndexFunc(table.Partitions, func(p *gpt.Partition) bool { return p.Type == gpt.EFISystemPartition })
+	if i < 0 {
+		return errors.New(" has no EFI system partition")
+	}
+	const sectors = math.MaxInt64 / sectorSize
+	p := table.Partitions[i]
+	if p.Start > p.End || p.End >= sectors {
+		return fmt.Errorf(": GUID partition table: an EFI system partition from sector %d to %d", p.Start, p.End)
+	}
+	e.start, e.size = int64(p.Start)*sectorSize, int64(p.End-p.Start+1)*sectorSize
+	return nil
+}
+
+// boundTables refuses headers of a GUID partition table, of the first or the backup, with more
+// entries than any disk has: go-diskfs 1.9.4 takes as much memory as they say before it looks at
+// the table (UEFI 5.3.2; 128 entries of 128 bytes are usual).
+func boundTables(r *io.SectionReader) error {
+	const most, entry = 1024, 128
+	for _, at := range []int64{sectorSize, (r.Size()/sectorSize - 1) * sectorSize} {
+		var h [sectorSize]byte
+		if _, err := r.ReadAt(h[:], max(at, 0)); err != nil || string(h[:8]) != "EFI PART" {
+			continue // gpt.Read says so, or reads the other one
+		}
+		if n, size := binary.LittleEndian.Uint32(h[80:]), binary.LittleEndian.Uint32(h[84:]); n > most || size != entry {
+			return fmt.Errorf("its header at byte %d has %d entries of %d bytes", at, n, size)
+		}
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"trunkline/image/fat"
 )
 
 // What was written is read back, each file as long as it was.
@@ -18,12 +20,13 @@ func TestRead(t *testing.T) {
 			if err := Write(path, l); err != nil {
 				t.Fatal(err)
 			}
-			files, size, err := Read(path)
-			if err != nil || size != esp {
-				t.Fatalf("%d bytes, %v", size, err)
+			e, err := Read(path)
+			if err != nil || e.Size != esp || e.Start != partitionStart {
+				t.Fatalf("%+v, %v", e, err)
 			}
-			want := []File{
-				{"EFI/BOOT/BOOTX64.EFI", l.BootLoader}, {"EFI/Linux/edge-fra1_1.2.efi", l.UKI}, {"loader/loader.conf", nil},
+			files := e.Files
+			want := []fat.File{
+				{Path: "EFI/BOOT/BOOTX64.EFI", Data: l.BootLoader}, {Path: "EFI/Linux/edge-fra1_1.2.efi", Data: l.UKI}, {Path: "loader/loader.conf"},
 			}
 			if len(files) != len(want) {
 				t.Fatalf("%d files", len(files))
@@ -55,7 +58,7 @@ func TestReadRefuses(t *testing.T) {
 	if _, err := f.WriteAt(make([]byte, sectorSize), partitionStart); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Read(path); err == nil || !strings.Contains(err.Error(), "EFI system partition") {
+	if _, err := Read(path); err == nil || !strings.Contains(err.Error(), "EFI system partition") {
 		t.Errorf("no file system: error is %v", err)
 	}
 	// Both partition tables are gone.
@@ -65,10 +68,10 @@ func TestReadRefuses(t *testing.T) {
 	if _, err := f.WriteAt(make([]byte, 64*sectorSize), 0); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Read(path); err == nil || !strings.Contains(err.Error(), "GUID partition table") {
+	if _, err := Read(path); err == nil || !strings.Contains(err.Error(), "GUID partition table") {
 		t.Errorf("no table: error is %v", err)
 	}
-	if _, _, err := Read(filepath.Join(dir, "gone")); !os.IsNotExist(err) {
+	if _, err := Read(filepath.Join(dir, "gone")); !os.IsNotExist(err) {
 		t.Errorf("no file: error is %v", err)
 	}
 }

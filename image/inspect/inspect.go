@@ -26,6 +26,7 @@ import (
 
 	"trunkline/image/disk"
 	"trunkline/image/entry"
+	"trunkline/image/fat"
 	"trunkline/image/inventory"
 	"trunkline/image/uki"
 )
@@ -210,7 +211,7 @@ func inDirectory(dir string) (string, error) {
 
 // openDisk reads the disk's partition and returns the unified kernel image on it.
 func (img *Image) openDisk(path string, size int64) ([]byte, error) {
-	files, esp, err := disk.Read(path)
+	esp, err := disk.Read(path)
 	if err != nil {
 		return nil, err
 	}
@@ -218,9 +219,10 @@ func (img *Image) openDisk(path string, size int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	img.Disk = &Disk{Format: format, Size: size, ESPBytes: esp, LoaderSignatures: []Signature{}}
-	var images []disk.File
-	for _, f := range files {
+	img.Disk = &Disk{Format: format, Size: size, ESPBytes: esp.Size, LoaderSignatures: []Signature{}}
+	slices.SortFunc(esp.Files, func(a, b fat.File) int { return strings.Compare(a.Path, b.Path) })
+	var images []fat.File
+	for _, f := range esp.Files {
 		file := fileOf(f.Path, 0, f.Data)
 		file.Mode = "" // FAT has none
 		img.Disk.Files = append(img.Disk.Files, file)
@@ -235,7 +237,7 @@ func (img *Image) openDisk(path string, size int64) ([]byte, error) {
 	if len(images) == 0 {
 		return nil, fmt.Errorf("%s: no unified kernel image on the disk", path)
 	}
-	slices.SortFunc(images, func(a, b disk.File) int { return preference(a.Path, b.Path) })
+	slices.SortFunc(images, func(a, b fat.File) int { return preference(a.Path, b.Path) })
 	for _, f := range images {
 		img.Disk.Images = append(img.Disk.Images, f.Path)
 	}
