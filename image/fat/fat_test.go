@@ -26,8 +26,6 @@ type volume struct {
 
 func (v *volume) cluster(n int) int { return v.data + (n-2)*sector }
 
-func (v *volume) entry(n int) uint32 { return binary.LittleEndian.Uint32(v.b[v.table+4*n:]) }
-
 // lead has a cluster lead to another, in both tables.
 func (v *volume) lead(from int, to uint32) {
 	for _, t := range []int{v.table, v.second} {
