@@ -32,7 +32,8 @@ func TestCredentialFiles(t *testing.T) {
 // The guest finds the strings in its firmware's table: OVMF's shell shows it.
 func TestCredentialsReachTheGuest(t *testing.T) {
 	needQEMU(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	m, err := Start(ctx, Config{
 		Disk: shellDisk(t, "smbiosview -t 11\r\necho trunkline: ready name=shell listeners=1 uptime=1.00s\r\n"), MemoryMiB: 256, CPUs: 1,

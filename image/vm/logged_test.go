@@ -17,6 +17,7 @@ import (
 // before gives the disk from after. The guest is OVMF's shell.
 func TestWriteLog(t *testing.T) {
 	needQEMU(t)
+	t.Parallel()
 	const script = "if exist fs0:\\one.txt then\r\necho two > fs0:\\two.txt\r\nelse\r\necho one > fs0:\\one.txt\r\nendif\r\n" +
 		"echo trunkline: ready name=shell listeners=1 uptime=1.00s\r\n"
 	disk := shellDisk(t, script)
@@ -25,7 +26,7 @@ func TestWriteLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := filepath.Join(t.TempDir(), "writes,log")
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	entries := 0
 	for _, file := range []string{"ONE     TXT", "TWO     TXT"} {

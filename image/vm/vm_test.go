@@ -70,9 +70,10 @@ func digest(t *testing.T, path string) string {
 
 func TestBootsUnderUEFI(t *testing.T) {
 	needQEMU(t)
+	t.Parallel()
 	disk := shellDisk(t, "@echo -off\r\necho written > fs0:\\mark.txt\r\necho trunkline: ready name=shell listeners=2 uptime=1.50s\r\n")
 	before := digest(t, disk)
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	var console bytes.Buffer
 	m, err := Start(ctx, Config{Disk: disk, MemoryMiB: 256, CPUs: 1, Console: &console})
@@ -113,7 +114,7 @@ func TestEndsWithItsContext(t *testing.T) {
 	cancel()
 	select {
 	case <-m.Done():
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("QEMU goes on after its context")
 	}
 	if alive(m.PID()) {
@@ -163,7 +164,7 @@ func TestDiesWithItsParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	for end := time.Now().Add(20 * time.Second); alive(pid); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); alive(pid); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("QEMU (pid %d) outlived its parent", pid)
 		}
@@ -182,7 +183,7 @@ func alive(pid int) bool {
 
 func TestQEMUsOwnErrorIsShown(t *testing.T) {
 	needQEMU(t)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	m, err := Start(ctx, Config{Disk: shellDisk(t, ""), Accel: TCG, NICs: []NIC{{Backend: Tap{Name: "no-such-tap0"}}}, CPUs: 100000})
 	if err != nil {

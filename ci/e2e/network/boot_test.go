@@ -37,7 +37,7 @@ func TestBootedNetwork(t *testing.T) {
 	for _, c := range []*cable{mgmt, wan1, lan, wan0} { // names come from MACs, not from the order
 		nics = append(nics, vm.NIC{MAC: c.guest.String(), Backend: c})
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
 	defer cancel()
 	m, err := vm.Start(ctx, vm.Config{Disk: buildWired(t, bin), CPUs: 2, NICs: nics})
 	if err != nil {

@@ -9,5 +9,6 @@
 // The machine sits behind a tap interface in a network namespace of the test's own. Needs
 // root, QEMU, OVMF, mtools, gdisk and e2fsprogs. `make e2e-update` builds the image and sets what
 // the tests ask for; TRUNKLINE_CUTS is how many power cuts there are, and `make powercut` has 20.
-// As many of their machines run at once as go test runs tests in parallel: one for each CPU.
+// As many machines run at once as go test runs tests in parallel: one for each CPU, and each takes
+// one, as QEMU runs a guest without KVM on one thread.
 package update

@@ -35,7 +35,7 @@ const (
 var gateways = []netip.AddrPort{netip.MustParseAddrPort("10.0.0.11:5060"), netip.MustParseAddrPort("10.0.0.12:5060")}
 
 // within bounds what a machine does under software emulation on a busy host.
-const within = 20 * time.Minute
+const within = 30 * time.Minute
 
 // rig is a disk, and the network of the machine that boots it.
 type rig struct {
@@ -129,7 +129,7 @@ func (r *rig) boot() *vm.VM {
 // stop has the machine power off by itself.
 func (r *rig) stop(m *vm.VM) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	if err := m.Stop(ctx); err != nil {
 		r.t.Errorf("stopping the machine: %v", err)

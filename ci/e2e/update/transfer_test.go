@@ -54,6 +54,7 @@ const (
 // the power goes. Calls pass before and after. Then disks are booted as they were at other moments
 // of all this, or as a power cut at such a moment may have left them (powerCuts).
 func TestUpdate(t *testing.T) {
+	t.Parallel()
 	bin, _ := environment(t)
 	s := newSite(t, filepath.Join(bin, "trunkline"))
 	s.publish(newVersion)

@@ -11,6 +11,7 @@ import (
 
 // An image that cannot take calls undoes itself, and says why; one that can is kept.
 func TestTrial(t *testing.T) {
+	t.Parallel()
 	bin, out := environment(t)
 	r := newRig(t, filepath.Join(out, appliance, appliance+".raw"))
 
