@@ -197,7 +197,7 @@ func TestFetchSurvivesAStalledMirror(t *testing.T) {
 			a := newTestArchive(t)
 			s, dir := newTestStore(t)
 			pause := s.client.pause
-			s.client = newClient(200 * time.Millisecond)
+			s.client = newClient(time.Second) // more than a busy machine takes to answer the second time
 			s.client.pause = pause
 			pkgs := somePackages(a, 1)
 			stalls := 0
@@ -244,7 +244,7 @@ func TestClientBoundsEveryWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(local.(*unix.SockaddrInet4).Port))
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for range 4 {
 		conn, err := tr.DialContext(ctx, "tcp", addr)

@@ -329,7 +329,7 @@ func TestRefusals(t *testing.T) {
 		}, Interrupted, []string{"broke off after", "fetches it anew"}},
 		{"stalls", func(s *site) {
 			s.forge(good, nil)
-			s.Source.stall = 20 * time.Millisecond
+			s.Source.stall = 2 * time.Second // the index comes in less, on a busy machine too
 			s.wrap = func(w http.ResponseWriter, r *http.Request, files http.Handler) {
 				if !strings.HasSuffix(r.URL.Path, ".efi") {
 					files.ServeHTTP(w, r)
@@ -340,7 +340,7 @@ func TestRefusals(t *testing.T) {
 				w.(http.Flusher).Flush()
 				<-r.Context().Done()
 			}
-		}, Interrupted, []string{"no byte came for 20ms"}},
+		}, Interrupted, []string{"no byte came for 2s"}},
 		{"redirected to http", func(s *site) {
 			s.wrap = func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 				http.Redirect(w, r, "http://"+r.Host+r.URL.Path, http.StatusFound)
