@@ -172,7 +172,7 @@ func TestWorkerCoefficient(t *testing.T) {
 			t.Fatal(err)
 		}
 		go func() { done <- e.Run(ctx) }()
-		for end := time.Now().Add(10 * time.Second); goruntime.NumGoroutine() < goroutines+workers+1; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(time.Minute); goruntime.NumGoroutine() < goroutines+workers+1; time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatal("the workers did not start")
 			}

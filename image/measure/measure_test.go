@@ -135,7 +135,7 @@ func emulator(t *testing.T) string {
 		_ = cmd.Process.Kill() // gone already, at worst
 		_ = cmd.Wait()
 	})
-	for range 1000 {
+	for range 6000 {
 		if _, err := os.Stat(socket + ".ctrl"); err == nil {
 			return socket
 		}

@@ -61,7 +61,7 @@ func TestSumIsSHA256(t *testing.T) {
 		defer pool.mu.Unlock()
 		return pool.workers, len(pool.waiting)
 	}
-	for range 10000 {
+	for range 60000 {
 		if workers, _ := left(); workers == 0 {
 			break
 		}

@@ -123,7 +123,7 @@ func manager(t *testing.T) *net.UnixConn {
 func next(t *testing.T, c *net.UnixConn) string {
 	t.Helper()
 	buf := make([]byte, 1000)
-	c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	c.SetReadDeadline(time.Now().Add(time.Minute))
 	n, err := c.Read(buf)
 	if err != nil {
 		t.Fatal(err)

@@ -17,7 +17,7 @@ import (
 	"trunkline/proxy/message"
 )
 
-const patience = 10 * time.Second
+const patience = time.Minute
 
 func udp(t testing.TB, ip string) (*net.UDPConn, netip.AddrPort) {
 	t.Helper()

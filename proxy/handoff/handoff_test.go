@@ -93,7 +93,7 @@ func play(role string) error {
 			return err
 		}
 		b := make([]byte, 100)
-		_ = pc.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = pc.SetReadDeadline(time.Now().Add(time.Minute))
 		n, _, err := pc.ReadFrom(b)
 		if err != nil {
 			return err
@@ -193,7 +193,7 @@ func started(t *testing.T) *manager.Manager {
 // keeps wants the manager to keep these, once it has read what was sent to it.
 func keeps(t *testing.T, m *manager.Manager, names ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if !m.Until(ctx, func() bool { return slices.Equal(m.Names(), names) }) {
 		t.Fatalf("the manager keeps %v, want %v", m.Names(), names)

@@ -18,7 +18,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // left opens a group, takes descriptors of its sockets as a process leaves them, and closes it.
 func left(t *testing.T, l runtime.Listener) (map[int]*os.File, netip.AddrPort) {

@@ -17,7 +17,7 @@ import (
 	"trunkline/proxy/media/mediatest"
 )
 
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // out is a job that is over.
 type out struct {

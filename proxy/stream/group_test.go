@@ -60,7 +60,7 @@ func TestEcho(t *testing.T) {
 		}
 		wg.Wait()
 		// What a peer has read may be counted as waiting for a moment longer.
-		for end := time.Now().Add(10 * time.Second); r.Stats().Waiting != 0 && time.Now().Before(end); {
+		for end := time.Now().Add(patience); r.Stats().Waiting != 0 && time.Now().Before(end); {
 			time.Sleep(time.Millisecond)
 		}
 		if st := r.Stats(); st.Messages != peers*each || st.Sent != peers*each || st.Connections != peers || st.Accepted != peers || st.Waiting != 0 {

@@ -29,7 +29,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func config(transport string) runtime.Listener {
 	return runtime.Listener{Name: "a", Transport: transport, Address: netip.MustParseAddrPort("127.0.50.1:0"), Workers: 2,

@@ -148,7 +148,7 @@ func TestSyncWaitsForSlowSource(t *testing.T) {
 	if _, err := f.Write(text.Bytes()); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for w.Status()[0].Read < 1024 {
 		if time.Now().After(deadline) {
 			t.Fatalf("no progress: %+v", w.Status())
@@ -202,7 +202,7 @@ func TestBackgroundRetries(t *testing.T) {
 		runtime.Cache{Path: broken, Warmup: runtime.WarmupBackground}, runtime.Cache{Path: fine, Warmup: runtime.WarmupBackground})
 	done := make(chan struct{})
 	go func() { w.Background(context.Background()); close(done) }()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for st := w.Status(); st[0].State != Failed || st[1].State != Loaded; st = w.Status() {
 		if time.Now().After(deadline) {
 			t.Fatalf("%+v", st)

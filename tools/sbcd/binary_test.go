@@ -178,7 +178,7 @@ func TestNothingIsOpenBeforeTheCacheIsLoaded(t *testing.T) {
 	if _, err := source.Write(rows.Bytes()); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		state, n := r.cacheState()
 		if state == "loading" && n >= 1024 {
@@ -196,7 +196,7 @@ func TestNothingIsOpenBeforeTheCacheIsLoaded(t *testing.T) {
 		t.Fatalf("%d sockets are bound while the cache was loading", n)
 	}
 	source.Close()
-	if told, ready := r.told("READY=1", 20*time.Second); !ready {
+	if told, ready := r.told("READY=1", time.Minute); !ready {
 		t.Fatalf("no READY=1, only %q\n%s", told, r.err.String())
 	}
 	if n := r.bound(); n != 2 {
@@ -208,7 +208,7 @@ func TestNothingIsOpenBeforeTheCacheIsLoaded(t *testing.T) {
 	if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if told, stopping := r.told("STOPPING=1", 20*time.Second); !stopping {
+	if told, stopping := r.told("STOPPING=1", time.Minute); !stopping {
 		t.Errorf("no STOPPING=1, only %q", told)
 	}
 	if err := r.cmd.Wait(); err != nil {

@@ -52,7 +52,7 @@ func open(t *testing.T, page string, flags ...string) (printed, said string) {
 	if err != nil {
 		t.Fatal("there is no chromium: run ci/setup")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	args := []string{
 		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

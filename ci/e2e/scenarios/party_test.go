@@ -23,7 +23,7 @@ import (
 
 // patience is how long something is waited for that must come. It decides nothing but
 // when a broken proxy is given up.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // party is one agent on the network: an address, and connections unless it is over UDP. It
 // sends what it is told and keeps what it gets.

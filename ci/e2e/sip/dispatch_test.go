@@ -66,7 +66,7 @@ func TestDispatching(t *testing.T) {
 					t.Errorf("%s saw %s", tt.by, got)
 				}
 			}
-			proxy.eventuallyIdle(10 * time.Second)
+			proxy.eventuallyIdle(time.Minute)
 		})
 	}
 }

@@ -60,7 +60,7 @@ func ask(t *testing.T) string {
 	m := fmt.Sprintf("OPTIONS sip:%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKask;rport\r\nMax-Forwards: 70\r\nFrom: <sip:monitor@example.net>;tag=1\r\n"+
 		"To: <sip:%s>\r\nCall-ID: ask\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n", carrier, c.LocalAddr(), carrier)
 	buf := make([]byte, 65536)
-	for range 20 {
+	for range 60 {
 		if _, err := c.Write([]byte(m)); err != nil {
 			t.Fatal(err)
 		}
@@ -79,7 +79,7 @@ func ask(t *testing.T) string {
 func TestDrain(t *testing.T) {
 	proxy := startProxyOf(t, oneDestination...)
 	gw := startRinging(t, "udp", fs1+":5060", nil, true)
-	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	from := dialogs(t, "udp", nil)
 	up := func(d *sipgo.DialogClientSession, answer chan<- int) {

@@ -184,7 +184,7 @@ func runProxy(t *testing.T, config string) *sbcd {
 	}
 	t.Cleanup(s.stop)
 	buf := make([]byte, 4096)
-	notify.SetReadDeadline(time.Now().Add(15 * time.Second))
+	notify.SetReadDeadline(time.Now().Add(time.Minute))
 	for {
 		n, err := notify.Read(buf)
 		if err != nil {
@@ -211,10 +211,10 @@ func (s *sbcd) stop() {
 		if err != nil {
 			s.t.Errorf("sbcd ended with %v\n%s", err, s.out.String())
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		s.cmd.Process.Kill()
 		<-done
-		s.t.Errorf("sbcd did not end within 10 s of SIGTERM\n%s", s.out.String())
+		s.t.Errorf("sbcd did not end within a minute of SIGTERM\n%s", s.out.String())
 	}
 }
 
@@ -261,7 +261,7 @@ func startAgentAt(t *testing.T, scenario, ip, port string, args ...string) *agen
 	a := &agent{t: t, name: scenario, log: filepath.Join(dir, "messages.log"), done: make(chan error, 1)}
 	all := []string{"-sf", file, "-i", ip, "-p", port, "-nostdin", "-m", "1",
 		"-trace_msg", "-message_file", a.log, "-trace_err", "-error_file", filepath.Join(dir, "errors.log"),
-		"-timeout", "25s", "-timeout_error", "-recv_timeout", "12000", "-nd", "-buff_size", "1048576"}
+		"-timeout", "2m", "-timeout_error", "-recv_timeout", "60000", "-nd", "-buff_size", "1048576"}
 	a.cmd = exec.CommandContext(context.Background(), sippPath(t), append(all, args...)...)
 	a.cmd.Dir = dir
 	a.cmd.Stdout, a.cmd.Stderr = &a.out, &a.out
@@ -289,7 +289,7 @@ func startCallee(t *testing.T, scenario, ip string, args ...string) *agent {
 func startCalleeAt(t *testing.T, scenario, ip, port string, args ...string) *agent {
 	t.Helper()
 	a := startAgentAt(t, scenario, ip, port, args...)
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !udpBound(t, ip+":"+port) {
 		if time.Now().After(deadline) {
 			t.Fatalf("callee %s did not open %s:%s\n%s", scenario, ip, port, a.out.String())
@@ -326,7 +326,7 @@ func (a *agent) wait() *agent {
 			msgs, _ := os.ReadFile(a.log)
 			a.t.Fatalf("%s: %v\n%s\n%s\n%s", a.name, err, tail(a.out.String(), 15), errs, msgs)
 		}
-	case <-time.After(40 * time.Second):
+	case <-time.After(3 * time.Minute): // SIPp ends by itself before
 		a.t.Fatalf("%s did not end", a.name)
 	}
 	return a

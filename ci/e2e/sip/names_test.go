@@ -101,7 +101,7 @@ func (s *sbcd) named() named {
 // eventually waits for the destination to be so.
 func (s *sbcd) eventually(what string, ok func(named) bool) {
 	s.t.Helper()
-	until := time.Now().Add(60 * time.Second)
+	until := time.Now().Add(time.Minute)
 	for {
 		n := s.named()
 		if ok(n) {
@@ -123,7 +123,7 @@ func (s *sbcd) callTakenAt(ip, port string) {
 	if got := strings.Join(collapse(callee.labels()), ","); got != answered {
 		s.t.Errorf("%s saw\n  %s, want\n  %s", ip, got, answered)
 	}
-	s.eventuallyIdle(10 * time.Second)
+	s.eventuallyIdle(time.Minute)
 }
 
 // From the spec to the wire: where DNS leads a call.
@@ -191,7 +191,7 @@ func TestNameUnresolvedAtStart(t *testing.T) {
 		t.Errorf("at the start: %+v", n)
 	}
 	startAgent(t, "uac_503", callerIP, carrier).wait()
-	proxy.eventuallyIdle(10 * time.Second)
+	proxy.eventuallyIdle(time.Minute)
 	set(t, server, "gw.example. 60 A 127.0.0.22")
 	proxy.eventually("active", func(n named) bool { return n.State == "active" })
 	proxy.callTakenAt(fs2, "5060")

@@ -159,7 +159,7 @@ func TestFlows(t *testing.T) {
 				}
 			}
 			if !slices.Contains([]string{"OPTIONS to the proxy"}, f.name) {
-				proxy.eventuallyIdle(10 * time.Second)
+				proxy.eventuallyIdle(time.Minute)
 			}
 		})
 	}
@@ -178,7 +178,7 @@ func TestLoopbackExample(t *testing.T) {
 	if got := strings.Join(caller.labels(), ","); got != want {
 		t.Errorf("caller saw\n  %s, want\n  %s", got, want)
 	}
-	proxy.eventuallyIdle(15 * time.Second)
+	proxy.eventuallyIdle(time.Minute)
 }
 
 // withoutProbes takes probing out of a baked configuration: SIPp as a callee takes an

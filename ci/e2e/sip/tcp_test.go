@@ -19,5 +19,5 @@ func TestCallOverTCP(t *testing.T) {
 	if got := strings.Join(collapse(callee.labels()), ","); got != answered {
 		t.Errorf("callee saw\n  %s, want\n  %s", got, answered)
 	}
-	proxy.eventuallyIdle(10 * time.Second)
+	proxy.eventuallyIdle(time.Minute)
 }

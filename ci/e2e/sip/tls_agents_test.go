@@ -232,7 +232,7 @@ func (g *gateway) next(t *testing.T, method sip.RequestMethod) *sip.Request {
 			t.Fatalf("the gateway got %s, want %s", r.Method, method)
 		}
 		return r
-	case <-time.After(15 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("the gateway got no %s", method)
 		return nil
 	}

@@ -48,7 +48,7 @@ func TestCallOverTLS(t *testing.T) {
 			proxy := startProxyOf(t, withTLS(c.over...)...)
 			gw := startGateway(t, c.out, "127.0.0.21:5060", a.peer(a, always(), "127.0.0.21"))
 			startGateway(t, c.out, "127.0.0.22:5060", a.peer(a, always(), "127.0.0.22"))
-			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 			defer cancel()
 			d := invite(ctx, t, dialogs(t, c.in, a.peer(a, always(), callerIP)), c.in)
 			want := routes["core "+c.out] + " " + routes["carrier "+c.in]
@@ -65,7 +65,7 @@ func TestCallOverTLS(t *testing.T) {
 			if via := gw.next(t, "BYE").Via(); via.Transport != strings.ToUpper(c.out) || via.Host != "127.0.0.3" {
 				t.Errorf("BYE came with Via %s", via)
 			}
-			proxy.eventuallyIdle(15 * time.Second)
+			proxy.eventuallyIdle(time.Minute)
 		})
 	}
 }
@@ -78,7 +78,7 @@ func greet(c *tls.Config) (answer, shown string, err error) {
 		return "", "", err
 	}
 	defer raw.Close()
-	_ = raw.SetDeadline(time.Now().Add(15 * time.Second))
+	_ = raw.SetDeadline(time.Now().Add(time.Minute))
 	c = c.Clone()
 	c.ServerName = "127.0.0.2"
 	conn := tls.Client(raw, c)
@@ -149,7 +149,7 @@ func TestClientCertificates(t *testing.T) {
 			}
 		}
 	}
-	for end := time.Now().Add(15 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		if proxy.statusInto(&st); st.Engine.Listeners[0].Connections.Failed == failed {
 			break
 		}
@@ -176,7 +176,7 @@ func TestGatewayWithoutValidCertificate(t *testing.T) {
 			proxy := startProxyOf(t, withTLS("core")...)
 			bad := startGateway(t, "tls", fs1+":5060", c.bad(a))
 			good := startGateway(t, "tls", fs2+":5060", a.peer(a, always(), fs2))
-			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 			defer cancel()
 			d := invite(ctx, t, dialogs(t, "udp", nil), "udp")
 			good.next(t, "INVITE")
@@ -187,7 +187,7 @@ func TestGatewayWithoutValidCertificate(t *testing.T) {
 			if n := len(bad.requests); n != 0 {
 				t.Errorf("the gateway that cannot prove who it is got %d requests", n)
 			}
-			proxy.eventuallyIdle(15 * time.Second)
+			proxy.eventuallyIdle(time.Minute)
 		})
 	}
 }
@@ -212,7 +212,7 @@ func TestReloadDuringACall(t *testing.T) {
 	proxy := startProxyOf(t, withTLS("carrier")...)
 	gw := startGateway(t, "udp", fs1+":5060", nil)
 	startGateway(t, "udp", fs2+":5060", nil)
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	client := a.peer(a, always(), callerIP)
 	d := invite(ctx, t, dialogs(t, "tls", client), "tls")
@@ -223,7 +223,7 @@ func TestReloadDuringACall(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer raw.Close()
-	_ = raw.SetDeadline(time.Now().Add(60 * time.Second))
+	_ = raw.SetDeadline(time.Now().Add(time.Minute))
 	named := client.Clone()
 	named.ServerName = "127.0.0.2"
 	old := tls.Client(raw, named)
@@ -261,7 +261,7 @@ func TestReloadDuringACall(t *testing.T) {
 	if err := proxy.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(15 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		_, name, err := greet(client)
 		if err == nil && name == "fourth" {
 			break
@@ -275,7 +275,7 @@ func TestReloadDuringACall(t *testing.T) {
 		t.Errorf("BYE: %v", err)
 	}
 	gw.next(t, "BYE")
-	proxy.eventuallyIdle(15 * time.Second)
+	proxy.eventuallyIdle(time.Minute)
 }
 
 // A certificate that has ended keeps nobody from starting sbcd: the log names it, and the

@@ -71,7 +71,7 @@ func TestCallOverWebSocket(t *testing.T) {
 				trust := a.peer(a, always(), callerIP)
 				trust.Certificates = nil // browsers show none
 				v := newVisitor(t, trust)
-				ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+				ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 				defer cancel()
 				d := invite(ctx, t, v.dialogs, transport)
 				want := regexp.MustCompile(`^<sip:127\.0\.0\.3:5060;lr> <sip:tlflow-[0-9a-f]{32}@127\.0\.0\.2:5060;transport=ws;lr>$`)
@@ -92,7 +92,7 @@ func TestCallOverWebSocket(t *testing.T) {
 						t.Errorf("BYE came with Via %s", via)
 					}
 				}
-				proxy.eventuallyIdle(15 * time.Second)
+				proxy.eventuallyIdle(time.Minute)
 			})
 		}
 	}

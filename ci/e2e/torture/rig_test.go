@@ -32,7 +32,7 @@ const (
 
 // patience is how long something is waited for that must come. It decides nothing but
 // when a broken proxy is given up.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 const spec = `
 format_version = 1

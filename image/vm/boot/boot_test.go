@@ -64,7 +64,7 @@ func TestHeadless(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s, Secure Boot %v", tt.name, tt.secure), func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 			defer cancel()
 			var out bytes.Buffer
 			res, err := Run(ctx, Options{Name: tt.name, Disk: disk, MemoryMiB: 256, CPUs: 1, Headless: true, Out: &out, SecureBoot: tt.secure})

@@ -39,7 +39,7 @@ func TestDirectCall(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer d.Close()
-			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			r, err := Place(ctx, w, Call{From: netip.MustParseAddrPort(tt.from), To: to, Hold: time.Millisecond}, d)
 			if err != nil {
@@ -91,15 +91,15 @@ func TestFailuresSayWhy(t *testing.T) {
 		want   string
 	}{
 		{"silence", func(*sip.Request) string { return "" }, time.Second, "nothing came back"},
-		{"only trying", func(r *sip.Request) string { return reply(r, 100, "Trying") }, time.Second, "last reply was 100 Trying"},
+		{"only trying", func(r *sip.Request) string { return reply(r, 100, "Trying") }, 3 * time.Second, "last reply was 100 Trying"},
 		{"refused", func(r *sip.Request) string {
 			if r.IsAck() {
 				acked <- r.Via().Value()
 				return ""
 			}
 			return reply(r, 503, "Service Unavailable")
-		}, 20 * time.Second, "INVITE refused: 503 Service Unavailable"},
-		{"no contact", func(r *sip.Request) string { return reply(r, 200, "OK") }, 20 * time.Second, "no Contact"},
+		}, time.Minute, "INVITE refused: 503 Service Unavailable"},
+		{"no contact", func(r *sip.Request) string { return reply(r, 200, "OK") }, time.Minute, "no Contact"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := network(t)
@@ -121,7 +121,7 @@ func TestFailuresSayWhy(t *testing.T) {
 				if !strings.Contains(via, "branch=z9hG4bK") {
 					t.Errorf("ACK of a refusal has Via %q", via)
 				}
-			case <-time.After(10 * time.Second):
+			case <-time.After(time.Minute):
 				t.Error("a refusal was not acknowledged")
 			}
 		})
@@ -170,7 +170,7 @@ func TestProbesAreAnswered(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := make([]byte, 4096)
-	c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	c.SetReadDeadline(time.Now().Add(time.Minute))
 	n, _, err := c.ReadFrom(b)
 	if err != nil || !strings.HasPrefix(string(b[:n]), "SIP/2.0 200 OK\r\n") || d.Probes() != 1 {
 		t.Errorf("%q, %v, %d probes", b[:n], err, d.Probes())

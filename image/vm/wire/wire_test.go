@@ -15,7 +15,7 @@ import (
 const (
 	// patience is how long something that comes may take; silence is how long
 	// nothing must come.
-	patience = 10 * time.Second
+	patience = time.Minute
 	silence  = 200 * time.Millisecond
 )
 

@@ -22,7 +22,7 @@ import (
 )
 
 // patience is how long a test waits for what must come.
-const patience = 15 * time.Second
+const patience = time.Minute
 
 // program is the sbcd the tests run, built once as the image's is.
 var program string
