@@ -35,7 +35,7 @@ const (
 var gateways = []netip.AddrPort{netip.MustParseAddrPort("10.0.0.11:5060"), netip.MustParseAddrPort("10.0.0.12:5060")}
 
 // within bounds what a machine does under software emulation on a busy host.
-const within = 30 * time.Minute
+const within = 45 * time.Minute
 
 // rig is a disk, and the network of the machine that boots it.
 type rig struct {
