@@ -152,10 +152,7 @@ func TestRealDestinationGoesAndComesBack(t *testing.T) {
 				Destinations: []runtime.Destination{destinationAt("d1", at, "core")}})
 			s.run(t, sets)
 			d := sets.Destinations()[0]
-			await(t, "five good probes", func() bool { st := d.Stats(); return st.Probes-st.ProbesFailed >= 5 })
-			if d.State() != Active {
-				t.Errorf("state %v with every probe answered", d.State())
-			}
+			await(t, "active after five good probes", func() bool { st := d.Stats(); return st.Probes-st.ProbesFailed >= 5 && d.State() == Active })
 			stop()
 			await(t, "inactive", func() bool { return d.State() == Inactive })
 			if _, ok := pick(sets.Set(0), nil, new(Tried)); ok {
@@ -174,14 +171,15 @@ func TestRefusingDestination(t *testing.T) {
 	sets := newSets(t, runtime.Dispatcher{Name: "core", Algorithm: runtime.AlgorithmRoundRobin, Probe: quickProbe(3, 2),
 		Destinations: []runtime.Destination{destinationAt("busy", busy, "core"), destinationAt("unknown", unknown, "core")}})
 	s.run(t, sets)
-	await(t, "the one that answers 503 inactive", func() bool { return sets.Destinations()[0].State() == Inactive })
-	if got := sets.Destinations()[0].Stats().LastProbe; got != "503" {
-		t.Errorf("last probe %q", got)
-	}
-	await(t, "good probes of the one that answers 404", func() bool { return sets.Destinations()[1].Stats().Probes >= 5 })
-	if st := sets.Destinations()[1].Stats(); st.State != "active" || st.LastProbe != "404" {
-		t.Errorf("stats %+v", st)
-	}
+	// A probe may also be late on a busy machine; the next one is not.
+	await(t, "the one that answers 503 inactive", func() bool {
+		st := sets.Destinations()[0].Stats()
+		return st.State == "inactive" && st.LastProbe == "503"
+	})
+	await(t, "good probes of the one that answers 404", func() bool {
+		st := sets.Destinations()[1].Stats()
+		return st.Probes-st.ProbesFailed >= 5 && st.State == "active" && st.LastProbe == "404"
+	})
 }
 
 // What a probe looks like on the wire, and where it comes from.
