@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -154,7 +155,8 @@ func TestNobodyThere(t *testing.T) {
 	o := straight("5")
 	o.Callees, o.Timers = nil, hasty
 	r := measure(t, o, Step{Rate: 100, Duration: 100 * ms})
-	if r.Caller.Failed != 10 || r.Caller.Timeouts.INVITE != 10 || r.Caller.Retransmissions.INVITE != 60 ||
+	// Each INVITE is sent again six times, five on a machine so busy that the call is given up before.
+	if again := r.Caller.Retransmissions.INVITE; r.Caller.Failed != 10 || r.Caller.Timeouts.INVITE != 10 || again < 50 || again > 60 ||
 		!strings.Contains(strings.Join(r.Problems, "\n"), "check that the proxy listens there") || r.Callee != nil {
 		t.Errorf("%+v\n%q", r.Caller, r.Problems)
 	}
@@ -259,10 +261,8 @@ func TestGarbage(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if err := conn.SetReadBuffer(8 << 20); err != nil {
-		t.Fatal(err)
-	}
 	const n = 1000
+	roomFor(t, conn, 8<<20) // all of it: nothing is lost, however long this process has to wait for a CPU
 	sent := func(seed uint64) (texts map[string]int, from map[netip.Addr]int, r *result.Run) {
 		o := Options{Flow: FlowGarbage, Target: target, Caller: ap("127.0.140.10:0"), Seed: seed}
 		texts, from = map[string]int{}, map[netip.Addr]int{}
@@ -284,7 +284,7 @@ func TestGarbage(t *testing.T) {
 				}
 			}
 		}()
-		r = measure(t, o, Step{Rate: 10_000, Duration: time.Minute, Calls: n})
+		r = measure(t, o, Step{Rate: 5_000, Duration: time.Minute, Calls: n})
 		<-done
 		return texts, from, r
 	}
@@ -306,6 +306,27 @@ func TestGarbage(t *testing.T) {
 	}
 	if other, _, _ := sent(2); fmt.Sprint(other) == fmt.Sprint(texts) {
 		t.Error("another seed gave the same garbage")
+	}
+}
+
+// roomFor gives a socket room for so many bytes, beyond the system's bound where the test may do so.
+func roomFor(t *testing.T, conn *net.UDPConn, bytes int) {
+	t.Helper()
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var forced error
+	if err := raw.Control(func(fd uintptr) {
+		forced = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUFFORCE, bytes)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if forced == nil {
+		return
+	}
+	if err := conn.SetReadBuffer(bytes); err != nil {
+		t.Fatal(err)
 	}
 }
 
