@@ -52,7 +52,7 @@ func startProxy(t *testing.T) int {
 		}},
 		Routes: []runtime.Route{{Name: "all", From: []string{"carrier"}, To: []string{"core"}}},
 		Transaction: runtime.Transaction{
-			T1: runtime.Duration(500 * time.Millisecond), T2: second(4), ReplyTimeout: second(5), InviteTimeout: second(30), Wait: second(5), CallLifetime: second(600),
+			T1: second(4), T2: second(4), ReplyTimeout: second(30), InviteTimeout: second(60), Wait: second(5), CallLifetime: second(600),
 		},
 		State: runtime.State{Transactions: 4000, MessageBytes: 32 << 20, Calls: 2000, HighWater: 0.9, BudgetBytes: 64 << 20, ProcessMemory: 256 << 20},
 	}
