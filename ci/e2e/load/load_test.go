@@ -143,6 +143,7 @@ type status struct {
 			Sockets []struct {
 				Packets    uint64
 				HandedOver uint64 `json:"handed_over"`
+				Drops      uint64
 			}
 		}
 		Calls, Transactions, Concurrent struct{ Live int }
@@ -166,7 +167,7 @@ func (p *proxy) status() status {
 func (p *proxy) empty() {
 	p.t.Helper()
 	var s status
-	for range 60 {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
 		s = p.status()
 		e := s.Engine
 		if e.Calls.Live == 0 && e.Transactions.Live == 0 && e.Concurrent.Live == 0 {
@@ -174,7 +175,7 @@ func (p *proxy) empty() {
 		}
 		time.Sleep(500 * time.Millisecond)
 	}
-	p.t.Errorf("left after 30 s: %d calls, %d transactions, %d of the concurrency limit", s.Engine.Calls.Live, s.Engine.Transactions.Live, s.Engine.Concurrent.Live)
+	p.t.Errorf("left after a minute: %d calls, %d transactions, %d of the concurrency limit", s.Engine.Calls.Live, s.Engine.Transactions.Live, s.Engine.Concurrent.Live)
 }
 
 // resident is the proxy's memory, bytes.
@@ -240,8 +241,16 @@ func TestGarbageFlood(t *testing.T) {
 	if len(flood.Run.Flood.Replies) != 0 || flood.Run.Flood.Other != 0 {
 		t.Errorf("strangers got replies: %v, and %d other packets", flood.Run.Flood.Replies, flood.Run.Flood.Other)
 	}
-	if dropped := p.status().Engine.Counters["dropped_source"] - counted; sent < garbage/2 || dropped < sent*9/10 {
-		t.Errorf("%d datagrams of garbage sent, %d counted as dropped", sent, dropped)
+	// What found no room in a socket, on a machine that is busy with other things, is counted there.
+	s := p.status().Engine
+	dropped, noRoom := s.Counters["dropped_source"]-counted, uint64(0)
+	for _, l := range s.Listeners {
+		for _, k := range l.Sockets {
+			noRoom += k.Drops
+		}
+	}
+	if sent < garbage/2 || dropped+noRoom < sent*9/10 || dropped == 0 {
+		t.Errorf("%d datagrams of garbage sent, %d counted as dropped, %d found no room", sent, dropped, noRoom)
 	}
 	p.empty()
 	if grown := p.resident() - before; grown > 16<<20 {
