@@ -20,7 +20,7 @@ func TestCalibration(t *testing.T) {
 	}
 	trunkline := filepath.Join(bin, "trunkline")
 	file := filepath.Join(t.TempDir(), "machine.hcl")
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, trunkline, "calibrate", "--quick", "--noisy", "-o", file).CombinedOutput()
 	if err != nil {
