@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -248,6 +249,24 @@ func blockOf(body *hclwrite.Body, typ string) *hclwrite.Body {
 
 // with is described with one attribute set, or left out where value is empty.
 func with(t *testing.T, path, value string) []byte {
+	t.Helper()
+	const hole = "the_value_goes_here"
+	if value == "" {
+		return put(t, path, "")
+	}
+	text, ok := holes.Load(path)
+	if !ok {
+		text, _ = holes.LoadOrStore(path, put(t, path, hole))
+	}
+	return bytes.Replace(text.([]byte), []byte(hole), []byte(value), 1)
+}
+
+// holes has described with a hole in the place of an attribute, by the attribute's path: to find the
+// place takes longer than to load the spec, and an attribute is given many values.
+var holes sync.Map
+
+// put sets an attribute, or removes it where value is empty.
+func put(t *testing.T, path, value string) []byte {
 	t.Helper()
 	f, diags := hclwrite.ParseConfig([]byte(described), "main.hcl", hcl.InitialPos)
 	if diags.HasErrors() {
