@@ -49,9 +49,8 @@ sip: build ## run the call scenarios and the SIPp flows over loopback alone
 	ci/setup test
 	TRUNKLINE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -v ./ci/e2e/sip ./ci/e2e/scenarios
 
-e2e: image build-race ## boot the built image and send calls through it
-	ci/setup test
-	TRUNKLINE_BIN=$(CURDIR)/$(BIN) TRUNKLINE_OUT=$(CURDIR)/$(OUT) $(GO) test -count=1 -v ./ci/e2e/...
+e2e: image ## boot the built image and send calls through it, and all else that CI does with built programs
+	ci/run sip e2e
 
 e2e-formats: build ## boot ISO (CD-ROM and USB stick), UKI over the network (TFTP, HTTP) and qcow2, with a call through each
 	ci/setup test

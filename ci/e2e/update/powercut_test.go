@@ -29,20 +29,22 @@ var mendedLine = regexp.MustCompile(`trunkline: .* was mended: .*`)
 // is killed, and, worse, what one leaves whose disk had not yet written all that it was given.
 // Each boots, with the old image or the new one, and takes a call.
 //
-// The moments are spread over the scenes of the film. TRUNKLINE_CUTS is how many there are (8),
-// TRUNKLINE_SEED what they follow from (the time).
+// The moments are spread over the scenes of the film, in an order of chance: with fewer cuts than
+// scenes each run boots disks of others. TRUNKLINE_CUTS is how many there are (4), TRUNKLINE_SEED
+// what they follow from (the time).
 func powerCuts(t *testing.T, s *site, f *film) {
-	cuts, seed := fromEnvironment(t, "TRUNKLINE_CUTS", 8), fromEnvironment(t, "TRUNKLINE_SEED", time.Now().UnixNano())
+	cuts, seed := fromEnvironment(t, "TRUNKLINE_CUTS", 4), fromEnvironment(t, "TRUNKLINE_SEED", time.Now().UnixNano())
 	log, scenes := f.scenes()
 	scenes = withNaming(scenes)
 	t.Logf("%d cuts, TRUNKLINE_SEED=%d", cuts, seed)
 	for _, c := range scenes {
 		t.Logf("writes %3d to %3d of %d: %s", c.from+1, c.to, len(log.Entries()), c.name)
 	}
-	looks(t, s, f, log, scenes, int(cuts)*looksPerCut, uint64(seed))
+	looks(t, s, f, log, scenes, max(leastLooks, int(cuts)*looksPerCut), uint64(seed))
+	order := rand.New(rand.NewPCG(uint64(seed), 0)).Perm(len(scenes))
 	for i := range int(cuts) {
 		random := rand.New(rand.NewPCG(uint64(seed), uint64(i)))
-		c := scenes[i%len(scenes)]
+		c := scenes[order[i%len(scenes)]]
 		// Every third machine is killed; the others lose what their disks had not written.
 		n, lossy := moment(log, c, i%3 != 0, random)
 		t.Run(fmt.Sprintf("%02d", i+1), func(t *testing.T) {
@@ -72,8 +74,12 @@ func powerCuts(t *testing.T, s *site, f *film) {
 	}
 }
 
-// looksPerCut is at how many more moments the disk is looked at, without booting it.
-const looksPerCut = 3
+// looksPerCut is at how many more moments the disk is looked at, without booting it; leastLooks is
+// at how many in all, however few are booted.
+const (
+	looksPerCut = 3
+	leastLooks  = 24
+)
 
 // looks has a look at disks of other moments, as a boot loader would, which mends nothing: under
 // each name that it starts there is a whole image, and the good old one is there whatever happens.
