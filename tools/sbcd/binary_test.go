@@ -54,12 +54,8 @@ func newRig(t *testing.T) *rig {
 	t.Helper()
 	dir := t.TempDir()
 	r := &rig{t: t, config: filepath.Join(dir, "appliance.json"), control: filepath.Join(dir, "c.sock"), cache: filepath.Join(dir, "table.csv")}
-	free, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 77, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.listener = free.LocalAddr().(*net.UDPAddr).AddrPort()
-	free.Close()
+	// The address is this package's own, the port none that the kernel gives to sockets without one.
+	r.listener = netip.MustParseAddrPort("127.0.77.1:25060")
 	ms := func(n int) runtime.Duration { return runtime.Duration(time.Duration(n) * time.Millisecond) }
 	b, err := runtime.Encode(&runtime.Appliance{
 		FormatVersion: runtime.FormatVersion, Name: "edge", SpecDigest: "sha256:00",

@@ -51,12 +51,12 @@ func respond(t *testing.T, c *net.UDPConn, to netip.AddrPort, request, status st
 // drainRig is a proxy with a call that rings.
 func drainRig(t *testing.T, timeout time.Duration) (p *process, a *runtime.Appliance, caller, callee *net.UDPConn, inv string) {
 	t.Helper()
-	callee = udpSocket(t, "127.0.41.1", false)
+	callee = udpSocket(t, "127.0.41.1")
 	a = config(t, runtime.Cache{Path: csvFile(t, "+49,one\n"), Warmup: runtime.WarmupSync}, address(callee))
 	a.Transaction.DrainTimeout = runtime.Duration(timeout)
 	p = start(t, a)
 	p.ready()
-	caller = udpSocket(t, "127.0.31.1", false)
+	caller = udpSocket(t, "127.0.31.1")
 	invite(t, caller, a.Listeners[0].Address, "+4989123")
 	inv = read(t, callee, "INVITE sip:")
 	respond(t, callee, a.Listeners[1].Address, inv, "180 Ringing")

@@ -16,12 +16,12 @@ func TestCallsOutliveTheProcess(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Setenv("STATE_DIRECTORY", t.TempDir())
-			callee := udpSocket(t, "127.0.41.1", false)
+			callee := udpSocket(t, "127.0.41.1")
 			a := config(t, runtime.Cache{Path: csvFile(t, "+49,one\n"), Warmup: runtime.WarmupSync}, address(callee))
 			a.State.Persistence = &runtime.Persistence{To: "disk", Mode: "at-once"}
 			p := start(t, a)
 			p.ready()
-			caller := udpSocket(t, "127.0.31.1", false)
+			caller := udpSocket(t, "127.0.31.1")
 			invite(t, caller, a.Listeners[0].Address, "+4989123")
 			inv := read(t, callee, "INVITE sip:")
 			respond(t, callee, a.Listeners[1].Address, inv, "200 OK")

@@ -35,7 +35,7 @@ func TestSlowCache(t *testing.T) {
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	one, two := udpSocket(t, "127.0.41.1", false), udpSocket(t, "127.0.41.2", false)
+	one, two := udpSocket(t, "127.0.41.1"), udpSocket(t, "127.0.41.2")
 	a := config(t, runtime.Cache{Path: fifo, Warmup: runtime.WarmupSync}, address(one), address(two))
 	p := start(t, a)
 	f, err := os.OpenFile(fifo, os.O_WRONLY, 0)
@@ -89,7 +89,7 @@ func TestSlowCache(t *testing.T) {
 		t.Errorf("status when ready: %+v", s)
 	}
 
-	caller := udpSocket(t, "127.0.31.1", false)
+	caller := udpSocket(t, "127.0.31.1")
 	for user, uas := range map[string]*net.UDPConn{"+4989123": one, "%2B4930123": two} {
 		invite(t, caller, a.Listeners[0].Address, user)
 		buf := make([]byte, 65536)
@@ -164,7 +164,7 @@ func invite(t *testing.T, from *net.UDPConn, to netip.AddrPort, user string) {
 // What cannot be served is refused with its reason, and READY=1 is never sent.
 func TestRefusals(t *testing.T) {
 	fine := runtime.Cache{Path: csvFile(t, "+49,one\n"), Warmup: runtime.WarmupSync}
-	taken := udpSocket(t, "127.0.30.1", false)
+	taken := udpSocket(t, "127.0.30.1")
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)

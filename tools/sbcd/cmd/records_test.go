@@ -20,12 +20,12 @@ func TestCallRecords(t *testing.T) {
 		t.Run(to, func(t *testing.T) {
 			state := t.TempDir()
 			t.Setenv("STATE_DIRECTORY", state)
-			callee := udpSocket(t, "127.0.41.1", false)
+			callee := udpSocket(t, "127.0.41.1")
 			a := config(t, runtime.Cache{Path: csvFile(t, "+49,one\n"), Warmup: runtime.WarmupSync}, address(callee))
 			a.Control.CDR = &runtime.CDR{To: to}
 			p := start(t, a)
 			p.ready()
-			caller := udpSocket(t, "127.0.31.1", false)
+			caller := udpSocket(t, "127.0.31.1")
 			invite(t, caller, a.Listeners[0].Address, "+4989123")
 			inv := read(t, callee, "INVITE sip:")
 			respond(t, callee, a.Listeners[1].Address, inv, "486 Busy Here")

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -46,33 +47,37 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// freePort finds a UDP port that is free at an address.
+// freePort finds a port that is free at an address, over UDP and TCP. It is below those that the
+// kernel gives to connections and to sockets without a port (ip_local_port_range), so that none of
+// these takes it before a listener of the test does.
 func freePort(t *testing.T, ip string) netip.AddrPort {
 	t.Helper()
 	for range 100 {
-		at := udpSocket(t, ip, true).LocalAddr().(*net.UDPAddr).AddrPort()
-		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
-		if err == nil { // free over TCP as well, which a connection may have had
-			l.Close()
-			return at
+		at := netip.AddrPortFrom(netip.MustParseAddr(ip), uint16(20000+rand.N(12000)))
+		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
+		if err != nil {
+			continue
 		}
+		c.Close()
+		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
+		if err != nil {
+			continue
+		}
+		l.Close()
+		return at
 	}
 	t.Fatalf("no port of %s is free", ip)
 	return netip.AddrPort{}
 }
 
-// udpSocket opens a socket at a port of the kernel's choice; closed: only to learn it.
-func udpSocket(t *testing.T, ip string, closed bool) *net.UDPConn {
+// udpSocket opens a socket at a port of the kernel's choice.
+func udpSocket(t *testing.T, ip string) *net.UDPConn {
 	t.Helper()
 	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(ip), 0)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if closed {
-		c.Close()
-	} else {
-		t.Cleanup(func() { c.Close() })
-	}
+	t.Cleanup(func() { c.Close() })
 	return c
 }
 

@@ -95,7 +95,7 @@ func (s *service) ask(n int) []func() {
 	s.Helper()
 	var out []func()
 	for i := range n {
-		c := udpSocket(s.T, "127.0.31.1", false)
+		c := udpSocket(s.T, "127.0.31.1")
 		to := s.a.Listeners[0].Address
 		text := fmt.Sprintf("OPTIONS sip:%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%d\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:%s>\r\nCall-ID: %d\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
 			to, address(c), i, to, address(c).Port())
