@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"trunkline/durable"
 )
 
 // BaseFormatVersion is the version of base.json this code reads and writes.
@@ -116,7 +118,7 @@ func storeBase(tmp, cache string, l *layer) error {
 	if err := writeSynced(filepath.Join(tmp, baseDetails), append(b, '\n')); err != nil {
 		return fmt.Errorf("base layer: %w", err)
 	}
-	if err := syncDir(tmp); err != nil {
+	if err := durable.SyncDir(tmp); err != nil {
 		return fmt.Errorf("base layer: %w", err)
 	}
 	l.dir = baseDir(cache, l.Digest)
@@ -126,7 +128,7 @@ func storeBase(tmp, cache string, l *layer) error {
 	if err := os.Rename(tmp, l.dir); err != nil {
 		return fmt.Errorf("base layer: %w", err)
 	}
-	return syncDir(cache)
+	return durable.SyncDir(cache)
 }
 
 // newBaseDir makes a directory to build in, beside its final place, and removes

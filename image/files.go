@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"trunkline/durable"
 )
 
 func sum(b []byte) string {
@@ -36,44 +38,7 @@ func writeSynced(name string, data []byte) error {
 
 // writeWhole writes a file so that its name holds the old bytes or all the new
 // ones, whatever the umask says.
-func writeWhole(name string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), temporary(filepath.Base(name)))
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	if _, err := f.Write(data); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if err := f.Sync(); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(name))
-}
-
-func syncDir(name string) error {
-	d, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	if err := d.Sync(); err != nil {
-		return errors.Join(fmt.Errorf("syncing %s: %w", name, err), d.Close())
-	}
-	return d.Close()
-}
+func writeWhole(name string, data []byte) error { return durable.Write(name, 0o644, data) }
 
 // lockDir takes the exclusive lock of a cache directory, waiting for who holds it.
 // The kernel lets go of it when the process ends, however it ends.
@@ -122,24 +87,20 @@ func ownOutput(ctx context.Context, dir string, outputs ...string) (release func
 		return func() {}, nil
 	}
 	for _, name := range outputs {
-		left, err := filepath.Glob(filepath.Join(dir, temporary(name)))
-		if err != nil {
-			release()
-			return nil, err
-		}
-		for _, l := range left {
-			if err := os.Remove(l); err != nil {
+		for _, name := range []string{name, temporary(name)} {
+			if err := durable.Sweep(filepath.Join(dir, name), 0); err != nil {
 				release()
-				return nil, fmt.Errorf("removing what an interrupted build left: %w", err)
+				return nil, err
 			}
 		}
 	}
 	return release, nil
 }
 
-// temporary is the pattern of names an output has until it is whole; package disk
-// uses the same.
-func temporary(name string) string { return "." + name + ".*" }
+// temporary is the name of a file that is not an output but is made like one. The next build
+// removes it as one half written (durable.Sweep), for it has a dot before the name and a digit
+// behind it.
+func temporary(name string) string { return "." + name + "0" }
 
 // contextReader ends with its context.
 type contextReader struct {

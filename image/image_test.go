@@ -141,7 +141,7 @@ func TestInterrupted(t *testing.T) {
 	if err := os.MkdirAll(r.OutDir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{".edge-test.efi.1", ".edge-test.raw.22"} {
+	for _, name := range []string{".edge-test.efi1", ".edge-test.raw22"} {
 		if err := os.WriteFile(filepath.Join(r.OutDir, name), []byte("part"), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -81,7 +81,7 @@ func (b *builder) media(ctx context.Context, l disk.Layout) error {
 		raw := b.outputPath(Raw)
 		if !b.wants(Raw) {
 			// Under a temporary name, which the next build removes if this one cannot.
-			raw = filepath.Join(b.OutDir, strings.ReplaceAll(temporary(b.Name+".raw"), "*", "source"))
+			raw = filepath.Join(b.OutDir, temporary(b.Name+".raw"))
 			defer os.Remove(raw) //nolint:errcheck // see above
 		}
 		if err := disk.Write(raw, l); err != nil {

@@ -28,7 +28,8 @@ type Boot struct {
 	Reason       string `json:"reason,omitempty"`
 }
 
-// WriteBoot writes it whole, for everybody to read.
+// WriteBoot writes it whole, for everybody to read. It lies in memory (/run), so that nothing is to
+// be synced, and this package imports nothing but the standard library.
 func WriteBoot(path string, b Boot) error {
 	text, err := json.Marshal(b)
 	if err != nil {

@@ -268,7 +268,7 @@ func TestFetchRemovesWhatKilledOnesLeft(t *testing.T) {
 	if err := os.MkdirAll(sub, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, age := range map[string]time.Duration{".fetch-killed": 2 * abandoned, ".fetch-running": 0} {
+	for name, age := range map[string]time.Duration{".killed.deb1": 2 * abandoned, ".running.deb2": 0} {
 		name = filepath.Join(sub, name)
 		if err := os.WriteFile(name, []byte("part"), 0o600); err != nil {
 			t.Fatal(err)
@@ -281,7 +281,7 @@ func TestFetchRemovesWhatKilledOnesLeft(t *testing.T) {
 	if _, err := s.Fetch(context.Background(), a.url(t), pkgs, FetchOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{".fetch-running", filepath.Base(s.Path(pkgs[0]))}
+	want := []string{".running.deb2", filepath.Base(s.Path(pkgs[0]))}
 	if left := leftovers(t, dir); !slices.Equal(left, want) {
 		t.Errorf("left: %v, want %v", left, want)
 	}

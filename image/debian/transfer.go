@@ -13,6 +13,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"trunkline/durable"
 )
 
 // A transfer file carries packages from one store to another, where there is no
@@ -127,14 +129,13 @@ func (s *Store) take(ctx context.Context, r io.Reader, digest string, size int64
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return false, fmt.Errorf("package cache: %w (choose another with --cache or %s)", err, CacheVariable)
 	}
-	f, err := os.CreateTemp(dir, temporary)
+	f, err := durable.Create(s.Path(p), 0o644)
 	if err != nil {
 		return false, fmt.Errorf("package cache: %w (choose another with --cache or %s)", err, CacheVariable)
 	}
 	defer func() {
 		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
+			_ = f.Cleanup() // the error before it counts
 		}
 	}()
 	h := sha256.New()
@@ -148,28 +149,10 @@ func (s *Store) take(ctx context.Context, r io.Reader, digest string, size int64
 	if found := hex.EncodeToString(h.Sum(nil)); n != size || found != digest {
 		return false, fmt.Errorf("import: %s%s.deb is damaged, its content has sha256 %s: copy the file again", transferDir, digest, found)
 	}
-	return true, s.place(f, s.Path(p))
-}
-
-// place gives a whole, verified temporary file its name, on disk.
-func (s *Store) place(f *os.File, name string) error {
-	err := f.Chmod(0o644)
-	if err == nil {
-		err = f.Sync()
+	if err := f.Commit(); err != nil {
+		return true, fmt.Errorf("package cache: %w", err)
 	}
-	if err == nil {
-		err = f.Close()
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(name))
-	}
-	if err != nil {
-		return fmt.Errorf("package cache: %w", err)
-	}
-	return nil
+	return true, nil
 }
 
 // contextual ends with its context.

@@ -253,16 +253,3 @@ func (u unsynced) ReadAt(b []byte, off int64) (int, error)      { return u.f.Rea
 func (u unsynced) WriteAt(b []byte, off int64) (int, error)     { return u.f.WriteAt(b, off) }
 func (u unsynced) Seek(offset int64, whence int) (int64, error) { return u.f.Seek(offset, whence) }
 func (u unsynced) Close() error                                 { return u.f.Close() }
-
-// syncDir makes the rename durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return fmt.Errorf("syncing %s: %w", dir, err)
-	}
-	return nil
-}

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
+	"trunkline/durable"
 	"trunkline/image/entry"
 	"trunkline/image/iso"
 	"trunkline/image/qcow2"
@@ -78,36 +78,20 @@ func volumeLabel(name string) string {
 	return label[:min(len(label), longest)]
 }
 
-// replace writes a file so that path holds the old bytes or all the new ones.
+// replace writes a file so that path holds the old bytes or all the new ones. An image is no
+// secret.
 func replace(path string, fill func(*os.File) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	f, err := durable.Create(path, 0o644)
 	if err != nil {
 		return fmt.Errorf("disk: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			_ = f.Close() // closed already, at worst
-			_ = os.Remove(f.Name())
-			err = fmt.Errorf("disk: %w", err)
-		}
-	}()
-	if err := fill(f); err != nil {
-		return err
+	if err = fill(f.File); err == nil {
+		err = f.Commit()
 	}
-	// CreateTemp makes the file 0600; an image is no secret.
-	if err := f.Chmod(0o644); err != nil {
-		return err
+	if err = errors.Join(err, f.Cleanup()); err != nil {
+		return fmt.Errorf("disk: %w", err)
 	}
-	if err := f.Sync(); err != nil {
-		return fmt.Errorf("syncing %s: %w", f.Name(), err)
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+	return nil
 }
 
 // check says what is wrong with a layout.

@@ -9,56 +9,17 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"trunkline/durable"
 )
 
-// temporary is the pattern of names that files have until they are whole. Web servers list
-// and serve none that begins with a dot, or nobody asks for them.
-const temporary = ".publish-*"
-
 // writeWhole writes a file so that its name holds the old bytes or all the new ones, also
-// after a crash.
-func writeWhole(name string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), temporary)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(0o644) // for the web server, whatever the umask says
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return syncDir(filepath.Dir(name))
-}
-
-func syncDir(name string) error {
-	d, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
+// after a crash. It is for the web server to read, whatever the umask says; until it is whole
+// its name begins with a dot, which nobody asks for.
+func writeWhole(name string, data []byte) error { return durable.Write(name, 0o644, data) }
 
 // sweep removes what a killed run left. The caller holds the lock.
-func sweep(dir string) error {
-	left, err := filepath.Glob(filepath.Join(dir, temporary))
-	if err != nil {
-		return err
-	}
-	for _, name := range left {
-		if err := os.Remove(name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func sweep(dir string) error { return durable.Sweep(filepath.Join(dir, "*"), 0) }
 
 // lock takes the directory for this process, waiting for who has it. A file system that
 // locks no directories (some of NFS) is used without.

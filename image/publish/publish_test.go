@@ -185,7 +185,7 @@ func TestMends(t *testing.T) {
 	dir, image := t.TempDir(), build(t, "edge", "1", signer(t))
 	o := Options{Dir: dir, Keep: 2}
 	publish(t, o, image)
-	write(t, filepath.Join(dir, ".publish-123"), []byte("half"))
+	write(t, filepath.Join(dir, ".edge_1.efi123"), []byte("half"))
 	write(t, filepath.Join(dir, "edge_1.efi"), []byte("damaged"))
 	if r := publish(t, o, image); r[0].Same {
 		t.Errorf("%+v", r)

@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"trunkline/durable"
 )
 
 // Disk is a Store in one file: a head, the calls there were when it was begun, and each batch
@@ -160,26 +162,26 @@ func (d *Disk) count(b *Batch) {
 }
 
 // Begin implements Store: another file takes the place of the one there was.
-func (d *Disk) Begin(_ context.Context, h Head, b *Batch) (err error) {
+func (d *Disk) Begin(_ context.Context, h Head, b *Batch) error {
 	d.b = append(append(append(d.b[:0], magic...), h.Binding[:]...), h.Secret[:]...)
 	d.encode(b)
-	f, err := os.OpenFile(d.path()+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
+	// A process that was killed while it wrote left its file, and nobody else writes here.
+	if err := durable.Sweep(d.path(), 0); err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err := f.Write(d.b); err != nil {
+	w, err := durable.Create(d.path(), 0o600)
+	if err != nil {
 		return full(err)
 	}
-	if err := f.Sync(); err != nil {
+	_, err = w.Write(d.b)
+	if err == nil {
+		err = w.Commit()
+	}
+	if err = errors.Join(err, w.Cleanup()); err != nil {
 		return full(err)
 	}
-	if err := os.Rename(f.Name(), d.path()); err != nil {
+	f, err := os.OpenFile(d.path(), os.O_WRONLY, 0)
+	if err != nil {
 		return err
 	}
 	if d.f != nil {
@@ -188,7 +190,7 @@ func (d *Disk) Begin(_ context.Context, h Head, b *Batch) (err error) {
 	d.f, d.size, d.head = f, int64(len(d.b)), h
 	d.live, d.used = map[uint64]int64{}, 0
 	d.count(b)
-	return syncDir(d.dir)
+	return nil
 }
 
 // ErrAnew says that a store wants all calls again, by Begin.
@@ -231,13 +233,4 @@ func (d *Disk) Close() error {
 		return nil
 	}
 	return d.f.Close()
-}
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
 }

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"trunkline/appliance/runtime"
+	"trunkline/durable"
 )
 
 // Outcomes of a preflight.
@@ -84,11 +84,7 @@ func (r Report) Write(name string) error {
 	if err != nil {
 		return fmt.Errorf("preflight: %w", err)
 	}
-	tmp := filepath.Join(filepath.Dir(name), ".new-"+filepath.Base(name))
-	if err := os.WriteFile(tmp, append(b, '\n'), 0o644); err != nil {
-		return fmt.Errorf("preflight: %w", err)
-	}
-	if err := os.Rename(tmp, name); err != nil {
+	if err := durable.Write(name, 0o644, append(b, '\n')); err != nil {
 		return fmt.Errorf("preflight: %w", err)
 	}
 	return nil

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"trunkline/durable"
 )
 
 // segments are files of lines in a directory, PREFIX-NUMBER.jsonl: the one of the highest
@@ -101,7 +103,7 @@ func (s *segments) next() error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(s.sync(), syncDir(s.dir)); err != nil {
+	if err := errors.Join(s.sync(), durable.SyncDir(s.dir)); err != nil {
 		f.Close()
 		os.Remove(f.Name())
 		return err
@@ -139,15 +141,6 @@ func (s *segments) sync() error {
 }
 
 func (s *segments) close() error { return errors.Join(s.sync(), s.f.Close()) }
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}
 
 // room says how many bytes of the file system may be written until no more than a reserve is
 // left, which others need.

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"trunkline/durable"
 	"trunkline/proxy/route"
 )
 
@@ -97,16 +98,15 @@ func (s *snapshot) write(t *route.Table, taken time.Time, r *route.Router) (err 
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(s.path()+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	// A process that was killed while it wrote left its file, and nobody else writes here.
+	if err := durable.Sweep(s.path(), 0); err != nil {
+		return err
+	}
+	f, err := durable.Create(s.path(), 0o600)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
+	defer func() { err = errors.Join(err, f.Cleanup()) }()
 	h := sha256.New()
 	w := bufio.NewWriterSize(io.MultiWriter(f, h), 1<<16)
 	fmt.Fprintf(w, "%s%s%s\n%s%s\n", snapshotHead, snapshotOf, s.of, snapshotTaken, taken.UTC().Format(time.RFC3339))
@@ -119,21 +119,7 @@ func (s *snapshot) write(t *route.Table, taken time.Time, r *route.Router) (err 
 	if _, err := fmt.Fprintf(f, "%s%x\n", snapshotEnd, h.Sum(nil)); err != nil {
 		return err
 	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), s.path()); err != nil {
-		return err
-	}
-	d, err := os.Open(s.dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return f.Commit()
 }
 
 // WriteCSV writes the rows of a table as a file source has them, in the order of their

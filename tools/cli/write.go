@@ -13,6 +13,7 @@ import (
 
 	"trunkline/appliance/bake"
 	"trunkline/appliance/runtime"
+	"trunkline/durable"
 )
 
 // writeTree replaces dir by a tree of files. Readers see the old tree or the new
@@ -58,7 +59,7 @@ func writeTree(dir string, files []bake.File) (err error) {
 	if err != nil {
 		return fail(err)
 	}
-	return syncDir(filepath.Dir(abs))
+	return durable.SyncDir(filepath.Dir(abs))
 }
 
 // exchange swaps two directories: in one step where the file system can, else in
@@ -139,17 +140,8 @@ func syncTree(root string) error {
 		if err != nil || !(e.IsDir() || e.Type().IsRegular()) {
 			return err
 		}
-		return syncDir(p)
+		return durable.SyncDir(p) // of a file too: fsync(2) is the same
 	})
-}
-
-func syncDir(name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
 }
 
 // writeFile writes a whole file or none: temporary file, sync, rename.
@@ -169,29 +161,16 @@ func writeStream(name string, write func(io.Writer) error) (int64, error) {
 }
 
 func writeTo(name string, mode fs.FileMode, write func(io.Writer) error) (size int64, err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".new-*")
+	f, err := durable.Create(name, mode)
 	if err != nil {
 		return 0, err
 	}
-	defer os.Remove(f.Name()) // gone already when all went well
 	err = write(f)
 	if err == nil {
 		size, err = f.Seek(0, io.SeekCurrent)
 	}
 	if err == nil {
-		err = f.Chmod(mode)
+		err = f.Commit()
 	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(name))
-	}
-	return size, err
+	return size, errors.Join(err, f.Cleanup())
 }

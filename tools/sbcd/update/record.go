@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
+
+	"trunkline/durable"
 )
 
 // RecordPath is where the appliance keeps what its last look found: until the next boot.
@@ -102,9 +103,5 @@ func WriteRecord(path string, r Record) error {
 	if err != nil {
 		return err
 	}
-	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path))
-	if err := os.WriteFile(tmp, append(b, '\n'), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(tmp, path)
+	return durable.Write(path, 0o644, append(b, '\n'))
 }
