@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"trunkline/tools/sipload/rig"
 	"trunkline/tools/sipload/usage"
 )
 
@@ -56,21 +57,18 @@ func (b *bench) calibrated(ctx context.Context) (*planned, error) {
 		return nil, err
 	}
 	defer proxy.stop()
-	d, err := b.sipload(ctx, 2*time.Minute, "--rate", strconv.Itoa(p.Rate), "--duration", "20s", "--warmup", "15s", "--hold", "5s", "--watch", strconv.Itoa(proxy.pid()))
+	r, err := b.rig().Window(ctx, 2*time.Minute, proxy.Process, "--rate", strconv.Itoa(p.Rate), "--duration", "20s", "--warmup", "15s", "--hold", "5s")
 	if err != nil {
 		return nil, err
 	}
-	if d.Run == nil || d.Run.CPU.Watched == nil {
-		return nil, fmt.Errorf("sipload measured nothing")
-	}
-	size, state, err := usage.Mapping(proxy.pid(), "/memfd:trunkline")
+	size, state, err := usage.Mapping(proxy.Pid(), "/memfd:trunkline")
 	if err != nil {
 		return nil, err
 	}
-	w := d.Run.CPU.Watched
+	w := r.CPU.Watched
 	p.CoresUsed, p.ProcessUsed, p.ArenaUsed = w.Cores, float64(w.Resident-state), float64(size)
-	p.Problems = append(append([]string{}, d.Run.Problems...), d.Run.disturbances()...)
-	return p, proxy.alive()
+	p.Problems = append(append([]string{}, r.Problems...), rig.Disturbances(r)...)
+	return p, nil
 }
 
 // planWith reads from a plan made with a calibration what it says of the load.

@@ -13,12 +13,12 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"text/template"
 	"time"
 
 	"trunkline/appliance/runtime"
+	"trunkline/tools/sipload/rig"
 )
 
 // Kinds of proxies.
@@ -40,30 +40,28 @@ const receiveBuffer = 4 << 20
 
 // proxy is a running proxy.
 type proxy struct {
-	kind string
-	dir  string
-	cmd  *exec.Cmd
-	log  *output
-	done chan error
+	*rig.Process
+	kind    string
+	dir     string
+	program string
 }
 
-// output is what a proxy has printed so far.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
+// run starts a proxy on its core with a command line, in a directory.
+func (b *bench) run(ctx context.Context, kind, dir string, args []string) (*proxy, error) {
+	line := b.rig().Pinned(args...)
+	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
+	cmd.Dir = dir
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 5 * time.Second
+	p, err := rig.Start(cmd, b.workers, (*exec.Cmd).Start)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", kind, err)
+	}
+	return &proxy{Process: p, kind: kind, dir: dir, program: args[0]}, nil
 }
 
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
+// stop ends the proxy and waits for it.
+func (p *proxy) stop() { p.Stop(10 * time.Second) }
 
 // start runs a proxy on its core and waits until it answers OPTIONS.
 func (b *bench) start(ctx context.Context, kind string) (*proxy, error) {
@@ -71,7 +69,6 @@ func (b *bench) start(ctx context.Context, kind string) (*proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &proxy{kind: kind, dir: dir, log: &output{}, done: make(chan error, 1)}
 	var args []string
 	switch kind {
 	case kamailio, kamailioSBC:
@@ -91,18 +88,13 @@ func (b *bench) start(ctx context.Context, kind string) (*proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.cmd = exec.CommandContext(ctx, "taskset", append([]string{"-c", b.proxyCore}, args...)...)
-	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, p.log, p.log
-	p.cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(b.workers))
-	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
-	p.cmd.WaitDelay = 5 * time.Second
-	if err := p.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("%s: %w", kind, err)
+	p, err := b.run(ctx, kind, dir, args)
+	if err != nil {
+		return nil, err
 	}
-	go func() { p.done <- p.cmd.Wait() }()
 	if err := p.ready(ctx); err != nil {
 		p.stop()
-		return nil, fmt.Errorf("%s: %w\n%s", kind, err, p.log)
+		return nil, fmt.Errorf("%s: %w\n%s", kind, err, p.Output())
 	}
 	return p, nil
 }
@@ -167,15 +159,12 @@ func (b *bench) sbcd(dir, spec string, vars ...string) ([]string, error) {
 	return []string{b.program("sbcd"), "run", "--config", file, "--control", filepath.Join(dir, "control")}, nil
 }
 
-func (p *proxy) pid() int { return p.cmd.Process.Pid }
-
 // ready waits for the proxy's own word.
 func (p *proxy) ready(ctx context.Context) error {
 	for range 200 {
 		select {
-		case err := <-p.done:
-			p.done <- err
-			return fmt.Errorf("ended: %v", err)
+		case <-p.Ended():
+			return errors.New("ended before it was ready")
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(50 * time.Millisecond):
@@ -187,38 +176,16 @@ func (p *proxy) ready(ctx context.Context) error {
 			}
 			continue
 		case floor:
-			if strings.Contains(p.log.String(), floorReady) {
+			if strings.Contains(p.Output(), floorReady) {
 				return nil
 			}
 			continue
 		}
-		if _, err := os.Stat(filepath.Join(p.dir, "control")); err == nil && strings.Contains(p.log.String(), "trunkline: ready") {
+		if _, err := os.Stat(filepath.Join(p.dir, "control")); err == nil && strings.Contains(p.Output(), "trunkline: ready") {
 			return nil
 		}
 	}
 	return errors.New("not ready within 10 s")
-}
-
-// alive reports a proxy that ended by itself.
-func (p *proxy) alive() error {
-	select {
-	case err := <-p.done:
-		p.done <- err
-		return fmt.Errorf("%s ended during the measurement: %v\n%s", p.kind, err, p.log)
-	default:
-		return nil
-	}
-}
-
-// stop ends the proxy and waits for it.
-func (p *proxy) stop() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-p.done:
-	case <-time.After(10 * time.Second):
-		_ = p.cmd.Process.Kill()
-		<-p.done
-	}
 }
 
 var realUsed = regexp.MustCompile(`real_used: (\d+)`)
@@ -242,7 +209,7 @@ func (p *proxy) used() (int64, error) {
 	if p.kind == kamailio || p.kind == kamailioSBC {
 		return p.shared()
 	}
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p.pid()))
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p.Pid()))
 	if err != nil {
 		return 0, err
 	}

@@ -107,7 +107,6 @@ func (b *bench) loaded(ctx context.Context, kind, file string) (t tableOf, err e
 	if err != nil {
 		return t, err
 	}
-	p := &proxy{kind: kind, dir: dir, log: &output{}, done: make(chan error, 1)}
 	args, err := b.routesOfSbcd(dir, file)
 	if kind == kamailio {
 		args, err = routesOfKamailio(dir, file)
@@ -115,29 +114,26 @@ func (b *bench) loaded(ctx context.Context, kind, file string) (t tableOf, err e
 	if err != nil {
 		return t, err
 	}
-	p.cmd = exec.CommandContext(ctx, "taskset", append([]string{"-c", b.proxyCore}, args...)...)
-	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, p.log, p.log
-	p.cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(b.workers))
 	begun := time.Now()
-	if err := p.cmd.Start(); err != nil {
+	p, err := b.run(ctx, kind, dir, args)
+	if err != nil {
 		return t, err
 	}
-	go func() { p.done <- p.cmd.Wait() }()
 	defer p.stop()
 	for {
 		if t.Table, err = p.table(ctx); err == nil {
 			break
 		}
-		if err := p.alive(); err != nil {
+		if err := p.Alive(); err != nil {
 			return t, err
 		}
 		if time.Since(begun) > routesWithin {
-			return t, fmt.Errorf("%s has no table after %s: %w\n%s", kind, routesWithin, err, p.log)
+			return t, fmt.Errorf("%s has no table after %s: %w\n%s", kind, routesWithin, err, p.Output())
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Load = time.Since(begun).Seconds()
-	t.Resident, t.CPU, err = ofAll(p.pid())
+	t.Resident, t.CPU, err = ofAll(p.Pid())
 	return t, err
 }
 
@@ -194,10 +190,10 @@ func (p *proxy) table(ctx context.Context) (int64, error) {
 		}
 		return strconv.ParseInt(string(m[1]), 10, 64)
 	}
-	if !strings.Contains(p.log.String(), "trunkline: ready") {
+	if !strings.Contains(p.Output(), "trunkline: ready") {
 		return 0, errors.New("not ready")
 	}
-	out, err := exec.CommandContext(ctx, p.cmd.Args[3], "status", "--json", "--control", filepath.Join(p.dir, "control")).Output()
+	out, err := exec.CommandContext(ctx, p.program, "status", "--json", "--control", filepath.Join(p.dir, "control")).Output()
 	if err != nil {
 		return 0, err
 	}

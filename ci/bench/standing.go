@@ -47,52 +47,36 @@ func (b *bench) standing(ctx context.Context, kind string) (*standing, error) {
 	}
 	defer p.stop()
 	// The memory of transactions that end is used again, and stays the process's.
-	if _, err := b.sipload(ctx, 2*time.Minute, "--rate", strconv.Itoa(standingRate), "--duration", settled.String()); err != nil {
+	if _, err := b.rig().Load(ctx, 2*time.Minute, p.Process, "--rate", strconv.Itoa(standingRate), "--duration", settled.String()); err != nil {
 		return nil, err
 	}
 	before, err := p.used()
 	if err != nil {
 		return nil, err
 	}
-	type result struct {
-		d   *document
-		err error
-	}
-	done := make(chan result, 1)
-	go func() {
-		d, err := b.sipload(ctx, 5*time.Minute, "--rate", strconv.Itoa(standingRate), "--hold", standingHold.String(),
-			"--duration", fmt.Sprintf("%ds", standingCalls/standingRate), "--max-calls", strconv.Itoa(standingCalls), "--watch", strconv.Itoa(p.pid()))
-		done <- result{d, err}
-	}()
-	select {
-	case r := <-done:
-		return nil, fmt.Errorf("%s: the calls ended before all were up: %v", kind, r.err)
-	case <-time.After(standingCalls/standingRate*time.Second + settled):
-	}
-	after, err := p.used()
-	if err != nil {
-		return nil, err
-	}
-	s := &standing{Calls: standingCalls, Bytes: float64(after-before) / standingCalls}
-	if kind == sbcdStanding {
-		size, used, err := usage.Mapping(p.pid(), "/memfd:trunkline")
-		if err != nil {
-			return nil, err
+	var after int64
+	s := &standing{Calls: standingCalls}
+	look := func() error {
+		if after, err = p.used(); err != nil || kind != sbcdStanding {
+			return err
 		}
+		size, used, err := usage.Mapping(p.Pid(), "/memfd:trunkline")
 		s.Arena, s.ArenaUsed = float64(size), float64(used)
+		return err
+	}
+	r, err := b.rig().During(ctx, 5*time.Minute, p.Process, standingCalls/standingRate*time.Second+settled, look, "--rate", strconv.Itoa(standingRate),
+		"--hold", standingHold.String(), "--duration", fmt.Sprintf("%ds", standingCalls/standingRate), "--max-calls", strconv.Itoa(standingCalls))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", kind, err)
+	}
+	if kind == sbcdStanding {
 		if s.ArenaPlanned, err = b.plannedArena(); err != nil {
 			return nil, err
 		}
 	}
-	r := <-done
-	if r.err != nil {
-		return nil, r.err
-	}
-	if r.d.Run == nil || r.d.Run.CPU.Watched == nil {
-		return nil, fmt.Errorf("%s: sipload measured nothing", kind)
-	}
-	s.CPU, s.Failed, s.Problems = r.d.Run.CPU.Watched.PerThousand, r.d.Run.Caller.Failed, r.d.Run.Problems
-	return s, p.alive()
+	s.Bytes = float64(after-before) / standingCalls
+	s.CPU, s.Failed, s.Problems = r.CPU.Watched.PerThousand, r.Caller.Failed, r.Problems
+	return s, nil
 }
 
 // plannedArena is what the plan says of it.

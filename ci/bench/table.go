@@ -7,6 +7,8 @@ import (
 	"os"
 	"slices"
 	"text/tabwriter"
+
+	"trunkline/tools/sipload/rig"
 )
 
 // sample is one cell.
@@ -143,7 +145,7 @@ func (b *bench) sample(ctx context.Context, kind string, rate int) (s sample, di
 	if err != nil {
 		return s, false, err
 	}
-	l, d := r.Latency["invite_180"], r.disturbances()
+	l, d := r.Latency["invite_180"], rig.Disturbances(r)
 	return sample{CPU: r.CPU.Watched.PerThousand, P50: l.P50, P99: l.P99, Cores: r.CPU.Watched.Cores, Resident: r.CPU.Watched.Resident,
 		Load: r.CPU.Self.Cores, Others: r.CPU.Others, Steal: r.CPU.Steal, Problems: append(append([]string{}, r.Problems...), d...)}, len(d) > 0, nil
 }

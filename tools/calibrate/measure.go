@@ -2,12 +2,15 @@ package calibrate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"time"
 
 	"trunkline/appliance/sizing"
+	"trunkline/tools/sipload/result"
+	"trunkline/tools/sipload/rig"
 	"trunkline/tools/sipload/usage"
 )
 
@@ -101,7 +104,7 @@ func cpu(ctx context.Context, o *Options, r *Result) error {
 				if err != nil {
 					return err
 				}
-				why = x.disturbed()
+				why = disturbed(x)
 				if why == "" || o.Noisy && x.Caller.Failed == 0 {
 					if why != "" {
 						noise = why
@@ -132,24 +135,21 @@ func cpu(ctx context.Context, o *Options, r *Result) error {
 }
 
 // cell measures one profile once. beyond is what sbcd has in main memory beside its state, bytes.
-func (o *Options) cell(ctx context.Context, p Profile) (x *run, beyond float64, err error) {
+func (o *Options) cell(ctx context.Context, p Profile) (x *result.Run, beyond float64, err error) {
 	s, err := serve(ctx, o, p)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer s.close()
-	d, err := s.load(ctx, o.Settle+o.Window+time.Minute, "--rate", strconv.Itoa(o.Rate), "--duration", o.Window.String(), "--warmup", o.Settle.String())
+	run, err := s.Window(ctx, o.Settle+o.Window+time.Minute, s.process, "--rate", strconv.Itoa(o.Rate), "--duration", o.Window.String(), "--warmup", o.Settle.String())
 	if err != nil {
 		return nil, 0, err
 	}
-	if d.Run == nil || d.Run.CPU.Watched == nil {
-		return nil, 0, fmt.Errorf("sipload measured nothing")
-	}
-	_, state, err := usage.Mapping(s.pid(), arena)
+	_, state, err := usage.Mapping(s.process.Pid(), arena)
 	if err != nil {
 		return nil, 0, err
 	}
-	return d.Run, float64(d.Run.CPU.Watched.Resident - state), nil
+	return run, float64(run.CPU.Watched.Resident - state), nil
 }
 
 // arena is the path of sbcd's state in its address space.
@@ -191,42 +191,29 @@ func (o *Options) growth(ctx context.Context, p Profile, settled bool, how ...st
 	}
 	defer s.close()
 	if settled { // the memory of transactions that end is used again, and stays the process's
-		if _, err := s.load(ctx, 2*o.Settle+time.Minute, "--rate", strconv.Itoa(o.Rate), "--duration", (2 * o.Settle).String()); err != nil {
+		if _, err := s.Load(ctx, 2*o.Settle+time.Minute, s.process, "--rate", strconv.Itoa(o.Rate), "--duration", (2 * o.Settle).String()); err != nil {
 			return 0, "", err
 		}
 	}
-	_, before, err := usage.Mapping(s.pid(), arena)
+	_, before, err := usage.Mapping(s.process.Pid(), arena)
 	if err != nil {
 		return 0, "", err
 	}
 	begun := time.Duration(float64(o.Calls) / float64(o.Rate) * float64(time.Second))
-	type loaded struct {
-		d   *document
-		err error
+	var after int64
+	look := func() error {
+		_, after, err = usage.Mapping(s.process.Pid(), arena)
+		return err
 	}
-	done := make(chan loaded, 1)
-	go func() {
-		d, err := s.load(ctx, begun+o.while()+time.Minute, append([]string{"--rate", strconv.Itoa(o.Rate), "--duration", begun.String(), "--max-calls", strconv.Itoa(o.Calls)}, how...)...)
-		done <- loaded{d, err}
-	}()
-	select {
-	case l := <-done:
-		if l.err != nil {
-			return 0, "", l.err
-		}
-		return 0, "the calls ended before all were up", nil
-	case <-time.After(begun + 2*o.Settle):
-	}
-	_, after, err := usage.Mapping(s.pid(), arena)
-	if err != nil {
+	run, err := s.During(ctx, begun+o.while()+time.Minute, s.process, begun+2*o.Settle, look,
+		append([]string{"--rate", strconv.Itoa(o.Rate), "--duration", begun.String(), "--max-calls", strconv.Itoa(o.Calls)}, how...)...)
+	switch {
+	case errors.Is(err, rig.ErrEarly):
+		return 0, err.Error(), nil
+	case err != nil:
 		return 0, "", err
-	}
-	l := <-done
-	if l.err != nil {
-		return 0, "", l.err
-	}
-	if n := l.d.Run.Caller.Failed; n > 0 {
-		return 0, fmt.Sprintf("%d of %d calls failed", n, o.Calls), nil
+	case run.Caller.Failed > 0:
+		return 0, fmt.Sprintf("%d of %d calls failed", run.Caller.Failed, o.Calls), nil
 	}
 	return float64(after-before) / float64(o.Calls), "", nil
 }
@@ -239,7 +226,7 @@ func socket(ctx context.Context, o *Options, r *Result) error {
 		return err
 	}
 	defer s.close()
-	d, err := s.load(ctx, 10*time.Minute, "--ramp", o.Ramp, "--step-duration", (o.Window / 2).String(), "--warmup", "1s", "--precise")
+	d, err := s.Load(ctx, 10*time.Minute, s.process, "--ramp", o.Ramp, "--step-duration", (o.Window / 2).String(), "--warmup", "1s", "--precise")
 	if err != nil {
 		return err
 	}
