@@ -50,7 +50,7 @@ func refreshes(m message.Method) bool { return m == message.INVITE || m == messa
 // minimum. An INVITE within a dialog gets it with state: its ACK has the tag of the callee.
 func (w *worker) tooSmall(tx *transaction.Tx, upstream transaction.Endpoint, inDialog bool) bool {
 	e, v := w.e, &w.v
-	if e.session == nil || !refreshes(v.Method) || !e.session.Judge(session.Read(v.Bytes())).Refused {
+	if e.session == nil || !refreshes(v.Method) || !e.session.Judge(session.Of(v)).Refused {
 		return false
 	}
 	w.c.add(cRefusedInterval)
@@ -66,7 +66,7 @@ func (w *worker) tooSmall(tx *transaction.Tx, upstream transaction.Endpoint, inD
 
 // askSession puts into a request that is forwarded what the rules make of its session.
 func (w *worker) askSession(req *message.View, ed *message.RequestEdits) {
-	ask := w.e.session.Judge(session.Read(req.Bytes()))
+	ask := w.e.session.Judge(session.Of(req))
 	w.session = ask.Edit(ed, w.session[:0])
 }
 
@@ -78,7 +78,7 @@ func (w *worker) answerSession(tx transaction.Tx, ed *message.ResponseEdits) {
 	if code := v.Status(); code < 200 || code > 299 || !refreshes(v.CSeqMethod) {
 		return
 	}
-	reply := session.Read(v.Bytes())
+	reply := session.Of(v)
 	if tx.Request() == nil { // a 2xx sent again says what it said before
 		if l, _, ok := w.lockDialog(v); ok {
 			if row := w.e.dialogs.Row(l.Row()); !reply.Asks && row.Answered > 0 {

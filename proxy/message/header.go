@@ -19,6 +19,9 @@ const (
 	fieldProxyRequire
 	fieldTimestamp
 	fieldResourcePriority
+	fieldSupported
+	fieldSessionExpires
+	fieldMinSE
 )
 
 // fieldOf tells the field from its name in any case or its compact form.
@@ -41,6 +44,10 @@ func fieldOf(name []byte) field {
 			return fieldContact
 		case 'l':
 			return fieldContentLength
+		case 'k':
+			return fieldSupported
+		case 'x':
+			return fieldSessionExpires
 		}
 		return fieldOther
 	case 2:
@@ -54,6 +61,8 @@ func fieldOf(name []byte) field {
 		}
 	case 5:
 		f, lower = fieldRoute, "route"
+	case 6:
+		f, lower = fieldMinSE, "min-se"
 	case 7:
 		switch name[1] | 0x20 {
 		case 'a':
@@ -65,6 +74,9 @@ func fieldOf(name []byte) field {
 		}
 	case 9:
 		f, lower = fieldTimestamp, "timestamp"
+		if c == 's' {
+			f, lower = fieldSupported, "supported"
+		}
 	case 12:
 		f, lower = fieldMaxForwards, "max-forwards"
 		if c == 'r' {
@@ -74,6 +86,8 @@ func fieldOf(name []byte) field {
 		f, lower = fieldProxyRequire, "proxy-require"
 	case 14:
 		f, lower = fieldContentLength, "content-length"
+	case 15:
+		f, lower = fieldSessionExpires, "session-expires"
 	case 17:
 		f, lower = fieldResourcePriority, "resource-priority"
 	}
@@ -162,8 +176,16 @@ func (v *View) header(start, end int) {
 			}
 		}
 	case fieldRequire:
-		if v.Require.Empty() {
-			v.Require = span(i, stop)
+		v.option(&v.Require, span(i, stop))
+	case fieldSupported:
+		v.option(&v.Supported, span(i, stop))
+	case fieldSessionExpires:
+		if v.SessionExpires == (Span{}) {
+			v.SessionExpires = span(i, stop)
+		}
+	case fieldMinSE:
+		if v.MinSE == (Span{}) {
+			v.MinSE = span(i, stop)
 		}
 	case fieldProxyRequire:
 		if v.ProxyRequire.Empty() {
@@ -173,6 +195,17 @@ func (v *View) header(start, end int) {
 		v.Timestamp = line
 	case fieldResourcePriority:
 		v.ResourcePriority = true
+	}
+}
+
+// option records the first line of a list of options that has any.
+func (v *View) option(first *Span, s Span) {
+	switch {
+	case s.Empty():
+	case first.Empty():
+		*first = s
+	default:
+		v.MoreOptions = true
 	}
 }
 

@@ -30,9 +30,16 @@ type View struct {
 	ContentLength int32 // -1: none; then the body reaches to the end of the datagram
 	Contact       Span  // URI of the first Contact, "*" included
 	Require       Span  // value of the first such header line
+	Supported     Span  // value of the first such header line
 	ProxyRequire  Span  // value of the first such header line
 	Timestamp     Span  // whole header line
 	Body          Span
+
+	// MoreOptions: there are further lines of Require or Supported, which Lines gives.
+	MoreOptions bool
+	// Values of the first such header lines (RFC 4028); the zero Span: there is none. One without a
+	// value is empty, and not zero.
+	SessionExpires, MinSE Span
 
 	ResourcePriority bool // there is such a header line (RFC 4412); see Lines.Find
 

@@ -223,3 +223,36 @@ func TestPhrases(t *testing.T) {
 		}
 	}
 }
+
+// Options and session timers: the first line counts, what is further is said, and an empty line is
+// not none.
+func TestOptionFields(t *testing.T) {
+	const head = "INVITE sip:1@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bK1\r\nFrom: <sip:a@x>;tag=1\r\nTo: <sip:b@x>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n"
+	for _, c := range []struct {
+		lines                              string
+		require, supported, expires, minSE string // "-": there is none
+		more                               bool
+	}{
+		{"", "", "", "-", "-", false},
+		{"k: timer\r\nX : 90 ;refresher=uac\r\nMIN-SE: 80\r\n", "", "timer", "90 ;refresher=uac", "80", false},
+		{"session-expires: 1\r\nx: 2\r\nMin-SE:\r\nMin-SE: 3\r\n", "", "", "1", "", false},
+		{"x:\r\nSupported:\r\nSupported: a\r\nRequire:\r\n b\r\n", "b", "a", "", "-", false},
+		{"Supported: a\r\nk: b\r\n", "", "a", "-", "-", true},
+		{"Require: a\r\nRequire: b\r\n", "a", "", "-", "-", true},
+		{"Session-Expired: 1\r\nSupporter: a\r\nMin-XE: 1\r\n", "", "", "-", "-", false},
+	} {
+		v := parsed(t, []byte(head+c.lines+"\r\n"))
+		there := func(s Span) string {
+			if s == (Span{}) {
+				return "-"
+			}
+			return string(v.Get(s))
+		}
+		if r, s := string(v.Get(v.Require)), string(v.Get(v.Supported)); r != c.require || s != c.supported || v.MoreOptions != c.more {
+			t.Errorf("%q: requires %q, supports %q, more %v", c.lines, r, s, v.MoreOptions)
+		}
+		if x, m := there(v.SessionExpires), there(v.MinSE); x != c.expires || m != c.minSE {
+			t.Errorf("%q: Session-Expires %q, Min-SE %q", c.lines, x, m)
+		}
+	}
+}

@@ -21,10 +21,30 @@ type Fields struct {
 // clocks from running over, and no call lasts for 68 years.
 const longest = 1<<31 - 1
 
+// Of gives the fields of a message that was parsed, as Read does, without looking at its header
+// again.
+func Of(v *message.View) Fields {
+	var f Fields
+	msg := v.Bytes()
+	if s := v.SessionExpires; s != (message.Span{}) {
+		f.Asks = true
+		f.Expires, f.expires = number(msg, int(s.Start), int(s.End))
+		f.Unreadable = f.expires.Empty()
+	}
+	f.MinSE, f.minSE = number(msg, int(v.MinSE.Start), int(v.MinSE.End))
+	f.option(v.Get(v.Supported))
+	f.option(v.Get(v.Require))
+	if v.MoreOptions && !f.Timer {
+		f.Timer = Read(msg).Timer
+	}
+	return f
+}
+
 // Read reads the fields of a message. Of a header that should be there once the first counts. It
 // allocates nothing.
 func Read(msg []byte) Fields {
 	var f Fields
+	minSE := false
 	lines := message.LinesOf(msg)
 	for {
 		l, ok := lines.Next()
@@ -41,8 +61,9 @@ func Read(msg []byte) Fields {
 				f.option(value)
 			}
 		case 6:
-			if bytes.EqualFold(name, []byte("Min-SE")) && f.minSE.Empty() {
-				f.MinSE, f.minSE = number(msg, l)
+			if !minSE && bytes.EqualFold(name, []byte("Min-SE")) {
+				minSE = true
+				f.MinSE, f.minSE = number(msg, l.Value, l.Stop)
 			}
 		case 7:
 			if bytes.EqualFold(name, []byte("Require")) {
@@ -65,7 +86,7 @@ func (f *Fields) session(msg []byte, l message.Line) {
 		return
 	}
 	f.Asks = true
-	f.Expires, f.expires = number(msg, l)
+	f.Expires, f.expires = number(msg, l.Value, l.Stop)
 	f.Unreadable = f.expires.Empty()
 }
 
@@ -80,17 +101,17 @@ func (f *Fields) option(list []byte) {
 
 // number reads the seconds at the begin of a value, which parameters may follow; an empty span:
 // there are none.
-func number(msg []byte, l message.Line) (uint32, message.Span) {
-	i, n := l.Value, uint64(0)
-	for ; i < l.Stop && msg[i] >= '0' && msg[i] <= '9'; i++ {
+func number(msg []byte, from, stop int) (uint32, message.Span) {
+	i, n := from, uint64(0)
+	for ; i < stop && msg[i] >= '0' && msg[i] <= '9'; i++ {
 		n = min(n*10+uint64(msg[i]-'0'), longest)
 	}
 	end := i
-	for i < l.Stop && bytes.IndexByte([]byte(" \t\r\n"), msg[i]) >= 0 {
+	for i < stop && bytes.IndexByte([]byte(" \t\r\n"), msg[i]) >= 0 {
 		i++
 	}
-	if end == l.Value || i < l.Stop && msg[i] != ';' {
+	if end == from || i < stop && msg[i] != ';' {
 		return 0, message.Span{}
 	}
-	return uint32(n), message.Span{Start: uint16(l.Value), End: uint16(end)}
+	return uint32(n), message.Span{Start: uint16(from), End: uint16(end)}
 }

@@ -30,9 +30,20 @@ func TestRead(t *testing.T) {
 		{"k: 100rel\r\nk: timer\r\n", Fields{Timer: true}},
 		{"Require: timer\r\n", Fields{Timer: true}},
 		{"Proxy-Require: timer\r\n", Fields{}},
+		{"Require: 100rel\r\nSupported: timer\r\n", Fields{Timer: true}},
+		{"Supported: path\r\nk: 100rel\r\nRequire: timer\r\n", Fields{Timer: true}},
+		{"Require:\r\nRequire: 100rel\r\nRequire: x, timer\r\n", Fields{Timer: true}},
+		{"x:\r\nx: 5\r\nMin-SE:\r\nmin-se: 5\r\n", Fields{Asks: true, Unreadable: true}},
 	} {
 		msg := []byte(head + tt.lines + "\r\nx: 5\r\n")
 		got := Read(msg)
+		var v message.View
+		if err := v.Parse(msg); err != nil {
+			t.Fatal(err)
+		}
+		if of := Of(&v); of != got {
+			t.Errorf("%q: %+v of the message that was parsed, %+v of its bytes", tt.lines, of, got)
+		}
 		for _, s := range []*message.Span{&got.expires, &got.minSE} {
 			if digits := strings.Trim(string(msg[s.Start:s.End]), "0123456789"); digits != "" {
 				t.Errorf("%q: the span holds %q", tt.lines, digits)
@@ -134,7 +145,11 @@ func FuzzJudge(f *testing.F) {
 		if v.Parse(raw) != nil || !v.IsRequest() {
 			return
 		}
-		ask := rules.Judge(Read(raw))
+		fields := Read(v.Bytes())
+		if of := Of(&v); of != fields {
+			t.Fatalf("%q: %+v of the message that was parsed, %+v of its bytes", lines, of, fields)
+		}
+		ask := rules.Judge(fields)
 		if ask.Refused {
 			return
 		}
@@ -155,11 +170,33 @@ func TestNoAllocation(t *testing.T) {
 	rules := Rules{MinSE: 90, Expires: 1800, Insert: true}
 	raw := []byte(head + "x: 30\r\nContent-Length: 0\r\n\r\n")
 	scratch := make([]byte, 0, 128)
+	var v message.View
 	if n := testing.AllocsPerRun(100, func() {
+		if v.Parse(raw) != nil || Of(&v) != Read(raw) {
+			t.Error("read in two ways")
+		}
 		var ed message.RequestEdits
-		ask := rules.Judge(Read(raw))
+		ask := rules.Judge(Of(&v))
 		ask.Edit(&ed, scratch)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// BenchmarkFields is what an INVITE asks for, by its bytes and by what its parse noted.
+func BenchmarkFields(b *testing.B) {
+	raw := []byte(head + "Max-Forwards: 70\r\nContact: <sip:a@192.0.2.2>\r\nAllow: INVITE, ACK, CANCEL, BYE\r\nSupported: timer, 100rel\r\nSession-Expires: 1800\r\nUser-Agent: x\r\nContent-Length: 0\r\n\r\n")
+	var v message.View
+	if err := v.Parse(raw); err != nil {
+		b.Fatal(err)
+	}
+	for name, read := range map[string]func() Fields{"bytes": func() Fields { return Read(raw) }, "parsed": func() Fields { return Of(&v) }} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if f := read(); !f.Asks || !f.Timer {
+					b.Fatal(f)
+				}
+			}
+		})
 	}
 }
