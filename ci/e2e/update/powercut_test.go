@@ -50,7 +50,6 @@ func powerCuts(t *testing.T, s *site, f *film) {
 		t.Run(fmt.Sprintf("%02d", i+1), func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, f.before)
-			r.cpus = 1 // as many machines run at once as the host has CPUs
 			what := r.replay(log, n, lossy, random)
 			before := strings.NewReplacer(oldVersion, "OLD", newVersion, "NEW").Replace(strings.Join(r.images(), " "))
 			m := r.boot()

@@ -44,8 +44,7 @@ type rig struct {
 	answers *testcall.Destinations
 	disk    string
 	clock   time.Time // the machine's when it starts; zero: ours
-	cpus    int
-	writes  string // file for the log of what the machine writes (package writelog); empty: none
+	writes  string    // file for the log of what the machine writes (package writelog); empty: none
 	// asked is told what the appliance asks the server for; may be nil.
 	asked func(path string)
 }
@@ -86,7 +85,7 @@ func newRig(t *testing.T, disk string) *rig {
 			t.Fatal(err)
 		}
 	}
-	r := &rig{t: t, lab: lab, cpus: 2, disk: filepath.Join(t.TempDir(), "disk.raw")}
+	r := &rig{t: t, lab: lab, disk: filepath.Join(t.TempDir(), "disk.raw")}
 	run(t, "cp", "--sparse=always", disk, r.disk)
 	if r.answers, err = testcall.Answer(r, gateways); err != nil {
 		t.Fatal(err)
@@ -107,11 +106,13 @@ func (r *rig) ListenPacket(at netip.AddrPort) (conn net.PacketConn, err error) {
 	return conn, err
 }
 
-// boot starts the disk as it is; what the guest writes stays on it.
+// boot starts the disk as it is; what the guest writes stays on it. The machine has one CPU: without
+// KVM, QEMU runs all those of a guest in turns of a tenth of a second, and one that waits for another
+// uses its turn up. On a busy host a boot with two took minutes.
 func (r *rig) boot() *vm.VM {
 	r.t.Helper()
 	m, err := vm.Start(context.Background(), vm.Config{
-		Disk: r.disk, MemoryMiB: 1024, CPUs: r.cpus, Netns: r.lab.Path(), Writable: true, WriteLog: r.writes, Restarts: true, Clock: r.clock,
+		Disk: r.disk, MemoryMiB: 1024, CPUs: 1, Netns: r.lab.Path(), Writable: true, WriteLog: r.writes, Restarts: true, Clock: r.clock,
 		NICs: []vm.NIC{{MAC: mac, Backend: vm.Tap{Name: tap}}},
 	})
 	if err != nil {
