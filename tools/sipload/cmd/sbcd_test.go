@@ -106,7 +106,7 @@ func TestThroughTheProxy(t *testing.T) {
 		}},
 		{"burst", []string{"--flow", "180-200-burst"}, func(r *result.Run) bool { return r.Caller.Completed == 100 && r.Caller.OutOfOrder == 0 }},
 		{"refusal", []string{"--flow", "invite-reject", "--reject", "603"}, func(r *result.Run) bool { return r.Caller.Rejected == 100 && r.Callee.Rejected == 100 }},
-		{"cancel", []string{"--cancel", "0.5", "--ring", "3s", "--t1", "2s"}, func(r *result.Run) bool { return r.Caller.Cancelled == 50 && r.Caller.Completed == 50 }},
+		{"cancel", []string{"--cancel", "0.5", "--ring", "3s"}, func(r *result.Run) bool { return r.Caller.Cancelled == 50 && r.Caller.Completed == 50 }},
 		{"OPTIONS", []string{"--flow", "options"}, func(r *result.Run) bool { return r.Caller.Completed == 100 && r.Callee.Options == 0 }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
