@@ -40,6 +40,7 @@ func Files(p *plan.Plan, s *spec.Spec) ([]File, error) {
 	files = append(files, networkFiles(&s.Hardware, head)...)
 	files = append(files, clientFiles(&s.Hardware, head)...)
 	files = append(files, updateFiles(p, s, head)...)
+	files = append(files, mediaFiles(p, head)...)
 	files = append(files, machineFiles(&s.Hardware, head)...)
 	if p.Ruleset != "" {
 		files = append(files, text("etc/nftables/trunkline.nft", head+

@@ -28,7 +28,7 @@ var trees = []struct {
 }{
 	{"edge-fra1", "../examples/edge-fra1", []string{"etc/"}},
 	{"edge-tls", "../examples/edge-tls", []string{"etc/systemd/system/sbcd.service.d/20-"}},
-	{"services", "../spec/testdata/good/services", []string{updateTimer, updateWant, "etc/trunkline/update-"}},
+	{"services", "../spec/testdata/good/services", []string{updateTimer, updateWant, "etc/trunkline/update-", relayFiles, relayWants, relayDropIns + "rtpengine@"}},
 	{"network", networkSpec, []string{"etc/systemd/network/", "etc/systemd/system/sysinit.target.wants/", "etc/systemd/timesyncd.conf.d/", "etc/resolv.conf"}},
 }
 

@@ -8,7 +8,7 @@ import (
 	"trunkline/appliance/spec"
 )
 
-// Image is what the image holds for its machine alone.
+// Image is what the image holds for its machine, or for relays on it, alone.
 type Image struct {
 	Drivers   []Driver `json:"drivers"`   // in the order of the spec, then those of every board
 	Microcode []string `json:"microcode"` // makers of processors whose updates it brings, sorted
@@ -28,21 +28,22 @@ type Driver struct {
 	FirmwareBytes int `json:"firmware_bytes,omitempty"`
 }
 
-// machine is what an image for bare metal holds; nil: one for virtual machines, which
-// has all there are for those.
-func machine(h spec.Hardware) *Image {
-	needs := h.Needs()
-	if needs == nil {
+// machine is what an image holds beside every other: for bare metal its drivers, and what
+// relays on the appliance need. nil: nothing, for an image for virtual machines has all
+// drivers there are for those.
+func machine(s *spec.Spec) *Image {
+	needs, packages := s.Hardware.Needs(), s.Packages()
+	if needs == nil && len(packages) == 0 {
 		return nil
 	}
-	out := &Image{Drivers: []Driver{}, Microcode: h.Makers(), Packages: []string{}}
+	out := &Image{Drivers: []Driver{}, Microcode: append([]string{}, s.Hardware.Makers()...), Packages: []string{}}
 	for _, n := range needs {
 		out.Drivers = append(out.Drivers, Driver{
 			Name: n.Name, Why: n.Why, Modules: n.KernelModules(), Firmware: n.Firmware, Package: n.Package,
 			ModuleBytes: n.ModuleBytes, FirmwareBytes: n.FirmwareBytes,
 		})
 	}
-	for _, p := range h.Packages() {
+	for _, p := range packages {
 		out.Packages = append(out.Packages, p.Name)
 	}
 	return out

@@ -53,7 +53,7 @@ func Make(s *spec.Spec, b *sizing.Budget, o Options) (*Plan, error) {
 		Ruleset:       rules,
 		Files:         []FileSum{},
 		NotBuilt:      notBuilt(s),
-		Image:         machine(s.Hardware),
+		Image:         machine(s),
 		Calibration:   o.Calibration,
 	}
 	if err := p.judge(s, o); err != nil {

@@ -29,7 +29,8 @@ type Plan struct {
 	Ruleset   string             `json:"ruleset"`           // nft text; empty when the spec turns the firewall off
 	Files     []FileSum          `json:"files"`             // of the config layer, sorted by path
 	Waivers   []checks.Waiver    `json:"waivers,omitempty"` // of the spec, in its order: findings accepted for a while
-	// Image is what the image holds for its machine alone; nil: one for virtual machines.
+	// Image is what the image holds for its machine, or for relays on it, alone; nil: one for
+	// virtual machines without relays.
 	Image *Image `json:"image,omitempty"`
 
 	// NotBuilt is what the spec asks for and this version validates, sizes and

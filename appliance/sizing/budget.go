@@ -159,6 +159,11 @@ type MediaInstance struct {
 	Sessions Figure `json:"sessions"` // it must hold
 	Rate     Figure `json:"rate"`     // commands per second it must take
 	Ports    Figure `json:"ports"`    // UDP ports it must have
+
+	// Of an instance on the appliance: threads it runs, and memory it takes with all its
+	// sessions, bytes.
+	Threads *Figure `json:"threads,omitempty"`
+	Memory  *Figure `json:"memory,omitempty"`
 }
 
 // PersistenceBudget is what keeping calls in progress asks of the disk or the

@@ -104,6 +104,7 @@ var known = map[string]struct {
 	"media_command_cpu":          {"s", positive, less},
 	"media_session_bytes":        {"B", positive, less},
 	"media_process_bytes":        {"B", positive, less},
+	"media_image_bytes":          {"B", positive, less},
 	"media_row_bytes":            {"B", positive, less},
 	"media_delete_bytes":         {"B", positive, less},
 	"tls_handshake_cpu":          {"s", positive, less},

@@ -172,6 +172,7 @@ func (z *sizer) localMedia(m *spec.Media) {
 	z.term(z.media.heldCPU)
 	z.b.Media.CPU = figure("media.cpu", "Cores the relays on this appliance take", "cores", z.t.cps.Value*z.media.callCPU.Value+z.media.heldCPU.Value,
 		"load.cps x media.call_cpu + media.held_cpu", of(z.t.cps), of(z.media.callCPU), of(z.media.heldCPU))
+	z.localInstances(m)
 }
 
 // mediaOn is how many sessions' media a NIC carries, both sides: those of the

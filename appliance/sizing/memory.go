@@ -18,6 +18,11 @@ func (z *sizer) memory() {
 	baked := Input{Name: "baked caches", Value: bakedBytes(s), Unit: "B", Source: "size of the files in the config layer"}
 	root := figure("memory.image", "Root image and config layer", "B", pages(image.Value+baked.Value),
 		"root_image_bytes + baked caches, whole pages", image, baked)
+	if len(s.Media.LocalInstances()) > 0 {
+		relay := c.in("media_image_bytes")
+		root = figure("memory.image", "Root image and config layer", "B", pages(image.Value+relay.Value+baked.Value),
+			"root_image_bytes + media_image_bytes + baked caches, whole pages", image, relay, baked)
+	}
 
 	proc, slack := c.in("process_bytes"), c.in("gc_slack")
 	process := figure("memory.process", "sbcd beyond its state", "B", pages(proc.Value+z.b.SHMTotal.Value*slack.Value),

@@ -11,7 +11,7 @@ var mediaSchema = blockSchema{
 	blocks: []blockSchema{
 		{typ: "instance", labelled: true, required: true, many: true, attrs: []attrSchema{
 			may("control", `["10.0.0.31:2223"]`),
-			later(may("addresses", `["203.0.113.12"]`)), // of an instance on the appliance, which is not built
+			may("addresses", `["203.0.113.12"]`), // of an instance on the appliance
 			may("ports", `"30000-59999"`),
 			may("max_sessions", "20000"),
 			may("max_cps", "300"),

@@ -2,6 +2,7 @@ package debian
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -76,5 +77,29 @@ func TestComponents(t *testing.T) {
 	publishBoth(t, a, "main")
 	if _, err := a.reader(t).Index(context.Background(), p.Suite, p.Architecture, "non-free-firmware"); err == nil || !strings.Contains(err.Error(), "non-free-firmware/binary-amd64/Packages") {
 		t.Errorf("an archive without the component: %v", err)
+	}
+}
+
+// What an extra package asks for and the image does without is kept out, and the lock says so:
+// one that was made before is refused, and those of specs without the package still serve.
+func TestExtraExclusions(t *testing.T) {
+	p, err := ProfileByName("vm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := p.With([]Extra{{Name: "rtpengine-daemon"}})
+	if len(with.Without) == 0 || !slices.IsSorted(with.Without) || len(with.Components) != 0 {
+		t.Fatalf("without %q, components %q", with.Without, with.Components)
+	}
+	seeds, exclude := p.names()
+	lock := &Lock{Suite: p.Suite, Architecture: p.Architecture, Profile: p.Name, Seeds: seeds, Exclude: exclude, Hardware: with.Hardware, Without: with.Without}
+	for _, one := range []Profile{p, with} {
+		if err := lock.Check(one); err != nil {
+			t.Error(err)
+		}
+	}
+	lock.Without = with.Without[1:]
+	if err := lock.Check(with); err == nil || !strings.Contains(err.Error(), with.Without[0]) {
+		t.Errorf("a lock of before: %v", err)
 	}
 }

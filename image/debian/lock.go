@@ -27,9 +27,11 @@ type Lock struct {
 	Profile       string   `json:"profile"`
 	Seeds         []string `json:"seeds"`   // of the profile when the lock was made
 	Exclude       []string `json:"exclude"` // likewise
-	// Hardware are packages that the specs' machines ask for beside the seeds, and
+	// Hardware are packages that the specs ask for beside the seeds (of their machines, of
+	// relays on them), Without those kept out although one of these asks for them, and
 	// Components the parts of the archive beside main that packages come from.
 	Hardware   []string  `json:"hardware,omitempty"`
+	Without    []string  `json:"without,omitempty"`
 	Components []string  `json:"components,omitempty"`
 	Packages   []Package `json:"packages"`
 }
@@ -52,6 +54,7 @@ func NewLock(ix *Index, p Profile) (*Lock, error) {
 		Seeds:         seeds,
 		Exclude:       exclude,
 		Hardware:      p.Hardware,
+		Without:       p.Without,
 		Components:    p.Components,
 		Packages:      pkgs,
 	}, nil
@@ -81,7 +84,12 @@ func (l *Lock) Check(p Profile) error {
 	}
 	for _, name := range p.Hardware {
 		if !slices.Contains(l.Hardware, name) {
-			return fmt.Errorf("the spec's hardware needs package %s, which the lock file does not have: run `trunkline lock` again", name)
+			return fmt.Errorf("the spec needs package %s, which the lock file does not have: run `trunkline lock` again", name)
+		}
+	}
+	for _, name := range p.Without {
+		if !slices.Contains(l.Without, name) {
+			return fmt.Errorf("the lock file was made before package %s was kept out, which this version of Trunkline does: run `trunkline lock` again", name)
 		}
 	}
 	return nil

@@ -17,9 +17,11 @@ type Profile struct {
 	// Components the parts of the archive that packages come from beside main.
 	Hardware   []string
 	Components []string
+	// Without are packages never taken for those of Hardware, sorted.
+	Without []string
 }
 
-// An Extra is a package that some hardware asks for: firmware, microcode.
+// An Extra is a package that some machine or spec asks for: firmware, microcode, rtpengine.
 type Extra struct {
 	Name      string
 	Component string // of the archive; empty: main
@@ -28,16 +30,20 @@ type Extra struct {
 // With returns the profile for a machine, or for several, that ask for packages of
 // their own. A component is named only where one of them comes from it.
 func (p Profile) With(extras []Extra) Profile {
-	p.Hardware, p.Components = nil, nil
+	p.Hardware, p.Components, p.Without = nil, nil, nil
 	for _, x := range extras {
 		p.Hardware = append(p.Hardware, x.Name)
+		for _, no := range extraExclusions[x.Name] {
+			p.Without = append(p.Without, no.Name)
+		}
 		if x.Component != "" && x.Component != mainComponent {
 			p.Components = append(p.Components, x.Component)
 		}
 	}
 	slices.Sort(p.Hardware)
 	slices.Sort(p.Components)
-	p.Hardware, p.Components = slices.Compact(p.Hardware), slices.Compact(p.Components)
+	slices.Sort(p.Without)
+	p.Hardware, p.Components, p.Without = slices.Compact(p.Hardware), slices.Compact(p.Components), slices.Compact(p.Without)
 	return p
 }
 
@@ -103,4 +109,24 @@ func profile(name string, own ...string) Profile {
 			{"systemd-sysv", "init is executed by path; no telinit, no runlevels"},
 		},
 	}
+}
+
+// extraExclusions are what extra packages ask for and the image does without, by the name of
+// the extra package. rtpengine is linked with all libraries it lists, and those with theirs,
+// so that only files no loader asks for can stay out.
+var extraExclusions = map[string][]Exclusion{
+	"rtpengine-daemon": {
+		{"adduser", "makes the user in a postinst; sysusers.d makes it here"},
+		{"fontconfig", "rebuilds a cache of fonts; there are none, and no text is drawn"},
+		{"fontconfig-config", "fonts, and where they are"},
+		{"libdrm-common", "names of graphics cards"},
+		{"libgdk-pixbuf2.0-common", "translations"},
+		{"libjson-glib-1.0-common", "translations"},
+		{"libsasl2-modules-db", "passwords of SASL in a file; nothing here signs in"},
+		{"libthai-data", "dictionary of Thai line breaks"},
+		{"libx11-data", "locales of X11; there is no display"},
+		{"libzvbi-common", "translations"},
+		{"mariadb-common", "configuration of a database client that is not used"},
+		{"shared-mime-info", "types of files by name"},
+	},
 }

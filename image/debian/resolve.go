@@ -32,6 +32,9 @@ func Resolve(ix *Index, p Profile) ([]Package, error) {
 	for _, x := range p.Exclude {
 		r.excluded[x.Name] = true
 	}
+	for _, name := range p.Without {
+		r.excluded[name] = true
+	}
 	for _, seed := range slices.Concat(p.Seeds, p.Hardware) {
 		if r.excluded[seed] {
 			r.problem("%s is wanted and excluded at once", seed)

@@ -15,6 +15,7 @@ var programs = []string{
 	"fsck.fat",         // of the EFI system partition, before sbcd mounts it
 	"kmod", "modprobe", // the kernel's module autoloader runs /sbin/modprobe
 	"mount", "umount", "swapoff", // mount units, shutdown
+	"rtpengine",      // media relays on the appliance, where the spec has one
 	"systemd-repart", // the state partition
 	"systemctl",      // logind's and the emergency unit's way to restart
 	"systemd-creds",  // sbcd credentials
@@ -26,8 +27,8 @@ var programs = []string{
 // path element.
 var dropped = []string{
 	"boot/System.map-*", "boot/config-*",
-	"etc/apt", "etc/cron*", "etc/dhcp", "etc/dpkg", "etc/init.d", "etc/issue", "etc/issue.net", "etc/kernel", "etc/ld.so.conf.d",
-	"etc/logrotate.d", "etc/modules-load.d", "etc/motd", "etc/pam.d", "etc/profile.d", "etc/rc*.d", "etc/skel", "etc/ssh", "etc/update-motd.d", "etc/xdg",
+	"etc/apt", "etc/cron*", "etc/default/rtpengine-daemon", "etc/dhcp", "etc/dpkg", "etc/init.d", "etc/issue", "etc/issue.net", "etc/kernel", "etc/ld.so.conf.d",
+	"etc/logrotate.d", "etc/modules-load.d", "etc/motd", "etc/pam.d", "etc/profile.d", "etc/rc*.d", "etc/rtpengine", "etc/skel", "etc/ssh", "etc/update-motd.d", "etc/xdg",
 	"etc/ca-certificates*",
 	"home", "media", "mnt", "opt", "srv",
 	"usr/games", "usr/include", "usr/local", "usr/src",
@@ -75,6 +76,7 @@ var droppedUnits = []string{
 	"dbus-org.freedesktop.hostname1.*", "dbus-org.freedesktop.locale1.*", "dbus-org.freedesktop.timedate1.*",
 	"cryptdisks*", "hwclock.*", "rc-local.*", "runlevel*", "rpcbind.*", "x11-common.*", "ssh-access.*", "procps.*", "udev.service", "kmod.service",
 	"emergency.service", // ours restarts the machine
+	"rtpengine*",        // ours runs one for each relay of the spec, in a sandbox
 }
 
 const unitDir = "usr/lib/systemd/system"

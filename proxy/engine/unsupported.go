@@ -28,11 +28,6 @@ func Unsupported(a *runtime.Appliance) []string {
 			missing(x.Transport != "" && x.Transport != "tcp" && x.Transport != "tls", "destination %s of %s: transport %s", x.Name, d.Name, x.Transport)
 		}
 	}
-	if m := a.Media; m != nil {
-		for _, i := range m.Instances {
-			missing(i.Local, "media instance %s: on the appliance itself", i.Name)
-		}
-	}
 	if m := a.Messages; m != nil {
 		missing(m.HideTopology, "messages: hide_topology")
 	}

@@ -10,7 +10,7 @@ import (
 // Whatever of a configuration may be absent is either run or named: a new pointer,
 // list or block that is neither fails here.
 func TestUnsupportedNamesEveryOptionalPart(t *testing.T) {
-	run := map[string]bool{"Site": true, "Caches": true, "Name": true, "SpecDigest": true, "Resolvers": true, "Update": true, "Databases": true, "Session": true}
+	run := map[string]bool{"Site": true, "Caches": true, "Name": true, "SpecDigest": true, "Resolvers": true, "Update": true, "Databases": true, "Session": true, "Media": true}
 	typ := reflect.TypeFor[runtime.Appliance]()
 	for i := range typ.NumField() {
 		f := typ.Field(i)
@@ -31,7 +31,7 @@ func TestUnsupportedNamesEveryOptionalPart(t *testing.T) {
 				t.Errorf("a listener over UDP: %v", got)
 			}
 		case "Dispatchers", "Routes": // of no algorithm; a route is run
-		case "Secrets", "Messages", "Media": // what needs them is named by itself
+		case "Secrets", "Messages": // what needs them is named by itself
 		default:
 			if len(got) == 0 {
 				t.Errorf("%s is neither run nor named", f.Name)
@@ -48,9 +48,6 @@ func TestUnsupported(t *testing.T) {
 	}{
 		{"transport", func(a *runtime.Appliance) { a.Listeners = []runtime.Listener{{Name: "x", Transport: "sctp"}} }, "listener x: transport sctp"},
 		{"algorithm", func(a *runtime.Appliance) { a.Dispatchers = []runtime.Dispatcher{{Name: "d", Algorithm: "nearest"}} }, "dispatcher d: algorithm nearest"},
-		{"media", func(a *runtime.Appliance) {
-			a.Media = &runtime.Media{Instances: []runtime.MediaInstance{{Name: "far"}, {Name: "here", Local: true}}}
-		}, "media instance here: on the appliance itself"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

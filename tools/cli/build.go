@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -130,7 +131,7 @@ func (a *app) runBuild(ctx context.Context, dir string, o buildOptions) error {
 		return err
 	}
 	a.summary(name, res, time.Since(begin))
-	a.noteImage(res)
+	a.noteImage(res, []*spec.Spec{p.spec})
 	return nil
 }
 
@@ -216,8 +217,9 @@ func withoutMirror(err, noMirror error, offline bool) error {
 }
 
 // noteImage warns of a root image that takes more memory than plans count for it.
-func (a *app) noteImage(r image.Result) {
-	if note := imageNote(r.Base.TreeBytes, a.calibration.coefficients); note != "" {
+func (a *app) noteImage(r image.Result, specs []*spec.Spec) {
+	relays := slices.ContainsFunc(specs, func(s *spec.Spec) bool { return len(s.Media.LocalInstances()) > 0 })
+	if note := imageNote(r.Base.TreeBytes, a.calibration.coefficients, relays); note != "" {
 		fmt.Fprintf(a.Stderr, "%s %s\n", a.paint(a.Stderr, "Warning:", "1;33"), note)
 	}
 }
@@ -226,9 +228,14 @@ func (a *app) noteImage(r image.Result) {
 // the modules it needs, and the tables of the file system. Measured: 3.7 MiB.
 const initrdExtra = 4 << 20
 
-// imageNote tells of a root image that takes more memory than plans count for it.
-func imageNote(tree int64, c *sizing.Coefficients) string {
+// imageNote tells of a root image that takes more memory than plans count for it; relays:
+// rtpengine is in it.
+func imageNote(tree int64, c *sizing.Coefficients, relays bool) string {
 	planned, _ := c.Get("root_image_bytes")
+	if relays {
+		more, _ := c.Get("media_image_bytes")
+		planned.Value += more.Value
+	}
 	if real := float64(tree + initrdExtra); real > planned.Value {
 		return fmt.Sprintf("the root image takes %s of memory, the plan counts %s: leave that much more free, and raise root_image_bytes in a file for --calibration.",
 			sizing.Bytes(real), sizing.Bytes(planned.Value))

@@ -140,7 +140,11 @@ func (a *app) fleetSummary(made []*planned, results []image.Result, took time.Du
 		return err
 	}
 	fmt.Fprintf(a.Stdout, "%s built in %.1f s (%s)\n", count(len(results), "appliance"), took.Seconds(), how)
-	a.noteImage(results[0])
+	var specs []*spec.Spec
+	for _, p := range made {
+		specs = append(specs, p.spec)
+	}
+	a.noteImage(results[0], specs)
 	return nil
 }
 

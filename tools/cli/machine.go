@@ -6,12 +6,12 @@ import (
 	"trunkline/image/debian"
 )
 
-// extras are the packages that the machines of the specs need beside every
-// appliance's.
+// extras are the packages that the specs need beside every appliance's: of their machines,
+// and of media relays on them.
 func extras(specs []*spec.Spec) []debian.Extra {
 	var out []debian.Extra
 	for _, s := range specs {
-		for _, p := range s.Hardware.Packages() {
+		for _, p := range s.Packages() {
 			out = append(out, debian.Extra{Name: p.Name, Component: p.Component})
 		}
 	}

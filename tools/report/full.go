@@ -53,12 +53,17 @@ func (v *view) nets(n int, at func(int) string) string {
 
 func (v *view) image() {
 	t := Image(v.p)
-	if len(t.Rows) == 0 {
+	note := ImageNote(v.p)
+	if note == "" {
 		return
 	}
-	v.Title(t.Title)
-	v.shared(t)
-	v.Wrap(ImageNote(v.p), "  ", "  ", "")
+	if len(t.Rows) > 0 {
+		v.Title(t.Title)
+		v.shared(t)
+	} else {
+		v.Title("In the image alone")
+	}
+	v.Wrap(note, "  ", "  ", "")
 }
 
 func (v *view) sysctls() {

@@ -60,10 +60,13 @@ func Image(p *plan.Plan) Table {
 	return t
 }
 
-// ImageNote says what the table does not; empty without a table.
+// ImageNote says what the table does not; empty for an image that holds what every one does.
 func ImageNote(p *plan.Plan) string {
 	if p.Image == nil {
 		return ""
+	}
+	if len(p.Image.Drivers) == 0 { // for virtual machines, with relays on it
+		return "Packages beside those of every image: " + join(p.Image.Packages) + ", with what they need."
 	}
 	note := "Modules with what they need, sizes as packed in Debian 13; no other driver is in the image. Nothing is read after the firmware has started it: a disk is for updates and state alone."
 	if len(p.Image.Microcode) > 0 {

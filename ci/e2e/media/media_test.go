@@ -216,7 +216,12 @@ func TestEveryEnd(t *testing.T) {
 // Media goes through an instance both ways, and the instance counts it.
 func TestMediaFlows(t *testing.T) {
 	d := mediatest.Start(t)
-	s := newService(t, d.Control)
+	mediaFlows(t, d, newService(t, d.Control))
+}
+
+// mediaFlows makes a call through a daemon, with media both ways, and ends it.
+func mediaFlows(t *testing.T, d *mediatest.Daemon, s *service) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	socket := func() (*net.UDPConn, netip.AddrPort) {

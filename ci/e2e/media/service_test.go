@@ -47,16 +47,28 @@ func (o *output) Write(p []byte) (int, error) {
 
 func newService(t *testing.T, instances ...netip.AddrPort) *service {
 	t.Helper()
-	bin := os.Getenv("TRUNKLINE_BIN")
+	bin, tree := baked(t, "testdata/spec")
+	return serve(t, bin, tree, instances)
+}
+
+// baked bakes a spec, and says where the programs and the files are.
+func baked(t *testing.T, spec string) (bin, tree string) {
+	t.Helper()
+	bin = os.Getenv("TRUNKLINE_BIN")
 	if bin == "" {
 		t.Skip("TRUNKLINE_BIN is not set: run `make e2e`, which builds the programs and sets it")
 	}
-	dir := t.TempDir()
-	tree := filepath.Join(dir, "tree")
-	if out, err := exec.Command(filepath.Join(bin, "trunkline"), "bake", "testdata/spec", "-o", tree).CombinedOutput(); err != nil {
+	tree = filepath.Join(t.TempDir(), "tree")
+	if out, err := exec.Command(filepath.Join(bin, "trunkline"), "bake", spec, "-o", tree).CombinedOutput(); err != nil {
 		t.Fatalf("trunkline bake: %v\n%s", err, out)
 	}
-	file := filepath.Join(tree, runtime.DefaultPath)
+	return bin, tree
+}
+
+// serve starts sbcd with the files of a tree. Without instances it has those of the spec.
+func serve(t *testing.T, bin, tree string, instances []netip.AddrPort) *service {
+	t.Helper()
+	dir, file := t.TempDir(), filepath.Join(tree, runtime.DefaultPath)
 	edit(t, file, instances)
 	m, err := manager.Start(dir)
 	if err != nil {
@@ -87,7 +99,9 @@ func edit(t *testing.T, file string, instances []netip.AddrPort) {
 	if err := json.Unmarshal(b, &a); err != nil {
 		t.Fatal(err)
 	}
-	a.Media = &runtime.Media{Timeout: runtime.Duration(500 * time.Millisecond), OnFail: "next"}
+	if len(instances) > 0 {
+		a.Media = &runtime.Media{Timeout: runtime.Duration(500 * time.Millisecond), OnFail: "next"}
+	}
 	for i, at := range instances {
 		a.Media.Instances = append(a.Media.Instances, runtime.MediaInstance{Name: string(rune('a' + i)), Control: []netip.AddrPort{at}, Weight: 1})
 	}

@@ -54,6 +54,15 @@ func Start(t testing.TB) *Daemon {
 	return d
 }
 
+// StartFile runs a daemon until the test ends, as an appliance does that has one: all it is
+// told is in a file. It takes commands at control.
+func StartFile(t testing.TB, file string, control netip.AddrPort) *Daemon {
+	t.Helper()
+	d := &Daemon{Control: control, t: t, args: []string{"--config-file=" + file, "--foreground", "--log-stderr", "--no-log-timestamps"}}
+	d.Begin()
+	return d
+}
+
 // Begin runs the daemon again after Kill, at the same address.
 func (d *Daemon) Begin() {
 	d.t.Helper()

@@ -120,3 +120,41 @@ func TestAudit(t *testing.T) {
 		})
 	}
 }
+
+// A relay has its control sockets and its ports open, on its addresses, and nothing else; the
+// ports are nobody else's.
+func TestAuditOfRelays(t *testing.T) {
+	const (
+		control = "  4: 0100007F:08AF 00000000:0000 07 0:0 0:0 0 901 0 4720 2 0 0\n" // 127.0.0.1:2223
+		stream  = "  5: 0500000A:7530 00000000:0000 07 0:0 0:0 0 901 0 4721 2 0 0\n" // 10.0.0.5:30000
+	)
+	for _, c := range []struct{ name, rows, want string }{
+		{"a call", control + stream, "1 of 1 sockets for commands to media relays, 1 for media"},
+		{"no call", control, "0 for media"},
+		{"it does not run", "", "udp 127.0.0.1:2223 takes commands for a media relay of the spec, and is not open"},
+		{"beyond its ports", control + strings.ReplaceAll(stream, ":7530", ":EA60"), "udp 10.0.0.5:60000 is open, of user rtpengine"},
+		{"on another address", control + strings.ReplaceAll(stream, "0500000A", "00000000"), "udp 0.0.0.0:30000 is open, of user rtpengine"},
+		{"somebody else among its ports", control + strings.ReplaceAll(stream, " 901 ", " 0 "), "udp 10.0.0.5:30000 is open, of user root"},
+		{"somebody else takes its commands", strings.ReplaceAll(control, " 901 ", " 0 "), "udp 127.0.0.1:2223 is open, of user root"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := good()
+			m["etc/passwd"].Data = append(m["etc/passwd"].Data, "rtpengine:!*:901:901:Relay:/:/usr/sbin/nologin\n"...)
+			m["proc/self/net/udp"].Data = append(m["proc/self/net/udp"].Data, c.rows...)
+			cfg := config()
+			cfg.Media = &runtime.Media{Instances: []runtime.MediaInstance{
+				{Name: "far", Control: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.31:2223")}},
+				{Name: "here", Local: true, Control: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:2223")},
+					Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.5")}, FirstPort: 30000, LastPort: 59999},
+			}}
+			for _, got := range Run(m, cfg) {
+				if got.Name != "sockets" {
+					continue
+				}
+				if bad := strings.Contains(c.want, "is open") || strings.Contains(c.want, "not open"); bad != (len(got.Bad) > 0) || !strings.Contains(got.String(), c.want) {
+					t.Errorf("%s; want %q in it", got, c.want)
+				}
+			}
+		})
+	}
+}

@@ -23,8 +23,31 @@ const (
 // clients are users whose sockets wait for answers alone, by what they ask.
 var clients = map[string]string{"systemd-timesync": "time"}
 
-// sockets holds when nothing but the listeners of the spec takes packets from the network,
-// and nobody reads packets past the firewall.
+// relayUser is whom media relays run as.
+const relayUser = "rtpengine"
+
+// relays are those that the spec has on the appliance.
+type relays []runtime.MediaInstance
+
+func relaysOf(cfg *runtime.Appliance) relays {
+	if cfg.Media == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(cfg.Media.Instances), func(i runtime.MediaInstance) bool { return !i.Local })
+}
+
+// media reports whether a relay may have this UDP socket open for a call: it is on one of its
+// addresses, and among its ports.
+func (r relays) media(at netip.AddrPort) bool {
+	return slices.ContainsFunc(r, func(i runtime.MediaInstance) bool {
+		return i.FirstPort <= at.Port() && at.Port() <= i.LastPort &&
+			slices.ContainsFunc(i.Addresses, func(a netip.Addr) bool { return a.Unmap() == at.Addr() })
+	})
+}
+
+// sockets holds when nothing but the listeners of the spec takes packets from the network, and
+// what its media relays have open for calls and for the commands of sbcd, and nobody reads
+// packets past the firewall.
 func sockets(root fs.FS, cfg *runtime.Appliance) (string, []string, error) {
 	wanted := map[string]bool{}
 	for _, l := range cfg.Listeners {
@@ -37,12 +60,19 @@ func sockets(root fs.FS, cfg *runtime.Appliance) (string, []string, error) {
 			wanted["tcp "+l.Address.String()] = true
 		}
 	}
+	local, listeners := relaysOf(cfg), len(wanted)
+	control := map[string]bool{}
+	for _, i := range local {
+		for _, c := range i.Control {
+			control["udp "+netip.AddrPortFrom(c.Addr().Unmap(), c.Port()).String()] = true
+		}
+	}
 	users, err := accounts(root)
 	if err != nil {
 		return "", nil, err
 	}
 	var bad, asking []string
-	open := map[string]bool{}
+	open, commands, streams := map[string]bool{}, map[string]bool{}, 0
 	for _, table := range []struct{ file, network, state string }{
 		{"tcp", "tcp", tcpListen}, {"tcp6", "tcp", tcpListen}, {"udp", "udp", udpBound}, {"udp6", "udp", udpBound},
 	} {
@@ -64,6 +94,10 @@ func sockets(root fs.FS, cfg *runtime.Appliance) (string, []string, error) {
 			switch {
 			case wanted[name]:
 				open[name] = true
+			case owner == relayUser && control[name]:
+				commands[name] = true
+			case owner == relayUser && table.network == "udp" && local.media(at):
+				streams++
 			case clients[owner] != "":
 				asking = append(asking, clients[owner])
 			default:
@@ -85,8 +119,17 @@ func sockets(root fs.FS, cfg *runtime.Appliance) (string, []string, error) {
 			bad = append(bad, name+" is a listener of the spec, and not open")
 		}
 	}
+	for name := range control {
+		if !commands[name] {
+			bad = append(bad, name+" takes commands for a media relay of the spec, and is not open")
+		}
+	}
 	slices.Sort(bad)
-	saw := fmt.Sprintf("%d of %d listeners open, nothing else", len(open), len(wanted))
+	saw := fmt.Sprintf("%d of %d listeners open, nothing else", len(open), listeners)
+	if len(control) > 0 {
+		saw = fmt.Sprintf("%d of %d listeners open, %d of %d sockets for commands to media relays, %d for media, nothing else",
+			len(open), listeners, len(commands), len(control), streams)
+	}
 	if len(asking) > 0 {
 		slices.Sort(asking)
 		saw += " but what asks for " + strings.Join(slices.Compact(asking), ", ")

@@ -1,0 +1,93 @@
+package boot
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// fewer are the calls of the example's load that its two cores can relay media of.
+var fewer = []struct{ from, to string }{
+	{"cps              = 200\n", "cps = 10\n"}, {"= 12000\n", "= 300\n"}, {"cps              = 240\n", "cps = 20\n"}, {"= 14000\n", "= 800\n"},
+}
+
+// relaySpec is the example with a media relay of its own, fewer calls, and a lock file that has
+// rtpengine.
+func relaySpec(t *testing.T) (dir string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "edge-relay")
+	// Later directories win: the lock file is the second one's.
+	for _, from := range []string{"../../../appliance/examples/edge-fra1", "testdata/relay"} {
+		files, err := os.ReadDir(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			b, err := os.ReadFile(filepath.Join(from, f.Name()))
+			for _, r := range fewer {
+				if f.Name() != "edge.hcl" {
+					break
+				}
+				if n := strings.Count(string(b), r.from); n != 1 {
+					t.Fatalf("%q stands %d times in %s", r.from, n, f.Name())
+				}
+				b = []byte(strings.Replace(string(b), r.from, r.to, 1))
+			}
+			if err == nil {
+				err = os.MkdirAll(dir, 0o755)
+			}
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, f.Name()), b, 0o644)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return dir
+}
+
+// Calls go through the rtpengine of the appliance itself: one without it would get 503. Nothing
+// but its sockets is open beside the listeners', as the audit from within finds.
+func TestRelayOnTheBootedImage(t *testing.T) {
+	bin := os.Getenv("TRUNKLINE_BIN")
+	if bin == "" {
+		t.Skip("TRUNKLINE_BIN is not set: run `make e2e`, which builds the programs and sets it")
+	}
+	out := t.TempDir()
+	run(t, filepath.Join(bin, "trunkline"), "build", relaySpec(t), "-o", out)
+	n := newNetwork(t)
+	n.sipp("uas_call", fs1, "-timeout", "15m")
+	n.sipp("uas_call", fs2, "-timeout", "15m")
+	m := n.bootWith(filepath.Join(out, "edge-fra1/edge-fra1.raw"), map[string][]byte{"trunkline.audit": []byte("yes")})
+	ctx, cancel := context.WithTimeout(context.Background(), bootWithin)
+	defer cancel()
+	ready, err := m.Ready(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("ready: %.0f MiB of memory in use", float64(ready.Memory)/(1<<20))
+	if err := waitConsole(ctx, m, regexp.MustCompile(`trunkline: audit: all \d+ checks hold|audit: \d+ of \d+ checks failed`)); err != nil {
+		t.Fatal(err)
+	}
+	sockets := ""
+	for line := range strings.Lines(m.ConsoleTail(1000)) {
+		if strings.Contains(line, "audit: ") && strings.Contains(strings.ToLower(line), "failed") {
+			t.Error(strings.TrimSpace(line))
+		}
+		if strings.Contains(line, "sockets for commands to media relays") {
+			sockets = strings.TrimSpace(line)
+		}
+	}
+	if !strings.Contains(sockets, "1 of 1 sockets for commands to media relays") {
+		t.Errorf("the audit says of sockets: %q", sockets)
+	}
+	caller := n.sipp("uac_load", carrier, "-m", "100", "-r", "10", "-timeout", "90s", "-timeout_error", listener+":5060")
+	if ok, failed := caller.calls(2 * time.Minute); ok != 100 || failed != 0 {
+		t.Errorf("%d calls succeeded, %d failed", ok, failed)
+	}
+}
