@@ -32,6 +32,7 @@ import (
 type builder struct {
 	Request
 	sbcd, init executable
+	packages   []debian.Package // of the lock's, those of this image
 	result     Result
 	began      time.Time // of the last step
 }
@@ -65,7 +66,8 @@ func build(ctx context.Context, r Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	base, reused, err := b.ensureBase(ctx, inputs{profile: r.Profile, hardware: r.Hardware.identity(), lock: lock, sbcd: b.sbcd.digest, init: b.init.digest, code: code})
+	b.packages = r.Lock.PackagesFor(r.Extras)
+	base, reused, err := b.ensureBase(ctx, inputs{profile: r.Profile, hardware: r.Hardware.identity(), lock: lock, extras: r.Lock.Apart(r.Extras), sbcd: b.sbcd.digest, init: b.init.digest, code: code})
 	if err != nil {
 		return Result{}, err
 	}
@@ -179,14 +181,14 @@ func (b *builder) buildBase(ctx context.Context, in inputs) (*layer, error) {
 		progress = b.Progress
 	}
 	var err error
-	b.result.Fetched, err = b.Store.Fetch(ctx, b.Mirror, b.Lock.Packages, debian.FetchOptions{Offline: b.Offline, Progress: progress})
+	b.result.Fetched, err = b.Store.Fetch(ctx, b.Mirror, b.packages, debian.FetchOptions{Offline: b.Offline, Progress: progress})
 	if err != nil {
 		return nil, err
 	}
 
 	b.step("rootfs")
-	pkgs := make([]rootfs.Package, len(b.Lock.Packages))
-	for i, p := range b.Lock.Packages {
+	pkgs := make([]rootfs.Package, len(b.packages))
+	for i, p := range b.packages {
 		pkgs[i] = deb{p, b.Store}
 	}
 	tree, boot, err := rootfs.Collect(ctx, pkgs, b.sbcd.data)

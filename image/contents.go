@@ -17,7 +17,7 @@ func (b *builder) takeInventory(tree *rootfs.Tree, lock string) ([]byte, error) 
 		Suite: b.Lock.Suite, Architecture: b.Lock.Architecture, Lock: lock,
 		Programs: []inventory.Program{inventory.ProgramOf("init", b.init.data), inventory.ProgramOf("usr/bin/sbcd", b.sbcd.data)},
 	}
-	for _, p := range b.Lock.Packages {
+	for _, p := range b.packages {
 		one, err := b.describe(p)
 		if err != nil {
 			return nil, fmt.Errorf("inventory: %w", err)

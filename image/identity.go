@@ -32,15 +32,16 @@ var shapers = []string{
 
 // inputs are what a base layer is made of, and nothing else.
 type inputs struct {
-	profile, lock, sbcd, init string // digests but for the profile
-	hardware                  string // what the machine asks for
-	code                      string // of codeIdentity
+	profile, lock, sbcd, init string   // digests but for the profile
+	hardware                  string   // what the machine asks for
+	extras                    []string // packages of the lock that other images do without
+	code                      string   // of codeIdentity
 }
 
 func (in inputs) digest() string {
 	h := sha256.New()
-	fmt.Fprintf(h, "trunkline base layer %d\nprofile %s\nlock %s\nsbcd %s\ninit %s\nhardware %s\ncode %s\n",
-		BaseFormatVersion, in.profile, in.lock, in.sbcd, in.init, in.hardware, in.code)
+	fmt.Fprintf(h, "trunkline base layer %d\nprofile %s\nlock %s\nsbcd %s\ninit %s\nhardware %s\nextras %s\ncode %s\n",
+		BaseFormatVersion, in.profile, in.lock, in.sbcd, in.init, in.hardware, strings.Join(in.extras, " "), in.code)
 	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }
 

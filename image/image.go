@@ -82,6 +82,9 @@ type Request struct {
 
 	Lock  *debian.Lock
 	Store *debian.Store
+	// Extras are the names of the packages that this appliance asks for beside those of every
+	// one; what the lock has for extras of others stays out (debian.Package.For).
+	Extras []string
 	// Mirror is where packages missing in the store come from; nil or Offline:
 	// a missing package is an error.
 	Mirror  *url.URL

@@ -103,3 +103,39 @@ func TestExtraExclusions(t *testing.T) {
 		t.Errorf("a lock of before: %v", err)
 	}
 }
+
+// One lock serves images with and without an extra package that brings programs: what that
+// alone brought is marked, and what an image without it needs is in it.
+func TestApart(t *testing.T) {
+	// base may have either of two; the relay needs the other one.
+	ix := archiveOf(t, "base 1 Depends: a | b, adduser", "a 1", "b 1", "fw 1", "lib 1 Depends: base, b, libx11-data", "libx11-data 1", "adduser 1", "rtpengine-daemon 1 Depends: lib, adduser")
+	p := Profile{Name: "x", Suite: ix.Suite, Architecture: ix.Architecture, Seeds: []string{"base"}}.
+		With([]Extra{{Name: "fw"}, {Name: "rtpengine-daemon"}})
+	l, err := NewLock(ix, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := l.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l, err = ParseLock(text); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		extras            []string
+		want, apart, name string
+	}{
+		{nil, "a base fw", "", "a plain image"},
+		{[]string{"fw"}, "a base fw", "", "a machine of its own"},
+		{[]string{"rtpengine-daemon", "fw"}, "a b base fw lib rtpengine-daemon", "rtpengine-daemon", "an image with a relay"},
+	} {
+		var got []string
+		for _, pkg := range l.PackagesFor(tt.extras) {
+			got = append(got, pkg.Name)
+		}
+		if names, apart := strings.Join(got, " "), strings.Join(l.Apart(tt.extras), " "); names != tt.want || apart != tt.apart {
+			t.Errorf("%s has %s, apart %q; want %s, %q", tt.name, names, apart, tt.want, tt.apart)
+		}
+	}
+}

@@ -17,6 +17,9 @@ type Package struct {
 	Path    string `json:"path"` // below the mirror's address: "pool/main/..."
 	SHA256  string `json:"sha256"`
 	Size    int64  `json:"size"`
+	// For is the extra package that brought this one, which images without that do without;
+	// empty: every image has it. A lock says so, an index does not.
+	For string `json:"for,omitempty"`
 }
 
 // Entry is a package of the index with its relationships, as the index has them.

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 )
 
 // LockFormatVersion is the version of the lock file this code reads and writes.
@@ -41,7 +42,7 @@ func NewLock(ix *Index, p Profile) (*Lock, error) {
 	if ix.Suite != p.Suite || ix.Architecture != p.Architecture {
 		return nil, fmt.Errorf("profile %q is made of %s/%s, the index is of %s/%s", p.Name, p.Suite, p.Architecture, ix.Suite, ix.Architecture)
 	}
-	pkgs, err := Resolve(ix, p)
+	pkgs, err := resolveApart(ix, p)
 	if err != nil {
 		return nil, err
 	}
@@ -148,12 +149,15 @@ func (l *Lock) Size() int64 {
 
 // Package returns the locked package of that name.
 func (l *Lock) Package(name string) (Package, bool) {
-	i, ok := slices.BinarySearchFunc(l.Packages, name, func(p Package, n string) int { return bytes.Compare([]byte(p.Name), []byte(n)) })
+	i, ok := slices.BinarySearchFunc(l.Packages, name, byName)
 	if !ok {
 		return Package{}, false
 	}
 	return l.Packages[i], true
 }
+
+// byName compares a package with the name of one.
+func byName(p Package, name string) int { return strings.Compare(p.Name, name) }
 
 // ParseLock parses and checks a lock file.
 func ParseLock(b []byte) (*Lock, error) {

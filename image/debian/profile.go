@@ -33,7 +33,7 @@ func (p Profile) With(extras []Extra) Profile {
 	p.Hardware, p.Components, p.Without = nil, nil, nil
 	for _, x := range extras {
 		p.Hardware = append(p.Hardware, x.Name)
-		for _, no := range extraExclusions[x.Name] {
+		for _, no := range apart[x.Name] {
 			p.Without = append(p.Without, no.Name)
 		}
 		if x.Component != "" && x.Component != mainComponent {
@@ -111,10 +111,11 @@ func profile(name string, own ...string) Profile {
 	}
 }
 
-// extraExclusions are what extra packages ask for and the image does without, by the name of
-// the extra package. rtpengine is linked with all libraries it lists, and those with theirs,
-// so that only files no loader asks for can stay out.
-var extraExclusions = map[string][]Exclusion{
+// apart are the extra packages that only images of specs which ask for them have, with what
+// they bring (of the others, firmware and microcode, an image takes the files that its machine
+// needs), and what each asks for and the image does without. rtpengine is linked with all
+// libraries it lists, and those with theirs, so that only files no loader asks for can stay out.
+var apart = map[string][]Exclusion{
 	"rtpengine-daemon": {
 		{"adduser", "makes the user in a postinst; sysusers.d makes it here"},
 		{"fontconfig", "rebuilds a cache of fonts; there are none, and no text is drawn"},

@@ -53,12 +53,22 @@ func Digest(files embed.FS) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// addOwn puts Trunkline's own files into the tree.
+// ofProgram are those of Trunkline's own files that serve a program of a package which not
+// every image has, by the program; without it they are left out.
+var ofProgram = map[string]string{
+	"files/usr/lib/sysusers.d/trunkline-relay.conf": "usr/bin/rtpengine",
+	"units/rtpengine@.service":                      "usr/bin/rtpengine",
+}
+
+// addOwn puts Trunkline's own files into the tree, which has those of the packages.
 func (t *Tree) addOwn() error {
 	for _, from := range []struct{ dir, to string }{{"files", "."}, {"units", unitDir}} {
 		err := fs.WalkDir(own, from.dir, func(p string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() {
 				return err
+			}
+			if program := ofProgram[p]; program != "" && t.nodes[program] == nil {
+				return nil
 			}
 			b, err := own.ReadFile(p)
 			if err != nil {

@@ -197,3 +197,33 @@ func FuzzWords(f *testing.F) {
 		}
 	})
 }
+
+// What serves a program that not every image has is only where that program is.
+func TestFilesOfPrograms(t *testing.T) {
+	pkgs := append(testPackages(t), pkg(t, "rtpengine-daemon", file("usr/bin/rtpengine", 0o755, "relay"), file("usr/lib/systemd/system/rtpengine-daemon.service", 0o644, testUnit)))
+	with, _, err := Collect(t.Context(), pkgs, []byte("sbcd"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	without, _ := collect(t)
+	for p := range ofProgram {
+		name := unitDir + "/" + filepath.Base(p)
+		if rest, ok := strings.CutPrefix(p, "files/"); ok {
+			name = rest
+		}
+		if with.Get(name) == nil || without.Get(name) != nil {
+			t.Errorf("%s: with the program %v, without it %v", name, with.Get(name), without.Get(name))
+		}
+	}
+	if users := string(with.Get("etc/passwd").Data); !strings.Contains(users, "\nrtpengine:x:901:901:") {
+		t.Errorf("users of an image with a relay:\n%s", users)
+	}
+	if with.Get(unitDir+"/rtpengine-daemon.service") != nil {
+		t.Error("the package's own unit is there")
+	}
+	for _, p := range without.Paths() {
+		if strings.Contains(p, "rtpengine") || strings.Contains(string(without.Get(p).Data), "Trunkline media relay") {
+			t.Errorf("%s is in an image without a relay", p)
+		}
+	}
+}

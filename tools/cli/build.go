@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -131,7 +130,7 @@ func (a *app) runBuild(ctx context.Context, dir string, o buildOptions) error {
 		return err
 	}
 	a.summary(name, res, time.Since(begin))
-	a.noteImage(res, []*spec.Spec{p.spec})
+	a.noteImage(res, p.spec)
 	return nil
 }
 
@@ -197,6 +196,9 @@ func (p *planned) request(common image.Request, out string, progress image.Progr
 	r.Name, r.Config, r.OutDir, r.Progress = p.plan.Appliance.Name, imageFiles(p.files), out, progress
 	r.Trunkline, r.Sources = version, sources(p.spec)
 	r.Hardware, r.Console = machineOf(p.spec.Hardware), p.spec.Hardware.Console
+	for _, pkg := range p.spec.Packages() {
+		r.Extras = append(r.Extras, pkg.Name)
+	}
 	for _, k := range p.plan.Budget.Kernel {
 		if r.Cmdline != "" {
 			r.Cmdline += " "
@@ -217,9 +219,8 @@ func withoutMirror(err, noMirror error, offline bool) error {
 }
 
 // noteImage warns of a root image that takes more memory than plans count for it.
-func (a *app) noteImage(r image.Result, specs []*spec.Spec) {
-	relays := slices.ContainsFunc(specs, func(s *spec.Spec) bool { return len(s.Media.LocalInstances()) > 0 })
-	if note := imageNote(r.Base.TreeBytes, a.calibration.coefficients, relays); note != "" {
+func (a *app) noteImage(r image.Result, s *spec.Spec) {
+	if note := imageNote(r.Base.TreeBytes, a.calibration.coefficients, len(s.Media.LocalInstances()) > 0); note != "" {
 		fmt.Fprintf(a.Stderr, "%s %s\n", a.paint(a.Stderr, "Warning:", "1;33"), note)
 	}
 }

@@ -140,11 +140,13 @@ func (a *app) fleetSummary(made []*planned, results []image.Result, took time.Du
 		return err
 	}
 	fmt.Fprintf(a.Stdout, "%s built in %.1f s (%s)\n", count(len(results), "appliance"), took.Seconds(), how)
-	var specs []*spec.Spec
-	for _, p := range made {
-		specs = append(specs, p.spec)
+	noted := map[string]bool{} // base layers
+	for i, r := range results {
+		if !noted[r.Base.Digest] {
+			noted[r.Base.Digest] = true
+			a.noteImage(r, made[i].spec)
+		}
 	}
-	a.noteImage(results[0], specs)
 	return nil
 }
 

@@ -90,9 +90,6 @@ var Rules = []Rule{
 	{Path: "messages.hide_topology", Group: Calls, Impact: Restart, Host: Restart, How: "calls in progress know the hops", Guard: true},
 	{Path: "media", Group: Calls, Impact: Live, Host: Restart, How: "of new calls; those in progress keep their relay", Guard: true},
 	{Path: "media.instances[]", Group: Calls, Impact: Live, Host: Restart, How: "of new calls; those in progress keep their relay"},
-	{Path: "media.instances[].addresses", Group: Machine, Impact: Restart, Host: Restart, How: "the relay starts anew, and its calls lose their media"},
-	{Path: "media.instances[].first_port", Group: Machine, Impact: Restart, Host: Restart, How: "the relay starts anew, and its calls lose their media"},
-	{Path: "media.instances[].last_port", Group: Machine, Impact: Restart, Host: Restart, How: "the relay starts anew, and its calls lose their media"},
 	{Path: "sockets", Group: Listeners, Impact: Live, Host: Restart, How: "the table is read anew"},
 	{Path: "sockets.workers", Group: Sizing, Impact: Restart, Host: Restart, How: "workers are made at start", Unit: "workers"},
 	{Path: "sockets.max_sockets", Group: Sizing, Impact: Restart, Host: Restart, How: "slots are laid out at start", Unit: "sockets"},
@@ -131,11 +128,23 @@ var Rules = []Rule{
 	{Path: "budget.open_files", Group: Sizing, Impact: Restart, Host: Restart, How: "a limit of the service"},
 }
 
+// hereRules are the rows of media instances on the appliance itself, before those of Rules:
+// what starts such a relay anew takes its calls' media.
+var hereRules = []Rule{
+	{Path: "media", Group: Machine, Impact: Restart, OnAdd: Reboot, Host: Restart, How: "relays come with the image; the calls of one that goes lose their media"},
+	{Path: "media.instances[]", Group: Machine, Impact: Restart, OnAdd: Reboot, Host: Restart, How: "a relay comes with the image; the calls of one that goes or starts anew lose their media"},
+	{Path: "media.instances[].local", Group: Machine, Impact: Reboot, Host: Restart, How: "a relay comes with the image"},
+	{Path: "media.instances[].weight", Group: Calls, Impact: Live, Host: Restart, How: "of new calls; those in progress keep their relay"},
+}
+
 // fileRules is the same for files of the config layer, by pattern (path.Match).
 // What the rules above know more exactly is judged by them.
 var fileRules = []Rule{
 	{Path: "etc/trunkline/appliance.json", Impact: None, How: "see the changes above"},
 	{Path: "etc/trunkline/caches/*", Impact: Live, Host: Restart, How: "loaded beside the old table, then swapped"},
+	{Path: "etc/trunkline/media/*.conf", Impact: Restart, OnAdd: Reboot, Host: Restart, How: "a relay comes with the image; the calls of one that goes or starts anew lose their media"},
+	{Path: "etc/systemd/system/rtpengine@*.service.d/*", Impact: Restart, OnAdd: Reboot, Host: None, How: "limits of a relay, which starts anew: its calls lose their media"},
+	{Path: "etc/systemd/system/sbcd.service.wants/rtpengine@*.service", Impact: Restart, OnAdd: Reboot, Host: None, How: "a relay comes with the image; the calls of one that goes lose their media"},
 	{Path: "etc/nftables/*", Impact: Live, Host: Live, How: "the whole ruleset is replaced in one transaction"},
 	{Path: "etc/sysctl.d/*", Impact: Restart, Host: Restart, How: "sockets take their limits when they are bound"},
 	{Path: "etc/systemd/system/sbcd.service.d/*", Impact: Restart, Host: Restart, How: "limits, environment and credentials of the service"},
@@ -154,10 +163,20 @@ var fileRules = []Rule{
 // unknown is for what no row covers: the safe side.
 var unknown = Rule{Group: Machine, Impact: Reboot, Host: Reboot, How: "not in the impact table"}
 
-// ruleOf finds the row of a field.
-func ruleOf(p string) (Rule, bool) {
+// ruleOf finds the row of a field; here: of what is on the appliance itself.
+func ruleOf(p string, here bool) (Rule, bool) {
+	if here {
+		if r, ok := find(hereRules, p); ok {
+			return r, true
+		}
+	}
+	return find(Rules, p)
+}
+
+// find is the row of a field in a table: its own, or that of what it is in.
+func find(rules []Rule, p string) (Rule, bool) {
 	for p != "" {
-		for _, r := range Rules {
+		for _, r := range rules {
 			if r.Path == p {
 				return r, true
 			}
@@ -169,7 +188,7 @@ func ruleOf(p string) (Rule, bool) {
 		}
 		p = p[:i]
 		// Guards and units are those of the very field.
-		if r, ok := ruleOf(p); ok {
+		if r, ok := find(rules, p); ok {
 			r.Guard, r.Unit, r.OnAdd = false, "", ""
 			return r, true
 		}

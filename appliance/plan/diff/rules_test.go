@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,20 +41,20 @@ func TestEveryFieldHasARule(t *testing.T) {
 				return
 			}
 		}
-		if r, ok := ruleOf(path); !ok {
+		if r, ok := ruleOf(path, false); !ok {
 			t.Errorf("%s has no row in Rules: decide what a change of it takes", path)
 		} else if r.Impact == "" || r.Group == "" || r.How == "" || r.Host == "" {
 			t.Errorf("row %s is not complete: %+v", r.Path, r)
 		}
 	}
 	walk("", reflect.TypeFor[runtime.Appliance]())
-	if r, ok := ruleOf("weather.wind"); ok || r.Impact != Reboot {
+	if r, ok := ruleOf("weather.wind", true); ok || r.Impact != Reboot {
 		t.Errorf("a field nobody decided on has impact %q, want the safe side", r.Impact)
 	}
 }
 
 func TestRulesAreOfFieldsThatExist(t *testing.T) {
-	for _, r := range Rules {
+	for _, r := range slices.Concat(Rules, hereRules) {
 		if strings.HasPrefix(r.Path, "budget") || strings.HasPrefix(r.Path, "sysctls") {
 			continue
 		}
@@ -102,18 +103,28 @@ A field without a row has that of what it is in; what is in no row at all counts
 | field | impact | host | what taking it up means |
 |---|---|---|---|
 `)
+	row := func(r Rule) {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", r.Path, impact(r), r.Host, r.How)
+	}
 	for _, r := range Rules {
-		impact := string(r.Impact)
-		if r.OnAdd != "" {
-			impact += ", " + string(r.OnAdd) + " when only added"
-		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", r.Path, impact, r.Host, r.How)
+		row(r)
+	}
+	b.WriteString("\n## Media relays on the appliance itself\n\n| field | impact | host | what taking it up means |\n|---|---|---|---|\n")
+	for _, r := range hereRules {
+		row(r)
 	}
 	b.WriteString("\n## Files of the config layer\n\n| file | impact | what taking it up means |\n|---|---|---|\n")
 	for _, r := range fileRules {
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", r.Path, r.Impact, r.How)
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", r.Path, impact(r), r.How)
 	}
 	golden(t, "README.md", b.String())
+}
+
+func impact(r Rule) string {
+	if r.OnAdd == "" {
+		return string(r.Impact)
+	}
+	return string(r.Impact) + ", " + string(r.OnAdd) + " when only added"
 }
 
 func golden(t *testing.T, name, got string) {

@@ -21,11 +21,14 @@ var ordered = map[string]bool{"routes[]": true, "dispatchers[].destinations[]": 
 var skipped = map[string]bool{"spec_digest": true, "listeners[].socket_count": true, "firewall.services": true}
 
 // walker compares two values of one type, field by field, and collects changes.
-type walker struct{ out []Change }
+type walker struct {
+	out  []Change
+	here bool // in what is on the appliance itself, although its like may be elsewhere
+}
 
 // emit adds a change with what the impact table says of it.
 func (w *walker) emit(c Change) {
-	r, _ := ruleOf(c.Path)
+	r, _ := ruleOf(c.Path, w.here)
 	c.Group, c.Impact, c.How = r.Group, r.on(c.Action), r.How
 	if c.Field != "" {
 		c.Unit = r.Unit
@@ -63,8 +66,12 @@ func (w *walker) value(path, object, field string, a, b reflect.Value) {
 		switch {
 		case a.IsNil() && b.IsNil():
 		case a.IsNil():
+			defer func(outer bool) { w.here = outer }(w.here)
+			w.here = onAppliance(b)
 			w.emit(Change{Action: Add, Path: path, Object: join(object, words(field)), After: b.Interface()})
 		case b.IsNil():
+			defer func(outer bool) { w.here = outer }(w.here)
+			w.here = onAppliance(a)
 			w.emit(Change{Action: Remove, Path: path, Object: join(object, words(field)), Before: a.Interface()})
 		default:
 			w.fields(path, join(object, words(field)), a.Elem(), b.Elem())
@@ -121,8 +128,21 @@ func (w *walker) pairs(path, object, field string, a, b reflect.Value) {
 	}
 }
 
+// onAppliance reports whether an object is on the appliance itself, and not on another host as
+// its like may be.
+func onAppliance(v reflect.Value) bool {
+	switch v := v.Interface().(type) {
+	case runtime.MediaInstance:
+		return v.Local
+	case *runtime.Media:
+		return slices.ContainsFunc(v.Instances, func(i runtime.MediaInstance) bool { return i.Local })
+	}
+	return false
+}
+
 // objects compares lists of named structs.
 func (w *walker) objects(path, object, kind string, a, b reflect.Value) {
+	defer func(outer bool) { w.here = outer }(w.here)
 	before, after := byName(a), byName(b)
 	var inA, inB []string
 	for i := range a.Len() {
@@ -131,6 +151,7 @@ func (w *walker) objects(path, object, kind string, a, b reflect.Value) {
 			inA = append(inA, name)
 			continue
 		}
+		w.here = onAppliance(a.Index(i))
 		w.emit(Change{Action: Remove, Path: path, Object: join(object, fmt.Sprintf("%s %q", kind, name)),
 			Summary: summary(a.Index(i).Interface()), Before: a.Index(i).Interface()})
 	}
@@ -138,6 +159,7 @@ func (w *walker) objects(path, object, kind string, a, b reflect.Value) {
 		name := nameOf(b.Index(i))
 		what := join(object, fmt.Sprintf("%s %q", kind, name))
 		was, ok := before[name]
+		w.here = onAppliance(b.Index(i)) || ok && onAppliance(was)
 		if !ok {
 			w.emit(Change{Action: Add, Path: path, Object: what, Summary: summary(b.Index(i).Interface()), After: b.Index(i).Interface()})
 			continue
