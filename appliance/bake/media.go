@@ -44,7 +44,7 @@ func mediaFiles(p *plan.Plan, head string) []File {
 		unit := "rtpengine@" + i.Name + ".service"
 		out = append(out,
 			text(relayFiles+i.Name+".conf", head+relay(i, p.Budget.Media.Instances[k])),
-			text(relayDropIns+unit+".d/10-sized.conf", head+relayLimits(i, p.Budget, k)),
+			text(relayDropIns+unit+".d/10-sized.conf", head+relayLimits(i, p.Budget.Media.Instances[k])),
 			File{Path: relayWants + unit, Link: relayUnit})
 	}
 	return out
@@ -79,30 +79,15 @@ timeout = %d
 tos = %d
 # Warnings and worse.
 log-level = 4
-`, strings.Join(at, ";"), i.FirstPort, i.LastPort, strings.Join(control, ";"), sessions(i), int(b.Threads.Value), silence, expedited)
+`, strings.Join(at, ";"), i.FirstPort, i.LastPort, strings.Join(control, ";"), int(b.Capacity.Value), int(b.Threads.Value), silence, expedited)
 }
 
-// sessions is what a relay may hold: what the spec says, and no more than it has ports for.
-func sessions(i runtime.MediaInstance) int {
-	n := (int(i.LastPort) - int(i.FirstPort) + 1) / portsOfCall
-	if i.MaxSessions > 0 {
-		n = min(n, i.MaxSessions)
-	}
-	return n
-}
-
-// relayLimits renders the drop-in with the sized limits of a relay. It may take what the
-// machine can spare beside, so that only a leak ends it.
-func relayLimits(i runtime.MediaInstance, b *sizing.Budget, k int) string {
-	room := b.Media.Instances[k].Memory.Value
-	for _, m := range b.Memory {
-		if m.Bytes.ID == "memory.free" {
-			room += max(m.Bytes.Value, 0)
-		}
-	}
+// relayLimits renders the drop-in with the sized limits of a relay: it takes no more sessions
+// than these allow, so that only a leak ends it.
+func relayLimits(i runtime.MediaInstance, b sizing.MediaInstance) string {
 	return fmt.Sprintf(`
 [Service]
 LimitNOFILE=%d
 MemoryMax=%.0f
-`, portsOfCall*sessions(i)*len(i.Addresses)+otherSockets, room)
+`, portsOfCall*int(b.Capacity.Value)*len(i.Addresses)+otherSockets, b.MemoryLimit.Value)
 }

@@ -160,10 +160,13 @@ type MediaInstance struct {
 	Rate     Figure `json:"rate"`     // commands per second it must take
 	Ports    Figure `json:"ports"`    // UDP ports it must have
 
-	// Of an instance on the appliance: threads it runs, and memory it takes with all its
-	// sessions, bytes.
-	Threads *Figure `json:"threads,omitempty"`
-	Memory  *Figure `json:"memory,omitempty"`
+	// Of an instance on the appliance: threads it runs, memory it takes with the sessions it
+	// must hold, sessions it takes at most, and memory it may take then, at which the service
+	// manager ends it; bytes.
+	Threads     *Figure `json:"threads,omitempty"`
+	Memory      *Figure `json:"memory,omitempty"`
+	Capacity    *Figure `json:"capacity,omitempty"`
+	MemoryLimit *Figure `json:"memory_limit,omitempty"`
 }
 
 // PersistenceBudget is what keeping calls in progress asks of the disk or the

@@ -157,9 +157,23 @@ func TestLocalMedia(t *testing.T) {
 	if got := ceiling(t, b, "bandwidth of NIC wan", AxisConcurrent).At.Value; got != 4187 { // (800 Mbit/s - 50 x 7 x 7,728 bit) / 190,400 bit/s
 		t.Errorf("bandwidth for %v calls", got)
 	}
-	if !slices.ContainsFunc(b.Memory, func(m MemoryItem) bool { return m.Name == "Media relays" && m.Bytes.Value == 64<<20+1000*65536 }) {
+	if !slices.ContainsFunc(b.Memory, func(m MemoryItem) bool { return m.Name == "Media relays" && m.Bytes.Value == 64<<20+1000*81920 }) {
 		t.Errorf("memory of relays: %+v", b.Memory)
 	}
+	// The limit is for the calls that the appliance has rows for, twice, not for all the ports.
+	here := b.Media.Instances[0]
+	if n := 2 * b.Calls.Value; here.Capacity.Value != n || n >= 7500 || here.MemoryLimit.Value != 64<<20+n*81920 || here.Memory.Value != 64<<20+1000*81920 {
+		t.Errorf("capacity %v of %v slots, limit %v, memory %v", here.Capacity.Value, b.Calls.Value, here.MemoryLimit.Value, here.Memory.Value)
+	}
+	x.MaxSessions = 1200
+	if got := Size(s, nil).Media.Instances[0]; got.Capacity.Value != 1200 {
+		t.Errorf("capacity %v with a cap of 1,200", got.Capacity.Value)
+	}
+	x.MaxSessions, x.PortLast = 0, 34399
+	if got := Size(s, nil).Media.Instances[0]; got.Capacity.Value != 1100 {
+		t.Errorf("capacity %v with ports for 1,100", got.Capacity.Value)
+	}
+	x.PortLast = 59999
 	for _, m := range plain.Memory {
 		if m.Name == "Media relays" {
 			t.Error("remote relays have no memory here")

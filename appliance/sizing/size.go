@@ -71,6 +71,7 @@ func size(s *spec.Spec, c *Coefficients, egress map[*spec.Listener]float64, figu
 	z.buffers()
 	z.sourceRate()
 	z.state()
+	z.localCapacities()
 	z.databases()
 	z.persistence()
 	z.memory()

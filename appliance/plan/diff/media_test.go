@@ -33,7 +33,7 @@ func TestImpactsOfMedia(t *testing.T) {
 		"control of one here":              {relays(), relays("    addresses", "    control = [\"127.0.0.1:2224\"]\n    addresses"), "machine change media.instances[].control restart", Restart},
 		"control of one elsewhere":         {relays(), relays(".31:2223", ".31:2224"), "calls change media.instances[].control live", Live},
 		"ports of one here":                {relays(), relays("33999", "34999"), "machine change media.instances[].last_port restart", Restart},
-		"part of the calls of one here":    {relays(), relays("33999\"\n    max_sessions = 1000\n    weight = 2", "33999\"\n    max_sessions = 1000\n    weight = 1"), "calls change media.instances[].weight live", Restart},
+		"part of the calls of one here":    {relays(), relays("33999\"\n    max_sessions = 1000\n    weight = 2", "33999\"\n    max_sessions = 1000\n    weight = 1"), "calls change media.instances[].weight live", Live},
 		"address of one here, of the same": {relays(), relays("203.0.113.10", "203.0.113.11"), "machine change media.instances[].addresses restart", Restart},
 	} {
 		t.Run(name, func(t *testing.T) {
