@@ -160,9 +160,10 @@ type MediaInstance struct {
 	Rate     Figure `json:"rate"`     // commands per second it must take
 	Ports    Figure `json:"ports"`    // UDP ports it must have
 
-	// Of an instance on the appliance: threads it runs, memory it takes with the sessions it
+	// Of an instance on the appliance: cores it takes, threads it runs, memory it takes with the sessions it
 	// must hold, sessions it takes at most, and memory it may take then, at which the service
 	// manager ends it; bytes.
+	Cores       *Figure `json:"cores,omitempty"`
 	Threads     *Figure `json:"threads,omitempty"`
 	Memory      *Figure `json:"memory,omitempty"`
 	Capacity    *Figure `json:"capacity,omitempty"`

@@ -15,15 +15,16 @@ func (z *sizer) localInstances(m *spec.Media) {
 			continue
 		}
 		b, id := &z.b.Media.Instances[k], "media."+i.Name
-		cores := 0.0
+		part := 0.0
 		if z.media.local.Value > 0 {
-			cores = z.b.Media.CPU.Value * min(b.Sessions.Value/z.media.local.Value, 1)
+			part = min(b.Sessions.Value/z.media.local.Value, 1)
 		}
-		threads := figure(id+".threads", "Threads of "+i.Name, "threads", whole(cores)+1,
-			"media.cpu x sessions / media.local.sessions, at most media.cpu, whole, and one for commands", of(z.b.Media.CPU), of(b.Sessions), of(z.media.local))
+		cores := figure(id+".cores", "Cores "+i.Name+" takes", "cores", z.b.Media.CPU.Value*part,
+			"media.cpu x sessions / media.local.sessions, at most media.cpu", of(z.b.Media.CPU), of(b.Sessions), of(z.media.local))
+		threads := figure(id+".threads", "Threads of "+i.Name, "threads", whole(cores.Value)+1, "cores, whole, and one for commands", of(cores))
 		memory := figure(id+".memory", "Memory of "+i.Name, "B", pages(base.Value+b.Sessions.Value*per.Value),
 			"media_process_bytes + sessions x media_session_bytes, whole pages", base, of(b.Sessions), per)
-		b.Threads, b.Memory = &threads, &memory
+		b.Cores, b.Threads, b.Memory = &cores, &threads, &memory
 	}
 }
 

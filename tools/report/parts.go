@@ -32,7 +32,7 @@ const CPUTitle = "CPUs"
 func Parts(p *plan.Plan) []Table {
 	var out []Table
 	b := p.Budget
-	for _, t := range []Table{cpus(b), interfaces(b), queues(b), media(b), relays(b), databases(b), updates(p.Appliance.Update)} {
+	for _, t := range []Table{cpus(b), interfaces(b), queues(b), media(b), relays(b), relaysHere(b), databases(b), updates(p.Appliance.Update)} {
 		if len(t.Rows) > 0 {
 			out = append(out, t)
 		}
@@ -133,6 +133,22 @@ func relays(b *sizing.Budget) Table {
 		for _, i := range m.Instances {
 			t.Rows = append(t.Rows, []string{i.Name, sizing.Count(i.Sessions.Value), sizing.Count(i.Rate.Value) + "/s", sizing.Count(i.Ports.Value)})
 		}
+	}
+	return t
+}
+
+// relaysHere is what the relays on the appliance itself take of it.
+func relaysHere(b *sizing.Budget) Table {
+	t := Table{Title: "Media relays on this appliance, and what they take of it",
+		Columns: []Column{{"relay", false}, {"cores", true}, {"threads", true}, {"memory", true}, {"sessions at most", true}, {"memory at most", true}}}
+	if b.Media == nil {
+		return t
+	}
+	for _, i := range b.Media.Instances {
+		if i.Cores == nil || i.Threads == nil || i.Memory == nil || i.Capacity == nil || i.MemoryLimit == nil {
+			continue
+		}
+		t.Rows = append(t.Rows, []string{i.Name, sizing.Count(i.Cores.Value), sizing.Count(i.Threads.Value), Amount(*i.Memory), sizing.Count(i.Capacity.Value), Amount(*i.MemoryLimit)})
 	}
 	return t
 }

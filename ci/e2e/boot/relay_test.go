@@ -2,6 +2,7 @@ package boot
 
 import (
 	"context"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -51,6 +52,9 @@ func relaySpec(t *testing.T) (dir string) {
 	return dir
 }
 
+// The ports of the relay, as testdata/relay has them.
+const firstPort, lastPort = 30000, 33999
+
 // Calls go through the rtpengine of the appliance itself: one without it would get 503. Nothing
 // but its sockets is open beside the listeners', as the audit from within finds.
 func TestRelayOnTheBootedImage(t *testing.T) {
@@ -61,8 +65,8 @@ func TestRelayOnTheBootedImage(t *testing.T) {
 	out := t.TempDir()
 	run(t, filepath.Join(bin, "trunkline"), "build", relaySpec(t), "-o", out)
 	n := newNetwork(t)
-	n.sipp("uas_call", fs1, "-timeout", "15m")
-	n.sipp("uas_call", fs2, "-timeout", "15m")
+	n.sipp("uas_call", fs1, "-timeout", "15m", "-rtp_echo")
+	n.sipp("uas_call", fs2, "-timeout", "15m", "-rtp_echo")
 	m := n.bootWith(filepath.Join(out, "edge-fra1/edge-fra1.raw"), map[string][]byte{"trunkline.audit": []byte("yes")})
 	ctx, cancel := context.WithTimeout(context.Background(), bootWithin)
 	defer cancel()
@@ -86,8 +90,12 @@ func TestRelayOnTheBootedImage(t *testing.T) {
 	if !strings.Contains(sockets, "1 of 1 sockets for commands to media relays") {
 		t.Errorf("the audit says of sockets: %q", sockets)
 	}
-	caller := n.sipp("uac_load", carrier, "-m", "100", "-r", "10", "-timeout", "90s", "-timeout_error", listener+":5060")
-	if ok, failed := caller.calls(2 * time.Minute); ok != 100 || failed != 0 {
+	port := n.relayed(netip.MustParseAddr(listener))
+	if p := int(port.Port()); p < firstPort || p > lastPort {
+		t.Errorf("media through port %d, which is none of the relay's", p)
+	}
+	caller := n.sipp("uac_load", carrier, "-m", "40", "-r", "10", "-timeout", "90s", "-timeout_error", listener+":5060")
+	if ok, failed := caller.calls(2 * time.Minute); ok != 40 || failed != 0 {
 		t.Errorf("%d calls succeeded, %d failed", ok, failed)
 	}
 }

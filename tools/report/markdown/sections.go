@@ -31,6 +31,11 @@ func glance(p *plan.Plan) (string, string) {
 	}
 	if m := b.Media; m != nil {
 		rows = append(rows, []string{"Media", plural(int(m.Sessions.Value), "session"), plural(len(m.Instances), "media server")})
+		for _, i := range m.Instances {
+			if i.Cores != nil && i.Memory != nil && i.MemoryLimit != nil { // on the appliance itself
+				rows = append(rows, []string{"Media relay " + escape(i.Name), sizing.Count(i.Cores.Value) + " cores, " + report.Amount(*i.Memory), report.Amount(*i.MemoryLimit)})
+			}
+		}
 	}
 	for _, d := range b.Databases {
 		limit := ""
