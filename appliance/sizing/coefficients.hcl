@@ -395,8 +395,8 @@ coefficient "media_process_bytes" {
 coefficient "media_image_bytes" {
   value  = 167772160
   unit   = "B"
-  range  = [147000000, 152000000]
-  source = "measured: files of rtpengine-daemon 12.5 of Debian 13 and of the 142 packages of libraries it is linked with, ffmpeg's above all; with room for their updates"
+  range  = [151000000, 151600000]
+  source = "measured: what an image with rtpengine-daemon 12.5 of Debian 13 and the 142 packages it is linked with, ffmpeg's above all, holds more than one without; with room for their updates"
   date   = "2026-11"
 }
 

@@ -158,6 +158,7 @@ func archive(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	contents, err := imagetest.Files()
 	ts.Check(err)
+	contents["rtpengine-daemon"] = map[string]string{"usr/bin/rtpengine": "relay"}
 	var packages strings.Builder
 	for _, n := range names {
 		v := versions[n]
@@ -168,8 +169,11 @@ func archive(ts *testscript.TestScript, _ bool, args []string) {
 			v = "1"
 		}
 		depends := ""
-		if n == "systemd" && versions["libextra"] != "" {
+		switch {
+		case n == "systemd" && versions["libextra"] != "":
 			depends = "Depends: libextra\n"
+		case n == "rtpengine-daemon":
+			depends = "Depends: librelay, adduser\n"
 		}
 		deb, err := imagetest.Deb(n, v, contents[n])
 		ts.Check(err)
