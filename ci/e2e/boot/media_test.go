@@ -6,19 +6,20 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-// A mediaCall is one call of a test's own, over UDP, whose media is sent and looked at. SIPp
-// answers it, and sends what media it gets back to where it came from (-rtp_echo).
-type mediaCall struct {
-	t        *testing.T
-	signal   *net.UDPConn // connected to the listener
-	media    *net.UDPConn
-	id, to   string // of the call: Call-ID, To with its tag
-	branches int
+// A mediaCaller makes calls of a test's own, over UDP, whose media is sent and looked at. SIPp
+// answers them, and sends what media it gets back to where it came from (-rtp_echo).
+type mediaCaller struct {
+	t             *testing.T
+	signal, media *net.UDPConn
+	calls         int
+	id, to        string // of the call at hand: Call-ID, To with its tag once there is one
+	branches      int
 }
 
 // sendAgain is after how long a request without an answer is repeated: T1 of RFC 3261, whose
@@ -38,7 +39,7 @@ func (n *network) listen(at string) *net.UDPConn {
 	return c
 }
 
-func (c *mediaCall) request(method string, cseq int, description string) string {
+func (c *mediaCaller) request(method string, cseq int, description string) string {
 	c.branches++
 	at, body := c.signal.LocalAddr(), ""
 	if description != "" {
@@ -50,21 +51,18 @@ func (c *mediaCall) request(method string, cseq int, description string) string 
 }
 
 // answer sends a request until its final reply has come.
-func (c *mediaCall) answer(request string, cseq string) string {
+func (c *mediaCaller) answer(request string, cseq string) string {
 	c.t.Helper()
 	buf := make([]byte, 65536)
-	to := net.UDPAddrFromAddrPort(netip.MustParseAddrPort(listener + ":5060"))
 	for until := time.Now().Add(time.Minute); time.Now().Before(until); {
-		if _, err := c.signal.WriteTo([]byte(request), to); err != nil {
-			c.t.Fatal(err)
-		}
+		c.write(request)
 		c.signal.SetReadDeadline(time.Now().Add(sendAgain))
 		for {
 			k, err := c.signal.Read(buf)
 			if err != nil {
 				break
 			}
-			if m := string(buf[:k]); !strings.HasPrefix(m, "SIP/2.0 1") && strings.Contains(m, "\r\nCSeq: "+cseq+"\r\n") {
+			if m := string(buf[:k]); !strings.HasPrefix(m, "SIP/2.0 1") && strings.Contains(m, "\r\nCSeq: "+cseq+"\r\n") && strings.Contains(m, c.id) {
 				return m
 			}
 		}
@@ -81,43 +79,81 @@ var (
 	contactURI   = regexp.MustCompile(`(?m)^Contact: <([^>]*)>`)
 )
 
-// relayed makes a call and sends media, which must go through a port of the appliance and come
-// back from there; it returns that port.
-func (n *network) relayed(at netip.Addr) (port netip.AddrPort) {
+// newMediaCaller opens the sockets of a caller.
+func (n *network) newMediaCaller() *mediaCaller {
 	n.t.Helper()
-	c := &mediaCall{t: n.t, signal: n.listen(carrier + ":5072"), media: n.listen(carrier + ":16000"),
-		id: "media@" + carrier, to: "<sip:+4930123456@" + listener + ">"}
-	ok := c.answer(c.request("INVITE", 1, fmt.Sprintf("v=0\r\no=- 1 1 IN IP4 %[1]s\r\ns=-\r\nc=IN IP4 %[1]s\r\nt=0 0\r\nm=audio 16000 RTP/AVP 8\r\n", carrier)), "1 INVITE")
+	return &mediaCaller{t: n.t, signal: n.listen(carrier + ":5072"), media: n.listen(carrier + ":16000")}
+}
+
+// invite begins a call and returns its 200. A call that is refused for now (a machine that is
+// kept from its work does that) is tried again: one that cannot be relayed always is.
+func (c *mediaCaller) invite() string {
+	c.t.Helper()
+	last := ""
+	for until := time.Now().Add(3 * time.Minute); time.Now().Before(until); {
+		c.calls++
+		c.id, c.to = fmt.Sprintf("media%d@%s", c.calls, carrier), "<sip:+4930123456@"+listener+">"
+		invite := c.request("INVITE", 1, fmt.Sprintf("v=0\r\no=- 1 1 IN IP4 %[1]s\r\ns=-\r\nc=IN IP4 %[1]s\r\nt=0 0\r\nm=audio 16000 RTP/AVP 8\r\n", carrier))
+		last = c.answer(invite, "1 INVITE")
+		if strings.HasPrefix(last, "SIP/2.0 200 ") {
+			c.to = taggedTo.FindStringSubmatch(last)[1]
+			return last
+		}
+		if !strings.HasPrefix(last, "SIP/2.0 503 ") {
+			break
+		}
+		// The ACK of a refusal belongs to its INVITE, and has its branch (RFC 3261 section 17.1.1.3).
+		c.to = taggedTo.FindStringSubmatch(last)[1]
+		c.branches--
+		c.write(c.request("ACK", 1, ""))
+	}
+	c.t.Fatalf("the call got\n%s", last)
+	return ""
+}
+
+// call makes a call and sends media, which must go through a port of the appliance's address and
+// come back from there; it returns that port.
+func (c *mediaCaller) call(at netip.Addr) (port netip.AddrPort) {
+	c.t.Helper()
+	ok := c.invite()
 	host, number := mediaAddress.FindStringSubmatch(ok), mediaPort.FindStringSubmatch(ok)
-	if !strings.HasPrefix(ok, "SIP/2.0 200 ") || host == nil || number == nil {
-		n.t.Fatalf("the call got\n%s", ok)
+	if host == nil || number == nil {
+		c.t.Fatalf("no media in\n%s", ok)
 	}
 	port, err := netip.ParseAddrPort(host[1] + ":" + number[1])
 	if err != nil || port.Addr() != at {
-		n.t.Fatalf("media is to go to %v (%v), want a port of %s:\n%s", port, err, at, ok)
+		c.t.Fatalf("media is to go to %v (%v), want a port of %s:\n%s", port, err, at, ok)
 	}
-	c.to = taggedTo.FindStringSubmatch(ok)[1]
 	// In the dialog: to the other side's address, by way of the appliance.
 	within := func(method string, cseq int) string {
 		head, rest, _ := strings.Cut(c.request(method, cseq, ""), "\r\n")
 		head = strings.Replace(head, "sip:+4930123456@"+listener+":5060", contactURI.FindStringSubmatch(ok)[1], 1)
-		for _, r := range recordRoute.FindAllStringSubmatch(ok, -1) { // of one proxy: their order counts from the caller
-			rest = "Route: " + r[1] + "\r\n" + rest
+		for _, r := range recordRoute.FindAllStringSubmatch(ok, -1) {
+			// One proxy's, in one line: from the callee, so that the caller's come last (RFC 3261 section 12.1.2).
+			routes := strings.Split(r[1], ", ")
+			slices.Reverse(routes)
+			rest = "Route: " + strings.Join(routes, ", ") + "\r\n" + rest
 		}
 		return head + "\r\n" + rest
 	}
-	if _, err := c.signal.WriteTo([]byte(within("ACK", 1)), net.UDPAddrFromAddrPort(netip.MustParseAddrPort(listener+":5060"))); err != nil {
-		n.t.Fatal(err)
-	}
+	c.write(within("ACK", 1))
 	c.echo(port)
 	if bye := c.answer(within("BYE", 2), "2 BYE"); !strings.HasPrefix(bye, "SIP/2.0 200 ") {
-		n.t.Errorf("the BYE got\n%s", bye)
+		c.t.Errorf("the BYE got\n%s", bye)
 	}
 	return port
 }
 
+// write sends a message to the listener.
+func (c *mediaCaller) write(message string) {
+	c.t.Helper()
+	if _, err := c.signal.WriteTo([]byte(message), net.UDPAddrFromAddrPort(netip.MustParseAddrPort(listener+":5060"))); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
 // echo sends packets of RTP to the relay until some have come back from there.
-func (c *mediaCall) echo(port netip.AddrPort) {
+func (c *mediaCaller) echo(port netip.AddrPort) {
 	c.t.Helper()
 	const wanted = 20
 	buf, back := make([]byte, 2048), 0
@@ -132,8 +168,11 @@ func (c *mediaCall) echo(port netip.AddrPort) {
 			if err != nil {
 				break
 			}
-			if from != port || n != len(p) || !bytes.Equal(buf[12:n], p[12:]) {
-				c.t.Fatalf("%d bytes from %s", n, from)
+			if from != port { // of a call before
+				continue
+			}
+			if n != len(p) || !bytes.Equal(buf[12:n], p[12:]) {
+				c.t.Fatalf("%d bytes came back, and not what was sent: % x", n, buf[:n])
 			}
 			if back++; back == wanted {
 				return

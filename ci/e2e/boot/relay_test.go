@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 )
 
 // fewer are the calls of the example's load that its two cores can relay media of.
@@ -90,12 +89,12 @@ func TestRelayOnTheBootedImage(t *testing.T) {
 	if !strings.Contains(sockets, "1 of 1 sockets for commands to media relays") {
 		t.Errorf("the audit says of sockets: %q", sockets)
 	}
-	port := n.relayed(netip.MustParseAddr(listener))
-	if p := int(port.Port()); p < firstPort || p > lastPort {
-		t.Errorf("media through port %d, which is none of the relay's", p)
-	}
-	caller := n.sipp("uac_load", carrier, "-m", "40", "-r", "10", "-timeout", "90s", "-timeout_error", listener+":5060")
-	if ok, failed := caller.calls(2 * time.Minute); ok != 40 || failed != 0 {
-		t.Errorf("%d calls succeeded, %d failed", ok, failed)
+	caller := n.newMediaCaller()
+	for range 3 {
+		port := caller.call(netip.MustParseAddr(listener))
+		if p := int(port.Port()); p < firstPort || p > lastPort {
+			t.Errorf("media through port %d, which is none of the relay's", p)
+		}
+		t.Logf("media relayed through %s", port)
 	}
 }
