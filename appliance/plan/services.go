@@ -18,7 +18,7 @@ func services(a *runtime.Appliance, s *spec.Spec) {
 	for _, d := range s.Databases {
 		a.Databases = append(a.Databases, runtime.Database{
 			Name: d.Name, Engine: d.Engine, Address: d.Address, Database: d.Database, User: d.User,
-			Password: d.Password, TLS: d.TLS, File: d.File, Pool: d.Pool,
+			Password: d.Password, TLS: d.TLS, CA: d.CA, File: d.File, Pool: d.Pool,
 		})
 	}
 	if x := s.Session; x.Enabled {

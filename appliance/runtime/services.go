@@ -17,6 +17,7 @@ type Database struct {
 	User     string `json:"user,omitempty"`
 	Password string `json:"password,omitempty"` // name of a Secret
 	TLS      string `json:"tls,omitempty"`      // "require", "verify", "off"
+	CA       string `json:"ca,omitempty"`       // name of a Secret: the authority of the server's certificate, with "verify"; none: those the system knows
 	File     string `json:"file,omitempty"`
 	Pool     int    `json:"pool"` // connections of each use
 }

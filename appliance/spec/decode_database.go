@@ -21,7 +21,7 @@ const (
 
 // Attributes of one engine alone.
 var (
-	postgresAttrs = []string{"address", "database", "user", "password", "tls", "max_connections", "appliances"}
+	postgresAttrs = []string{"address", "database", "user", "password", "tls", "ca", "max_connections", "appliances"}
 	sqliteAttrs   = []string{"file"}
 )
 
@@ -44,13 +44,18 @@ func (d *decoder) databases(root *section, s *Spec) {
 		address := d.databaseAddress(sec)
 		password, place := sec.secretRef("password")
 		x.PasswordRange = place
+		ca, place := sec.secretRef("ca")
+		x.CARange = place
 		switch x.Engine {
 		case EnginePostgres:
-			x.Address, x.Database, x.User, x.Password, x.TLS = address, database, user, password, tls
+			x.Address, x.Database, x.User, x.Password, x.TLS, x.CA = address, database, user, password, tls, ca
 			if x.Appliances == 0 {
 				x.Appliances = max(1, d.appliances)
 			}
 			d.engineAttrs(sec, x, "address", `address = "10.0.0.21:5432"`, sqliteAttrs)
+			if sec.stated("ca") && tls != "verify" {
+				d.errorf(sec.attrs["ca"].NameRange, "Authority not used", "ca is the authority that the server's certificate must be of, and with tls = %q no certificate is looked at. Write tls = \"verify\", or remove ca.", tls)
+			}
 			for _, name := range []string{"database", "user"} {
 				if text := sec.str(name, ""); len(text) > maxIdentifier || strings.ContainsFunc(text, isControl) {
 					sec.wrong(name, "A name of PostgreSQL has at most 63 bytes, and no control characters.")
@@ -118,6 +123,7 @@ func (d *decoder) checkDatabases(s *Spec) {
 	for _, x := range s.Databases {
 		x.Pools = poolsOf(s, x.Name)
 		d.checkSecret(s, "database \""+x.Name+"\"", "password", x.Password, x.PasswordRange)
+		d.checkSecret(s, "database \""+x.Name+"\"", "ca", x.CA, x.CARange)
 		e, ok := splitEndpoint(x.Address)
 		if !ok {
 			continue

@@ -87,7 +87,7 @@ func (d *decoder) checkUnusedSecrets(s *Spec) {
 		}
 	}
 	for _, x := range s.Databases {
-		used[x.Password] = true
+		used[x.Password], used[x.CA] = true, true
 	}
 	c := s.Control
 	used[c.Certificate], used[c.Key], used[c.ClientCA] = true, true, true

@@ -23,6 +23,7 @@ var servicesTexts = map[string]description{
 	"database.user":            {text: "User on the server.", kind: KindText, def: `"trunkline"`, rule: "with engine postgres"},
 	"database.password":        {text: "Name of the secret block with the user's password.", kind: KindText, without: "no password", rule: "with engine postgres; never the password itself"},
 	"database.tls":             {text: "require: TLS, whatever the server's certificate. verify: TLS, and the certificate must be the host's and of a known authority. off: none.", kind: KindText, def: `"require"`, choices: []string{"require", "verify", "off"}, rule: "with engine postgres"},
+	"database.ca":              {text: "Name of the secret with the authority (PEM) that the server's certificate must be of.", kind: KindText, without: "the authorities that the system knows", rule: "with tls = \"verify\""},
 	"database.file":            {text: "The file on the appliance.", kind: KindText, without: "no file", rule: "needed with engine sqlite; below /var/lib/, which outlives a boot"},
 	"database.pool":            {text: "Connections of each use (a cache, the sockets, ...) on one appliance. Workers have none.", kind: KindWhole, def: "2", low: "1", high: "100"},
 	"database.max_connections": {text: "Connections the server takes from all its clients (max_connections of PostgreSQL).", kind: KindWhole, without: "not stated, and not checked", low: "1", high: "262143", rule: "with engine postgres"},

@@ -29,6 +29,7 @@ var databaseSchema = blockSchema{
 		may("user", `"trunkline"`),
 		may("password", `"routing-password"`),
 		may("tls", `"require"`),
+		may("ca", `"database-ca"`),
 		may("file", `"/var/lib/trunkline/routing.db"`),
 		may("pool", "2"),
 		may("max_connections", "100"),

@@ -43,6 +43,7 @@ type Database struct {
 	User     string   // postgres; default "trunkline"
 	Password string   // name of a Secret; empty: none
 	TLS      string   // postgres: "require" (default), "verify", "off"
+	CA       string   // name of a Secret: the authority of the server's certificate; empty: those the system knows
 	File     string   // sqlite: absolute path on the appliance
 	Pools    []string // what uses it: "cache carriers", "sockets", "calls"; filled by the checks, sorted
 
@@ -51,7 +52,7 @@ type Database struct {
 	Appliances     int // that use the server; default: those of the fleet, else 1
 	Range          hcl.Range
 
-	AddressRange, PoolRange, MaxConnectionsRange, AppliancesRange, PasswordRange, FileRange, TLSRange hcl.Range
+	AddressRange, PoolRange, MaxConnectionsRange, AppliancesRange, PasswordRange, FileRange, TLSRange, CARange hcl.Range
 }
 
 // What becomes of a call whose media no relay takes.

@@ -63,10 +63,10 @@ func first(r []hcl.Range) hcl.Range {
 func database(d *spec.Database) cty.Value {
 	return obj{
 		"name": text(d.Name), "engine": text(d.Engine), "address": text(d.Address), "database": text(d.Database), "user": text(d.User),
-		"password": text(d.Password), "tls": text(d.TLS), "file": text(d.File), "pools": texts(d.Pools),
+		"password": text(d.Password), "tls": text(d.TLS), "ca": text(d.CA), "file": text(d.File), "pools": texts(d.Pools),
 		"pool": num(d.Pool), "max_connections": num(d.MaxConnections), "appliances": num(d.Appliances),
 		"at": places(d.Range, at{"address": d.AddressRange, "pool": d.PoolRange, "max_connections": d.MaxConnectionsRange,
-			"appliances": d.AppliancesRange, "password": d.PasswordRange, "file": d.FileRange, "tls": d.TLSRange}),
+			"appliances": d.AppliancesRange, "password": d.PasswordRange, "file": d.FileRange, "tls": d.TLSRange, "ca": d.CARange}),
 	}.val()
 }
 

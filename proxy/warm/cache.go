@@ -97,8 +97,8 @@ func identity(c runtime.Cache) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// server is a PostgreSQL server as a source. Its password is read for each load, so that a
-// new one counts from then on.
+// server is a PostgreSQL server as a source. Its secrets are read for each load, so that new
+// ones count from then on.
 type server struct {
 	database runtime.Database
 	secrets  []runtime.Secret
@@ -106,14 +106,11 @@ type server struct {
 }
 
 func (s server) rows(ctx context.Context, add adder) error {
-	from := postgres.Source{Server: s.database, Query: s.query}
-	if name := s.database.Password; name != "" {
-		b, err := credential.New(s.secrets)(name)
-		if err != nil {
-			return fmt.Errorf("database %s: secret %s: %w", s.database.Name, name, err)
-		}
-		from.Password = []byte(strings.TrimRight(string(b), "\r\n"))
+	secrets, err := postgres.ReadSecrets(s.database, credential.New(s.secrets))
+	if err != nil {
+		return fmt.Errorf("database %s: %w", s.database.Name, err)
 	}
+	from := postgres.Source{Server: s.database, Secrets: secrets, Query: s.query}
 	return from.Rows(ctx, add)
 }
 

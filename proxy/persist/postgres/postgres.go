@@ -37,8 +37,8 @@ const (
 // Store is the tables on a server, as persist.Store.
 type Store struct {
 	Server    runtime.Database
-	Appliance string                 // whose rows are ours
-	Password  func() ([]byte, error) // nil: there is none; asked for at each connect
+	Appliance string                           // whose rows are ours
+	Secrets   func() (postgres.Secrets, error) // nil: there are none; asked for at each connect
 	conn      *pgconn.PgConn
 }
 
@@ -171,15 +171,15 @@ func (s *Store) do(ctx context.Context, within time.Duration, f func() error) er
 }
 
 func (s *Store) connect(ctx context.Context) error {
-	var password []byte
-	if s.Password != nil {
+	var secrets postgres.Secrets
+	if s.Secrets != nil {
 		var err error
-		if password, err = s.Password(); err != nil {
+		if secrets, err = s.Secrets(); err != nil {
 			return fmt.Errorf("%s: %w", postgres.Where(s.Server), err)
 		}
 	}
 	var err error
-	s.conn, err = postgres.Connect(ctx, s.Server, password, nil, remedy)
+	s.conn, err = postgres.Connect(ctx, s.Server, secrets, nil, remedy)
 	return err
 }
 

@@ -7,11 +7,12 @@ import (
 
 	"trunkline/proxy/persist"
 	"trunkline/proxy/persist/postgres"
+	server "trunkline/proxy/warm/postgres"
 	"trunkline/proxy/warm/postgres/postgrestest"
 )
 
 func store(s *postgrestest.Server, appliance string) *postgres.Store {
-	return &postgres.Store{Server: s.Database(), Appliance: appliance, Password: func() ([]byte, error) { return []byte(postgrestest.Password), nil }}
+	return &postgres.Store{Server: s.Database(), Appliance: appliance, Secrets: func() (server.Secrets, error) { return server.Secrets{Password: []byte(postgrestest.Password)}, nil }}
 }
 
 // Batches come to a real server whole or not at all; appliances have rows of their own.

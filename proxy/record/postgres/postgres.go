@@ -52,10 +52,10 @@ var insert = func() string {
 
 // Table is the table on a server. It is for one goroutine.
 type Table struct {
-	Server   runtime.Database
-	Password func() ([]byte, error) // nil: there is none; asked for at each connect
-	conn     *pgconn.PgConn         // nil: there is none at the moment
-	array    []byte
+	Server  runtime.Database
+	Secrets func() (postgres.Secrets, error) // nil: there are none; asked for at each connect
+	conn    *pgconn.PgConn                   // nil: there is none at the moment
+	array   []byte
 }
 
 // Insert implements record.Table.
@@ -108,15 +108,15 @@ func (t *Table) connect(ctx context.Context) error {
 	if t.conn != nil && !t.conn.IsClosed() {
 		return nil
 	}
-	var password []byte
-	if t.Password != nil {
+	var secrets postgres.Secrets
+	if t.Secrets != nil {
 		var err error
-		if password, err = t.Password(); err != nil {
+		if secrets, err = t.Secrets(); err != nil {
 			return fmt.Errorf("%s: %w", postgres.Where(t.Server), err)
 		}
 	}
 	var err error
-	t.conn, err = postgres.Connect(ctx, t.Server, password, map[string]string{"statement_timeout": serverWithin}, remedy)
+	t.conn, err = postgres.Connect(ctx, t.Server, secrets, map[string]string{"statement_timeout": serverWithin}, remedy)
 	return err
 }
 

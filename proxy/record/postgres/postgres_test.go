@@ -9,6 +9,7 @@ import (
 
 	"trunkline/proxy/record"
 	"trunkline/proxy/record/postgres"
+	server "trunkline/proxy/warm/postgres"
 	"trunkline/proxy/warm/postgres/postgrestest"
 )
 
@@ -26,7 +27,7 @@ func some(first, n int) (out []record.Record) {
 }
 
 func table(s *postgrestest.Server) *postgres.Table {
-	return &postgres.Table{Server: s.Database(), Password: func() ([]byte, error) { return []byte(postgrestest.Password), nil }}
+	return &postgres.Table{Server: s.Database(), Secrets: func() (server.Secrets, error) { return server.Secrets{Password: []byte(postgrestest.Password)}, nil }}
 }
 
 // Records come to a real server once each, whatever happens to it.
@@ -90,7 +91,7 @@ func TestRights(t *testing.T) {
 	s.Exec(postgres.Definition)
 	s.Exec("create role writer login password 'w'; grant insert, select (key) on call_records to writer")
 	x := table(s)
-	x.Server.User, x.Password = "writer", func() ([]byte, error) { return []byte("w"), nil }
+	x.Server.User, x.Secrets = "writer", func() (server.Secrets, error) { return server.Secrets{Password: []byte("w")}, nil }
 	defer x.Close()
 	line := []byte(`{"key":"1","appliance":"","call_id":"","caller":"","callee":"","called":"","source":"","listener":"","carrier":"","dispatcher":"","destination":"","began":"2026-11-22T00:00:00.000Z","answered":null,"ended":"2026-11-22T00:00:00.000Z","duration_ms":0,"talk_ms":0,"cause":"","code":0,"ended_by":"","emergency":false,"process":0,"cut":""}` + "\n")
 	for range 2 {
@@ -102,7 +103,7 @@ func TestRights(t *testing.T) {
 	if _, _, err := x.Insert(t.Context(), [][]byte{line}); err == nil || !strings.Contains(err.Error(), "grant insert") {
 		t.Errorf("without the right: %v", err)
 	}
-	x.Password = func() ([]byte, error) { return []byte("wrong"), nil }
+	x.Secrets = func() (server.Secrets, error) { return server.Secrets{Password: []byte("wrong")}, nil }
 	_ = x.Close()
 	if _, _, err := x.Insert(t.Context(), [][]byte{line}); err == nil || !strings.Contains(err.Error(), "correct user or password") || strings.Contains(err.Error(), "wrong") {
 		t.Errorf("with another password: %v", err)

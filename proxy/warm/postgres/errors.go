@@ -42,7 +42,10 @@ func Explain(ctx context.Context, d runtime.Database, err error, remedy Remedy) 
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%s: nothing listens there: start the server, or correct address", where)
 	case errors.As(err, &authority), errors.As(err, &name), errors.As(err, &verify):
-		return fmt.Errorf("%s: its certificate is not trusted: %w: give the server one of a known authority for this name, or write tls = \"require\" to take any", where, cause(err))
+		if d.CA != "" {
+			return fmt.Errorf("%s: its certificate is not trusted: %w: give the server one for this name of the authority in secret %s, or pass that of the server's authority as this secret", where, cause(err), d.CA)
+		}
+		return fmt.Errorf("%s: its certificate is not trusted: %w: name the secret with its authority as ca, give the server one of a known authority for this name, or write tls = \"require\" to take any", where, cause(err))
 	case strings.Contains(err.Error(), "server refused TLS"):
 		return fmt.Errorf("%s: the server has no TLS: switch it on there (ssl = on), or write tls = \"off\"", where)
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):

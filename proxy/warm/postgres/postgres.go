@@ -43,9 +43,9 @@ const serverGrace = time.Second
 
 // Source is a query on a server.
 type Source struct {
-	Server   runtime.Database
-	Password []byte // nil: none
-	Query    string
+	Server  runtime.Database
+	Secrets Secrets
+	Query   string
 }
 
 // Rows asks the server and calls row with the two columns of each row, as text. They may be
@@ -57,7 +57,7 @@ func (s Source) Rows(ctx context.Context, row func(prefix, set []byte) error) er
 		// The server must not work on for a client that has given up, and knows of the context.
 		params["statement_timeout"] = strconv.FormatInt(max(time.Until(end)+serverGrace, serverGrace).Milliseconds(), 10)
 	}
-	conn, err := Connect(ctx, s.Server, s.Password, params, remedy)
+	conn, err := Connect(ctx, s.Server, s.Secrets, params, remedy)
 	if err != nil {
 		return err
 	}
@@ -107,8 +107,8 @@ func Where(d runtime.Database) string { return fmt.Sprintf("database %s (%s)", d
 
 // Connect begins a session with these parameters beside our own. Its errors are those of
 // Explain.
-func Connect(ctx context.Context, d runtime.Database, password []byte, params map[string]string, remedy Remedy) (*pgconn.PgConn, error) {
-	cfg, err := config(d, password)
+func Connect(ctx context.Context, d runtime.Database, secrets Secrets, params map[string]string, remedy Remedy) (*pgconn.PgConn, error) {
+	cfg, err := config(d, secrets)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", Where(d), err)
 	}
@@ -129,7 +129,7 @@ func Close(ctx context.Context, conn *pgconn.PgConn) {
 
 // config is how the server is reached. pgconn takes defaults from the environment and from
 // files of the user; all that matters is stated here.
-func config(d runtime.Database, password []byte) (*pgconn.Config, error) {
+func config(d runtime.Database, secrets Secrets) (*pgconn.Config, error) {
 	host, port, err := net.SplitHostPort(d.Address)
 	if err != nil {
 		return nil, fmt.Errorf("%w: write HOST:PORT", err)
@@ -142,14 +142,18 @@ func config(d runtime.Database, password []byte) (*pgconn.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg.Host, cfg.Port, cfg.Database, cfg.User, cfg.Password = host, uint16(number), d.Database, d.User, string(password)
+	cfg.Host, cfg.Port, cfg.Database, cfg.User, cfg.Password = host, uint16(number), d.Database, d.User, string(secrets.Password)
 	cfg.Fallbacks, cfg.ConnectTimeout, cfg.MaxProtocolMessageBodyLen = nil, 0, maxMessage
 	cfg.ValidateConnect, cfg.AfterConnect = nil, nil
 	cfg.RuntimeParams = map[string]string{"application_name": name, "client_encoding": "UTF8"}
 	switch d.TLS {
 	case tlsOff:
 	case tlsVerify:
-		cfg.TLSConfig = &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+		roots, err := secrets.roots()
+		if err != nil {
+			return nil, err
+		}
+		cfg.TLSConfig = &tls.Config{ServerName: host, RootCAs: roots, MinVersion: tls.VersionTLS12}
 	case tlsRequire, "":
 		cfg.TLSConfig = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12} // as the spec says: whatever the certificate
 	default:

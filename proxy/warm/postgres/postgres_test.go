@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -25,7 +26,11 @@ import (
 
 // read is the rows of a query, "prefix=set".
 func read(ctx context.Context, d runtime.Database, query string) (rows []string, err error) {
-	s := postgres.Source{Server: d, Password: []byte(postgrestest.Password), Query: query}
+	return readWith(ctx, d, postgres.Secrets{Password: []byte(postgrestest.Password)}, query)
+}
+
+func readWith(ctx context.Context, d runtime.Database, secrets postgres.Secrets, query string) (rows []string, err error) {
+	s := postgres.Source{Server: d, Secrets: secrets, Query: query}
 	err = s.Rows(ctx, func(prefix, set []byte) error {
 		rows = append(rows, string(prefix)+"="+string(set))
 		if string(set) == "wrong" {
@@ -100,6 +105,37 @@ func TestServer(t *testing.T) {
 		})
 	}
 
+	t.Run("authority", func(t *testing.T) {
+		own, err := os.ReadFile(cert)
+		if err != nil {
+			t.Fatal(err)
+		}
+		otherCert, _ := selfSigned(t)
+		other, err := os.ReadFile(otherCert)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const ssl = "select 'tls', ssl::text from pg_stat_ssl where pid = pg_backend_pid()"
+		_, port, _ := net.SplitHostPort(d.Address)
+		for _, c := range []struct {
+			name    string
+			ca      []byte
+			address string
+			want    string // the error
+		}{
+			{"the server's", own, d.Address, ""},
+			{"the server's among others", append(bytes.Clone(other), own...), d.Address, ""},
+			{"another", other, d.Address, "its certificate is not trusted"},
+			{"of another name", own, "localhost:" + port, "or pass that of the server's authority as this secret"},
+			{"no certificate", []byte("hello"), d.Address, "the secret of ca holds no certificate in PEM"},
+		} {
+			x := with(func(d *runtime.Database) { d.TLS, d.CA, d.Address = "verify", "db-ca", c.address })
+			rows, err := readWith(context.Background(), x, postgres.Secrets{Password: []byte(postgrestest.Password), CA: c.ca}, ssl)
+			if c.want == "" && (err != nil || fmt.Sprint(rows) != "[tls=true]") || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("%s: %v, %v, want %q", c.name, rows, err, c.want)
+			}
+		}
+	})
 	t.Run("wrong row", func(t *testing.T) {
 		rows, err := read(context.Background(), d, "select prefix, carrier from bad order by prefix::int")
 		if len(rows) != 70_000 || err == nil || !strings.Contains(err.Error(), "row 70000 of the answer: that is wrong") {
@@ -135,7 +171,7 @@ func TestServer(t *testing.T) {
 	})
 	t.Run("dies", func(t *testing.T) {
 		n := 0
-		s := postgres.Source{Server: d, Password: []byte(postgrestest.Password), Query: "select i::text, repeat('x', 100) from generate_series(1, 5000000) i"}
+		s := postgres.Source{Server: d, Secrets: postgres.Secrets{Password: []byte(postgrestest.Password)}, Query: "select i::text, repeat('x', 100) from generate_series(1, 5000000) i"}
 		err := s.Rows(context.Background(), func(_, _ []byte) error {
 			if n++; n == 1000 {
 				server.Kill()

@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"trunkline/appliance/runtime"
 	"trunkline/proxy/credential"
 	"trunkline/proxy/engine"
 	"trunkline/proxy/persist"
 	"trunkline/proxy/persist/postgres"
+	server "trunkline/proxy/warm/postgres"
 )
 
 // callStore is where a configuration has calls in progress kept; nil: they end with the machine.
@@ -28,33 +28,24 @@ func callStore(cfg *runtime.Appliance, dir string) (persist.Store, error) {
 		}
 		return persist.OpenDisk(dir)
 	case "database":
-		d, password, err := databaseOf(cfg, c.Database)
+		d, secrets, err := databaseOf(cfg, c.Database)
 		if err != nil {
 			return nil, fmt.Errorf("calls in progress: %w", err)
 		}
-		return &postgres.Store{Server: d, Appliance: cfg.Name, Password: password}, nil
+		return &postgres.Store{Server: d, Appliance: cfg.Name, Secrets: secrets}, nil
 	}
 	return nil, fmt.Errorf("calls in progress are kept in %q: write disk or database", c.To)
 }
 
-// databaseOf is a database of a configuration, and what reads its password, which is asked each
-// time: a new one counts.
-func databaseOf(cfg *runtime.Appliance, name string) (runtime.Database, func() ([]byte, error), error) {
+// databaseOf is a database of a configuration, and what reads its secrets, which are asked for each
+// time: new ones count.
+func databaseOf(cfg *runtime.Appliance, name string) (runtime.Database, func() (server.Secrets, error), error) {
 	i := slices.IndexFunc(cfg.Databases, func(d runtime.Database) bool { return d.Name == name })
 	if i < 0 {
 		return runtime.Database{}, nil, fmt.Errorf("the configuration has no database %q", name)
 	}
 	d := cfg.Databases[i]
-	if d.Password == "" {
-		return d, nil, nil
-	}
-	return d, func() ([]byte, error) {
-		b, err := credential.New(cfg.Secrets)(d.Password)
-		if err != nil {
-			return nil, fmt.Errorf("secret %s: %w", d.Password, err)
-		}
-		return []byte(strings.TrimRight(string(b), "\r\n")), nil
-	}, nil
+	return d, func() (server.Secrets, error) { return server.ReadSecrets(d, credential.New(cfg.Secrets)) }, nil
 }
 
 // persistLine is what an operator is told of calls that are kept.

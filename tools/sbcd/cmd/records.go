@@ -27,11 +27,11 @@ func recordSink(cfg *runtime.Appliance, dir string, log *slog.Logger) (record.Si
 		}
 		return record.OpenFile(dir, record.FileOptions{}, log)
 	case "database":
-		d, password, err := databaseOf(cfg, c.Database)
+		d, secrets, err := databaseOf(cfg, c.Database)
 		if err != nil {
 			return nil, fmt.Errorf("call records: %w", err)
 		}
-		return record.NewDatabase(&postgres.Table{Server: d, Password: password}, dir, record.DatabaseOptions{}, log)
+		return record.NewDatabase(&postgres.Table{Server: d, Secrets: secrets}, dir, record.DatabaseOptions{}, log)
 	}
 	return nil, fmt.Errorf("call records go to %q: write journal, file or database", c.To)
 }

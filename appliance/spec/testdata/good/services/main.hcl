@@ -70,6 +70,7 @@ database "routing" {
   user            = "sbc"
   password        = "routing-password"
   tls             = "verify"
+  ca              = "database-ca"
   pool            = 3
   max_connections = 200
   appliances      = 12
@@ -163,4 +164,8 @@ secret "routing-password" {
 
 variable "none" {
   default = null
+}
+
+secret "database-ca" {
+  from = "credential"
 }
