@@ -52,7 +52,7 @@ func document(s *spec.Spec) cty.Value {
 			"reply_timeout": seconds(t.ReplyTimeout), "invite_timeout": seconds(t.InviteTimeout),
 			"wait": seconds(t.Wait), "call_lifetime": seconds(t.CallLifetime), "drain_timeout": seconds(t.DrainTimeout),
 			"call_lifetime_stated": flag(t.LifetimeRange != t.Range),
-			"at": places(or(t.Range, w.Range), at{"invite_timeout": t.InviteRange, "reply_timeout": t.ReplyRange, "call_lifetime": t.LifetimeRange}),
+			"at":                   places(or(t.Range, w.Range), at{"invite_timeout": t.InviteRange, "reply_timeout": t.ReplyRange, "call_lifetime": t.LifetimeRange}),
 		}.val(),
 		"state": obj{
 			"memory": num(s.State.Memory), "high_water": cty.NumberFloatVal(s.State.HighWater),
