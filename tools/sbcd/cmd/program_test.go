@@ -181,8 +181,8 @@ func TestRefusals(t *testing.T) {
 		{"unknown set", fine, func(a *runtime.Appliance) { a.Routes[0] = runtime.Route{Name: "r", To: []string{"x"}} }, `dispatcher "x"`},
 		{"no listener", fine, func(a *runtime.Appliance) { a.Listeners = nil }, "listener"},
 		{"not run by this version", fine, func(a *runtime.Appliance) {
-			a.Media, a.Sockets = &runtime.Media{Instances: []runtime.MediaInstance{{Name: "m1", Local: true}}}, &runtime.Sockets{}
-		}, "media instance m1: on the appliance itself; dynamic sockets: take it out of the spec"},
+			a.Sockets = &runtime.Sockets{}
+		}, "dynamic sockets: take it out of the spec"},
 		{"other format", fine, func(a *runtime.Appliance) { a.FormatVersion = 99 }, "format_version 99"},
 	}
 	for _, tt := range tests {
