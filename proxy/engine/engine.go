@@ -362,12 +362,13 @@ func (e *Engine) Run(ctx context.Context) error {
 		wg.Go(func() { e.lasting.keeper.Run(ctx) })
 	}
 	<-ctx.Done()
-	end := e.Close
-	if e.handingOver.Load() {
-		end = e.finish
-	}
-	closed := end()
+	// What is being handled is sent before a socket closes: a send that failed for the closing
+	// would fail the call.
+	closed := e.finish()
 	wg.Wait()
+	if !e.handingOver.Load() {
+		closed = errors.Join(closed, e.Close())
+	}
 	e.teller.look()
 	e.finishCalls()
 	if e.arena == nil && !e.handingOver.Load() { // or a process after this one goes on with them

@@ -132,8 +132,24 @@ func ways() []steps {
 			return []func(){invite(r, c), takes(r, c, 486, "Busy Here")}
 		})},
 		{"failed over", way(func(r *rig, c *caller) []func() {
-			fails := func() { a, m := r.find("INVITE", c.callID); a.respond(m, 500, "No") }
-			return append([]func(){invite(r, c), fails, answered(r, c), ack(r, c)}, bye(r, c)...)
+			var failed *sipMsg
+			fails := func() {
+				var a *agent
+				a, failed = r.find("INVITE", c.callID)
+				a.respond(failed, 500, "No")
+			}
+			takes := func() {
+				for {
+					uas, inv = r.find("INVITE", c.callID)
+					if inv.get("Via") != failed.get("Via") {
+						break
+					}
+					uas.respond(inv, 500, "No") // sent again before the refusal came, or the process ended without it
+				}
+				uas.respond(inv, 200, "OK")
+				c.established(c.final())
+			}
+			return append([]func(){invite(r, c), fails, takes, ack(r, c)}, bye(r, c)...)
 		})},
 		{"cancelled", way(func(r *rig, c *caller) []func() {
 			var cancel *sipMsg
