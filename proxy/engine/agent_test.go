@@ -9,10 +9,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // patience is how long a test waits for a message that must come.
-const patience = 5 * time.Second
+const patience = 30 * time.Second
 
 // sipMsg is a message as a test sees it.
 type sipMsg struct {
@@ -67,7 +69,8 @@ type agent struct {
 	t    testing.TB
 	conn *net.UDPConn
 	addr netip.AddrPort
-	held []*sipMsg // received while waiting for something else
+	held []*sipMsg       // received while waiting for something else
+	seen map[string]bool // requests that request returned
 	n    int
 }
 
@@ -78,7 +81,24 @@ func newAgent(t testing.TB, ip string) *agent {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
+	roomy(t, conn)
 	return &agent{t: t, conn: conn, addr: conn.LocalAddr().(*net.UDPAddr).AddrPort()}
+}
+
+// roomy has a socket hold whatever comes while its test does not read: what a test was not sent
+// must not be what the kernel dropped.
+func roomy(t testing.TB, conn *net.UDPConn) {
+	t.Helper()
+	const size = 16 << 20
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = raw.Control(func(fd uintptr) {
+		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, size) != nil {
+			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, size) // as much as net.core.rmem_max lets it
+		}
+	})
 }
 
 func (a *agent) send(to netip.AddrPort, raw string) {
@@ -119,33 +139,65 @@ func (a *agent) read(until time.Time) *sipMsg {
 // kept for later, so that retransmissions do not disturb a test.
 func (a *agent) expect(what string, ok func(*sipMsg) bool) *sipMsg {
 	a.t.Helper()
+	m := a.look(patience, ok)
+	if m == nil {
+		var got []string
+		for _, h := range a.held {
+			got = append(got, h.start+" / CSeq "+h.get("CSeq"))
+		}
+		a.t.Fatalf("agent %s waits for %s in vain; it got %q", a.addr, what, got)
+	}
+	return m
+}
+
+// look is expect with a time, and nil when that is over.
+func (a *agent) look(d time.Duration, ok func(*sipMsg) bool) *sipMsg {
+	a.t.Helper()
 	for i, m := range a.held {
 		if ok(m) {
 			a.held = append(a.held[:i:i], a.held[i+1:]...)
 			return m
 		}
 	}
-	until := time.Now().Add(patience)
-	for {
+	for until := time.Now().Add(d); ; {
 		m := a.read(until)
-		if m == nil {
-			var got []string
-			for _, h := range a.held {
-				got = append(got, h.start+" / CSeq "+h.get("CSeq"))
-			}
-			a.t.Fatalf("agent %s waits for %s in vain; it got %q", a.addr, what, got)
-		}
-		if ok(m) {
+		if m == nil || ok(m) {
 			return m
 		}
 		a.held = append(a.held, m)
 	}
 }
 
+// request waits for a request. One that it returned before and that comes again, for the answer
+// was late, is not another.
 func (a *agent) request(method string) *sipMsg {
 	a.t.Helper()
-	return a.expect("a "+method, func(m *sipMsg) bool { return m.method() == method })
+	m := a.expect("a "+method, a.isNew(method))
+	a.took(m)
+	return m
 }
+
+// isNew holds for a request that repeats none taken before.
+func (a *agent) isNew(method string) func(*sipMsg) bool {
+	return func(m *sipMsg) bool { return m.method() == method && !a.seen[m.transaction()] }
+}
+
+// took has request pass over what repeats m. An ACK is for each final reply that it follows.
+func (a *agent) took(m *sipMsg) {
+	if a.seen == nil {
+		a.seen = map[string]bool{}
+	}
+	a.seen[m.transaction()] = m.method() != "ACK"
+}
+
+// again waits for a request that comes once more.
+func (a *agent) again(req *sipMsg) *sipMsg {
+	a.t.Helper()
+	return a.expect("the same "+req.method(), func(m *sipMsg) bool { return m.method() != "" && m.transaction() == req.transaction() })
+}
+
+// transaction is what a request has in common with its repetitions, and with no other.
+func (m *sipMsg) transaction() string { return m.get("Via") + m.get("v") + " " + m.get("CSeq") }
 
 // reply waits for a reply of one code to one method.
 func (a *agent) reply(code int, method string) *sipMsg {

@@ -43,6 +43,7 @@ func (r *rig) sharesOf(n int, change func(i int, c *caller)) []int {
 // Each algorithm places calls as it promises, through sockets. The first three
 // destinations are of set core, the fourth of overflow.
 func TestAlgorithmsPlaceCalls(t *testing.T) {
+	t.Parallel()
 	const n = 30
 	for _, tt := range []struct {
 		algorithm string
@@ -66,6 +67,7 @@ func TestAlgorithmsPlaceCalls(t *testing.T) {
 		{"latency", nil, ""},
 	} {
 		t.Run(fmt.Sprint(tt.algorithm, tt.want), func(t *testing.T) {
+			t.Parallel()
 			r := newRig(t, 3, func(a *runtime.Appliance) {
 				patient(a)
 				a.Dispatchers[0].Algorithm = tt.algorithm
@@ -122,6 +124,7 @@ func near(t *testing.T, got []int, want string) {
 // A set that is exhausted hands its calls to the set that follows it, with the failover
 // rules of the set each attempt came from, and none is tried twice.
 func TestChainedSets(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2, func(a *runtime.Appliance) {
 		patient(a)
 		a.Dispatchers[0].Algorithm = "first"
@@ -185,6 +188,7 @@ func TestChainedSets(t *testing.T) {
 // A destination that has all the calls it takes is passed over; with all full the
 // call gets 503 and the log says so; an end makes room.
 func TestFullDestination(t *testing.T) {
+	t.Parallel()
 	var log lines
 	r := newLoggedRig(t, 1, func(a *runtime.Appliance) {
 		patient(a)
@@ -243,6 +247,7 @@ func TestFullDestination(t *testing.T) {
 // The time of a call's first reply goes into the estimate of its destination, and
 // its silence as well.
 func TestCallsMeasureLatency(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, nil)
 	if got := r.e.Stats().Destinations[0].Estimate; got != 0 {
 		t.Fatalf("estimate %v before the first call", got)
@@ -270,8 +275,10 @@ func TestCallsMeasureLatency(t *testing.T) {
 // Under load that ends in every way at once, places are given back once each, whatever
 // the algorithm, and no destination ever has more calls than it takes.
 func TestPlacesUnderLoad(t *testing.T) {
+	t.Parallel()
 	for _, algorithm := range []string{"call-load", "weight", "hash-callid"} {
 		t.Run(algorithm, func(t *testing.T) {
+			t.Parallel()
 			const most = 3
 			r := newRig(t, 3, func(a *runtime.Appliance) {
 				a.Dispatchers[0].Algorithm = algorithm
@@ -279,6 +286,7 @@ func TestPlacesUnderLoad(t *testing.T) {
 				for i := range a.Dispatchers[0].Destinations {
 					a.Dispatchers[0].Destinations[i].MaxCalls = most
 				}
+				a.Transaction.T1, a.Transaction.T2 = duration(50*time.Millisecond), duration(400*time.Millisecond)
 				a.Transaction.ReplyTimeout = duration(100 * time.Millisecond)
 				a.Transaction.CallLifetime = duration(time.Second)
 			})

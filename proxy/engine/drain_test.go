@@ -29,6 +29,7 @@ func (r *rig) options(code int) *sipMsg {
 // While the proxy drains nothing new is taken but emergency calls, and everything that has
 // begun goes on to its end, upon which the drain is over.
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	r := emergencyRig(t, nil)
 	c, uas, _ := r.answerCall()
 	ringing := r.alice.newCall(r.out)
@@ -89,6 +90,7 @@ func TestDrain(t *testing.T) {
 // An engine that drains before its workers run takes nothing from the first message on, and
 // with nothing under way the drain is over.
 func TestDrainBeforeRun(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, nil)
 	e := newEngine(t, func() *runtime.Appliance {
 		a := *r.cfg

@@ -90,6 +90,7 @@ func (r *rig) taken(c *caller) {
 }
 
 func TestEmergencyCallsPassLimits(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		change func(*runtime.Appliance)
@@ -119,6 +120,7 @@ func TestEmergencyCallsPassLimits(t *testing.T) {
 
 // Emergency calls have room of their own beyond the mark, and no more than that.
 func TestEmergencyReserve(t *testing.T) {
+	t.Parallel()
 	r := emergencyRig(t, func(a *runtime.Appliance) { a.State.Calls, a.State.HighWater = 6, 0.5 })
 	for range 2 { // (6 - 2) x 0.5
 		r.dial("sip:1@example.net", "")
@@ -139,6 +141,7 @@ func TestEmergencyReserve(t *testing.T) {
 // A service URN is routed by the service, whether it goes first or not, and its
 // Request-URI stays.
 func TestServiceURN(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, func(a *runtime.Appliance) {
 		a.Routes = append([]runtime.Route{{Name: "sos", From: []string{"out"}, Prefix: "urn:service:sos", To: []string{"overflow"}}}, a.Routes...)
 	})

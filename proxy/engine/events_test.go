@@ -63,19 +63,22 @@ func (l *lines) logger(level slog.Level) *slog.Logger {
 
 // The log names the destination that failed, why, and the one tried instead.
 func TestFailoversAreLogged(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		level slog.Level
 		fail  func(r *rig, uas *agent, inv *sipMsg)
 		cause string
 	}{
 		"code":     {slog.LevelInfo, func(_ *rig, uas *agent, inv *sipMsg) { uas.respond(inv, 503, "No") }, "503"},
-		"silence":  {slog.LevelInfo, func(*rig, *agent, *sipMsg) {}, "no reply within 400ms"},
-		"only 100": {slog.LevelInfo, func(_ *rig, uas *agent, inv *sipMsg) { uas.respond(inv, 100, "Trying") }, "only 100 within 600ms"},
+		"silence":  {slog.LevelInfo, func(*rig, *agent, *sipMsg) {}, "no reply within 1s"},
+		"only 100": {slog.LevelInfo, func(_ *rig, uas *agent, inv *sipMsg) { uas.respond(inv, 100, "Trying") }, "only 100 within 2s"},
 		"choices":  {slog.LevelDebug, func(_ *rig, uas *agent, inv *sipMsg) { uas.respond(inv, 500, "No") }, "500"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log lines
-			r := newLoggedRig(t, 2, func(a *runtime.Appliance) { a.Transaction.InviteTimeout = duration(600 * time.Millisecond) }, log.logger(tt.level))
+			r := newLoggedRig(t, 2, func(a *runtime.Appliance) {
+				a.Transaction.ReplyTimeout, a.Transaction.InviteTimeout = duration(time.Second), duration(2*time.Second)
+			}, log.logger(tt.level))
 			c := r.alice.newCall(r.out)
 			c.invite("")
 			first, inv := r.anyUAS("INVITE")
@@ -110,6 +113,7 @@ func TestFailoversAreLogged(t *testing.T) {
 }
 
 func TestExhaustionIsLogged(t *testing.T) {
+	t.Parallel()
 	var log lines
 	r := newLoggedRig(t, 1, func(a *runtime.Appliance) { a.Routes[0].To = []string{"core"} }, log.logger(slog.LevelInfo))
 	c := r.alice.newCall(r.out)

@@ -9,6 +9,7 @@ import (
 )
 
 func TestRejected(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2, nil)
 	c := r.alice.newCall(r.out)
 	c.invite("")
@@ -27,6 +28,7 @@ func TestRejected(t *testing.T) {
 }
 
 func TestNeverCodes(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2, nil)
 	c := r.alice.newCall(r.out)
 	c.invite("")
@@ -39,6 +41,7 @@ func TestNeverCodes(t *testing.T) {
 }
 
 func TestFailoverOnCode(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2, nil)
 	c := r.alice.newCall(r.out)
 	c.invite("")
@@ -65,6 +68,7 @@ func TestFailoverOnCode(t *testing.T) {
 }
 
 func TestFailoverOnSilence(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2, nil)
 	c := r.alice.newCall(r.out)
 	c.invite("")
@@ -95,6 +99,7 @@ func TestFailoverOnSilence(t *testing.T) {
 }
 
 func TestExhausted(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2, nil)
 	c := r.alice.newCall(r.out)
 	c.invite("")
@@ -118,6 +123,7 @@ func TestExhausted(t *testing.T) {
 }
 
 func TestAllDead(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, nil)
 	c := r.alice.newCall(r.out)
 	c.invite("")
@@ -128,6 +134,7 @@ func TestAllDead(t *testing.T) {
 }
 
 func TestTimerC(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, func(a *runtime.Appliance) { a.Transaction.InviteTimeout = duration(300 * time.Millisecond) })
 	c := r.alice.newCall(r.out)
 	c.invite("")
@@ -147,6 +154,7 @@ func TestTimerC(t *testing.T) {
 
 // A destination that says 100 and no more is left for the next one, once.
 func TestOnlyTrying(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, func(a *runtime.Appliance) { a.Transaction.InviteTimeout = duration(300 * time.Millisecond) })
 	c := r.alice.newCall(r.out)
 	c.invite("")
@@ -162,6 +170,7 @@ func TestOnlyTrying(t *testing.T) {
 }
 
 func TestCancelWhileRinging(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2, nil)
 	c := r.alice.newCall(r.out)
 	c.invite("")
@@ -186,6 +195,7 @@ func TestCancelWhileRinging(t *testing.T) {
 }
 
 func TestCancelBeforeAnyReply(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2, func(a *runtime.Appliance) { a.Transaction.ReplyTimeout = duration(3 * time.Second) })
 	c := r.alice.newCall(r.out)
 	c.invite("")
@@ -202,6 +212,7 @@ func TestCancelBeforeAnyReply(t *testing.T) {
 }
 
 func TestCancelledAndSilent(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2, nil)
 	c := r.alice.newCall(r.out)
 	c.invite("")
@@ -217,6 +228,7 @@ func TestCancelledAndSilent(t *testing.T) {
 }
 
 func TestCancelLosesTheRace(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, nil)
 	c := r.alice.newCall(r.out)
 	c.invite("")
@@ -239,6 +251,7 @@ func TestCancelLosesTheRace(t *testing.T) {
 }
 
 func TestCancelledFinalDoesNotFailOver(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2, nil)
 	c := r.alice.newCall(r.out)
 	c.invite("")
@@ -257,6 +270,7 @@ func TestCancelledFinalDoesNotFailOver(t *testing.T) {
 }
 
 func TestByeTimeout(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, func(a *runtime.Appliance) { a.Transaction.T1 = duration(5 * time.Millisecond) })
 	c, uas, _ := r.answerCall()
 	c.inDialog("BYE", "", "")
@@ -268,6 +282,7 @@ func TestByeTimeout(t *testing.T) {
 }
 
 func TestLifetimeEndsACall(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, func(a *runtime.Appliance) { a.Transaction.CallLifetime = duration(300 * time.Millisecond) })
 	r.answerCall()
 	r.settle(0)

@@ -80,6 +80,7 @@ func (r *rig) hangUp(c *caller, ok *sipMsg, a *agent) {
 }
 
 func TestForkOneAnswers(t *testing.T) {
+	t.Parallel()
 	r := newForkRig(t, 3, nil)
 	c, inv := r.forkedCall(3)
 	for i, a := range r.uas[:3] {
@@ -106,6 +107,7 @@ func TestForkOneAnswers(t *testing.T) {
 
 // While the call lasts it has a place where it was answered and nowhere else.
 func TestForkPlaces(t *testing.T) {
+	t.Parallel()
 	r := newForkRig(t, 2, nil)
 	c, inv := r.forkedCall(2)
 	r.uas[0].respond(inv[0], 180, "Ringing")
@@ -121,6 +123,7 @@ func TestForkPlaces(t *testing.T) {
 }
 
 func TestForkTwoAnswer(t *testing.T) {
+	t.Parallel()
 	r := newForkRig(t, 2, nil)
 	c, inv := r.forkedCall(2)
 	for i, a := range r.uas[:2] {
@@ -153,6 +156,7 @@ func TestForkTwoAnswer(t *testing.T) {
 
 // All refuse: the caller gets the best refusal, once, when the last one has ended.
 func TestForkRefused(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name  string
 		codes []int
@@ -187,6 +191,7 @@ func TestForkRefused(t *testing.T) {
 
 // A lost refusal is repeated by timer G, from the copy that was kept as the best.
 func TestForkRefusalIsRepeated(t *testing.T) {
+	t.Parallel()
 	r := newForkRig(t, 2, nil)
 	c, inv := r.forkedCall(2)
 	r.refuses(r.uas[0], inv[0], 486, "X-Who: first\r\n")
@@ -201,6 +206,7 @@ func TestForkRefusalIsRepeated(t *testing.T) {
 
 // 486 and 603: the 603 is the one that counts, once the third has been cancelled.
 func TestForkDeclined(t *testing.T) {
+	t.Parallel()
 	r := newForkRig(t, 3, nil)
 	c, inv := r.forkedCall(3)
 	r.refuses(r.uas[0], inv[0], 486, "")
@@ -219,6 +225,7 @@ func TestForkDeclined(t *testing.T) {
 
 // The caller learns of every challenge at once (16.7 step 7).
 func TestForkChallenges(t *testing.T) {
+	t.Parallel()
 	r := newForkRig(t, 3, nil)
 	c, inv := r.forkedCall(3)
 	r.refuses(r.uas[0], inv[0], 407, "Proxy-Authenticate: Digest realm=\"a\", nonce=\"1\"\r\n")
@@ -234,7 +241,8 @@ func TestForkChallenges(t *testing.T) {
 
 // A whole set that fails hands the call to the next one.
 func TestForkFailsOver(t *testing.T) {
-	r := newForkRig(t, 2, func(a *runtime.Appliance) { a.Transaction.ReplyTimeout = duration(300 * time.Millisecond) })
+	t.Parallel()
+	r := newForkRig(t, 2, func(a *runtime.Appliance) { a.Transaction.ReplyTimeout = duration(time.Second) })
 	c, inv := r.forkedCall(2)
 	r.refuses(r.uas[0], inv[0], 503, "")
 	// The second says nothing; then the call is at the third, of the next set.
@@ -261,6 +269,7 @@ func TestForkFailsOver(t *testing.T) {
 
 // A set that forks may follow one that does not, and one may follow another.
 func TestForkAfterOthers(t *testing.T) {
+	t.Parallel()
 	r := newForkRig(t, 1, func(a *runtime.Appliance) {
 		a.Dispatchers[0].Algorithm = "first"
 		a.Dispatchers[1].Algorithm = "parallel"
@@ -278,6 +287,7 @@ func TestForkAfterOthers(t *testing.T) {
 }
 
 func TestForkExhausted(t *testing.T) {
+	t.Parallel()
 	r := newForkRig(t, 2, nil)
 	c, inv := r.forkedCall(2)
 	r.refuses(r.uas[0], inv[0], 500, "")
@@ -294,13 +304,14 @@ func TestForkExhausted(t *testing.T) {
 // One is silent: the refusal of the other is sent once that is known. Where silence
 // does not fail over it counts as a 408 (16.8).
 func TestForkOneSilent(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		onTimeout  bool
 		code, want int
 	}{{true, 486, 486}, {false, 486, 486}, {false, 500, 408}} {
 		t.Run(fmt.Sprint(tt), func(t *testing.T) {
 			r := newForkRig(t, 2, func(a *runtime.Appliance) {
-				a.Transaction.ReplyTimeout = duration(300 * time.Millisecond)
+				a.Transaction.ReplyTimeout = duration(time.Second)
 				a.Dispatchers[0].Failover.OnTimeout = tt.onTimeout
 			})
 			c, inv := r.forkedCall(2)
@@ -314,6 +325,7 @@ func TestForkOneSilent(t *testing.T) {
 }
 
 func TestForkCancelled(t *testing.T) {
+	t.Parallel()
 	r := newForkRig(t, 3, func(a *runtime.Appliance) { a.Transaction.ReplyTimeout = duration(time.Second) })
 	c, inv := r.forkedCall(3)
 	r.uas[0].respond(inv[0], 180, "Ringing")
@@ -336,6 +348,7 @@ func TestForkCancelled(t *testing.T) {
 
 // A 200 that overtakes the CANCEL is the caller's, and so is a second one.
 func TestForkCancelLosesTheRace(t *testing.T) {
+	t.Parallel()
 	r := newForkRig(t, 2, nil)
 	c, inv := r.forkedCall(2)
 	for i, a := range r.uas[:2] {
@@ -358,9 +371,10 @@ func TestForkCancelLosesTheRace(t *testing.T) {
 // Nobody picks up until invite_timeout: all are cancelled, and the caller is told. With
 // no callee alerted the next set gets the call.
 func TestForkTimerC(t *testing.T) {
+	t.Parallel()
 	for _, alerted := range []bool{true, false} {
 		t.Run(fmt.Sprint("alerted ", alerted), func(t *testing.T) {
-			r := newForkRig(t, 2, func(a *runtime.Appliance) { a.Transaction.InviteTimeout = duration(400 * time.Millisecond) })
+			r := newForkRig(t, 2, func(a *runtime.Appliance) { a.Transaction.InviteTimeout = duration(2 * time.Second) })
 			c, inv := r.forkedCall(2)
 			r.uas[0].respond(inv[0], 100, "Trying")
 			code := 100
@@ -386,6 +400,7 @@ func TestForkTimerC(t *testing.T) {
 
 // A request other than INVITE goes to all and gets one final reply.
 func TestForkWithoutInvite(t *testing.T) {
+	t.Parallel()
 	r := newForkRig(t, 2, nil)
 	c := r.alice.newCall(r.out)
 	c.send(r.out, c.build("MESSAGE", c.newBranch(), 1, "", "hello"))
@@ -399,6 +414,7 @@ func TestForkWithoutInvite(t *testing.T) {
 
 // A full destination is passed over; with all full the call goes on to the next set.
 func TestForkFull(t *testing.T) {
+	t.Parallel()
 	r := newForkRig(t, 2, func(a *runtime.Appliance) {
 		a.Dispatchers[0].Destinations[0].MaxCalls = 1
 		a.Dispatchers[0].Destinations[1].MaxCalls = 2
@@ -419,6 +435,7 @@ func TestForkFull(t *testing.T) {
 
 // The log tells of each destination that failed, and whether others go on.
 func TestForkIsLogged(t *testing.T) {
+	t.Parallel()
 	var log lines
 	r := newLoggedRig(t, 2, func(a *runtime.Appliance) {
 		a.Dispatchers[0].Algorithm = "parallel"
@@ -447,6 +464,7 @@ func TestForkIsLogged(t *testing.T) {
 // Under load that ends in every way at once nothing is left, and no destination ever
 // has more calls than it takes.
 func TestForkUnderLoad(t *testing.T) {
+	t.Parallel()
 	const most = 6
 	r := newForkRig(t, 4, func(a *runtime.Appliance) {
 		for i := range a.Dispatchers[0].Destinations {

@@ -165,7 +165,7 @@ func TestNextEngineHasTheSockets(t *testing.T) {
 					heard := false
 					for range 20 { // a socket without a worker may have the first, and close
 						b.send(l.Address, optionsFor(b, l.Address))
-						if heard = b.next(patience/20) != nil; heard {
+						if heard = b.next(250*time.Millisecond) != nil; heard {
 							break
 						}
 					}

@@ -126,6 +126,7 @@ func TestLiteral(t *testing.T) {
 }
 
 func TestBindIsAllOrNothing(t *testing.T) {
+	t.Parallel()
 	taken := newAgent(t, "127.0.20.1")
 	free := freePort(t, "127.0.10.1")
 	cfg := newRig(t, 1, nil).cfg
@@ -145,6 +146,7 @@ func TestBindIsAllOrNothing(t *testing.T) {
 }
 
 func TestWrongConfigurations(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		change func(*runtime.Appliance)
 		want   string

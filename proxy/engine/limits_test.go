@@ -10,6 +10,7 @@ import (
 // Limits of a listener, a carrier and single addresses refuse calls each with what it has to
 // say, and calls that end make room.
 func TestScopedLimits(t *testing.T) {
+	t.Parallel()
 	alice := netip.MustParsePrefix("127.0.11.1/32")
 	for name, tc := range map[string]struct {
 		change func(*runtime.Limits)

@@ -87,6 +87,7 @@ func (a *streamAgent) write(raw string) {
 // A long INVITE leaves over TCP and a short one over UDP; what is short within the dialog
 // goes over UDP, what is long by the connection there is.
 func TestLongRequestLeavesOverTCP(t *testing.T) {
+	t.Parallel()
 	r := longRig(t, 1, nil)
 	bob := r.uas[0]
 	ln := listenTCP(t, bob.addr)
@@ -152,6 +153,7 @@ func TestLongRequestLeavesOverTCP(t *testing.T) {
 
 // The choice goes by the length of what leaves, to the byte.
 func TestLongIsByTheByte(t *testing.T) {
+	t.Parallel()
 	r := longRig(t, 1, func(a *runtime.Appliance) { a.Messages.UDPLimit = testLimit + 1000 })
 	bob := r.uas[0]
 	ln := listenTCP(t, bob.addr)
@@ -185,6 +187,7 @@ func TestLongIsByTheByte(t *testing.T) {
 // A peer that refuses TCP gets the request over UDP at once, and those after it without
 // another try; its CANCEL and ACK follow it.
 func TestLongRequestTCPRefused(t *testing.T) {
+	t.Parallel()
 	r := longRig(t, 1, func(a *runtime.Appliance) {
 		a.Transaction.ReplyTimeout = duration(time.Minute) // nothing here may wait for a timer
 		a.Transaction.InviteTimeout = duration(2 * time.Minute)
@@ -229,6 +232,7 @@ func TestLongRequestTCPRefused(t *testing.T) {
 // Where TCP is swallowed on the way, the request goes over UDP after a bounded wait, in
 // which the caller's retransmissions are absorbed.
 func TestLongRequestTCPSwallowed(t *testing.T) {
+	t.Parallel()
 	r := longRig(t, 1, func(a *runtime.Appliance) {
 		a.Transaction.ReplyTimeout = duration(4 * time.Second)
 		a.Transaction.InviteTimeout = duration(20 * time.Second)
@@ -266,6 +270,7 @@ func TestLongRequestTCPSwallowed(t *testing.T) {
 // A request within a dialog falls back too, and so does one whose connection ends before a
 // reply: such a peer does take connections and is not remembered.
 func TestLongRequestConnectionEnds(t *testing.T) {
+	t.Parallel()
 	r := longRig(t, 1, nil)
 	bob := r.uas[0]
 	c := r.alice.newCall(r.out)
@@ -307,6 +312,7 @@ func TestLongRequestConnectionEnds(t *testing.T) {
 
 // A peer that refused is tried again after a while, beside the calls.
 func TestLongRequestTriesTCPAgain(t *testing.T) {
+	t.Parallel()
 	r := longRig(t, 1, nil)
 	bob := r.uas[0]
 	refuse := func() {
@@ -349,6 +355,7 @@ func TestLongRequestTriesTCPAgain(t *testing.T) {
 // Without a way back a long request goes over TCP or to the next destination. That this one
 // refuses TCP says nothing about it over UDP.
 func TestLongRequestWithoutFallback(t *testing.T) {
+	t.Parallel()
 	r := longRig(t, 1, func(a *runtime.Appliance) { a.Messages.Fallback = false })
 	ln := listenTCP(t, r.uas[1].addr)
 	c := r.alice.newCall(r.out)
@@ -368,6 +375,7 @@ func TestLongRequestWithoutFallback(t *testing.T) {
 
 // One that can leave by neither is refused as too long, in a dialog and outside.
 func TestLongRequestWithoutTCP(t *testing.T) {
+	t.Parallel()
 	r := longRig(t, 1, func(a *runtime.Appliance) {
 		a.Messages.Fallback = false
 		a.Listeners[1].OverTCP = ""
@@ -393,6 +401,7 @@ func TestLongRequestWithoutTCP(t *testing.T) {
 
 // A transport that is written down is kept to whatever the length.
 func TestLongRequestPinned(t *testing.T) {
+	t.Parallel()
 	r := longRig(t, 1, func(a *runtime.Appliance) { a.Dispatchers[0].Destinations[0].URI += ";transport=udp" })
 	bob := r.uas[0]
 	listenTCP(t, bob.addr)
@@ -413,6 +422,7 @@ func TestLongRequestPinned(t *testing.T) {
 // A caller who gives up while the connection is being made is told so, and nothing follows
 // over UDP.
 func TestLongRequestCancelledMeanwhile(t *testing.T) {
+	t.Parallel()
 	r := longRig(t, 1, func(a *runtime.Appliance) { a.Transaction.ReplyTimeout = duration(4 * time.Second) })
 	blackHole(t, r.uas[0].addr)
 	c := r.alice.newCall(r.out)

@@ -25,6 +25,7 @@ func loopRig(t *testing.T) *rig {
 
 // A request that comes back as it was sent is a loop: it ends at the first turn.
 func TestLoop(t *testing.T) {
+	t.Parallel()
 	r := loopRig(t)
 	c := r.alice.newCall(r.out)
 	c.invite("")
@@ -41,6 +42,7 @@ func TestLoop(t *testing.T) {
 
 // Over several other proxies it is one too, whatever they wrote between.
 func TestLongLoop(t *testing.T) {
+	t.Parallel()
 	for name, via := range map[string]string{
 		"a line each":    "Via: SIP/2.0/UDP 192.0.2.3;branch=z9hG4bK-c\r\nv: SIP/2.0/TCP 192.0.2.2;branch=z9hG4bK-b\r\n",
 		"all on a line":  "Via: SIP/2.0/UDP 192.0.2.3;branch=z9hG4bK-c, SIP/2.0/TCP 192.0.2.2;branch=z9hG4bK-b,\r\n ",
@@ -70,6 +72,7 @@ func TestLongLoop(t *testing.T) {
 
 // One whose Request-URI changed spirals, and is another request.
 func TestSpiral(t *testing.T) {
+	t.Parallel()
 	r := loopRig(t)
 	c := r.alice.newCall(r.out)
 	c.invite("")

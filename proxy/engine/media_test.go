@@ -106,6 +106,7 @@ func (r *rig) gone(d ...*mediatest.Daemon) {
 
 // A call with early media, an offer of either side later, a multipart body, and its end.
 func TestMediaCall(t *testing.T) {
+	t.Parallel()
 	d := mediatest.Start(t)
 	r := newRig(t, 1, withMedia("next", d.Control))
 	c := r.alice.newCall(r.out)
@@ -160,6 +161,7 @@ func TestMediaCall(t *testing.T) {
 // The callee offers in its 2xx, the ACK answers; a re-INVITE without an offer does the same, and
 // a reliable provisional reply with an offer is answered by PRACK.
 func TestMediaDelayedOffer(t *testing.T) {
+	t.Parallel()
 	d := mediatest.Start(t)
 	r := newRig(t, 1, withMedia("next", d.Control))
 	c := r.alice.newCall(r.out)
@@ -212,6 +214,7 @@ func TestMediaDelayedOffer(t *testing.T) {
 
 // A request whose media nobody takes is refused, never forwarded.
 func TestMediaRefused(t *testing.T) {
+	t.Parallel()
 	d := mediatest.Start(t)
 	silent, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}) // takes and says nothing
 	if err != nil {
@@ -251,6 +254,7 @@ func TestMediaRefused(t *testing.T) {
 
 // A CANCEL while the INVITE waits ends it at once, and nobody is called.
 func TestMediaCancelWaiting(t *testing.T) {
+	t.Parallel()
 	silent, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -282,6 +286,7 @@ func TestMediaCancelWaiting(t *testing.T) {
 
 // An INVITE that waits longer than it may is refused, forked or not, and never sent as it came.
 func TestMediaTooLate(t *testing.T) {
+	t.Parallel()
 	silent, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -309,6 +314,7 @@ func TestMediaTooLate(t *testing.T) {
 
 // A call from IPv4 to IPv6: each side gets media addresses of its own family.
 func TestMediaFamilies(t *testing.T) {
+	t.Parallel()
 	d := mediatest.Start(t)
 	bob := newAgent(t, "::1")
 	r := newRig(t, 1, func(a *runtime.Appliance) {
@@ -350,6 +356,7 @@ func TestMediaFamilies(t *testing.T) {
 // An instance that ends between offer and answer: early media is dropped, the answer goes with its streams
 // refused, and a re-INVITE takes the call to the next instance once there is one.
 func TestMediaInstanceEnds(t *testing.T) {
+	t.Parallel()
 	d := mediatest.Start(t)
 	r := newRig(t, 1, withMedia("next", d.Control))
 	c := r.alice.newCall(r.out)
@@ -388,6 +395,7 @@ func TestMediaInstanceEnds(t *testing.T) {
 
 // Forks share the offer; once one is answered, what others say changes nothing.
 func TestMediaForks(t *testing.T) {
+	t.Parallel()
 	d := mediatest.Start(t)
 	r := newRig(t, 2, func(a *runtime.Appliance) {
 		withMedia("next", d.Control)(a)
@@ -427,6 +435,7 @@ func TestMediaForks(t *testing.T) {
 // A process that takes over goes on with the sessions, and deletes those of calls that are no
 // more.
 func TestMediaSucceed(t *testing.T) {
+	t.Parallel()
 	d := mediatest.Start(t)
 	r := lastingRig(t, 1, withMedia("next", d.Control))
 	c := r.alice.newCall(r.out)
@@ -459,12 +468,13 @@ func TestMediaSucceed(t *testing.T) {
 // Calls that end in every way, in random order, some with an instance that dies and comes back:
 // no session is left anywhere.
 func TestMediaEveryEnd(t *testing.T) {
+	t.Parallel()
 	d1, d2 := mediatest.Start(t), mediatest.Start(t)
 	r := newRig(t, 2, func(a *runtime.Appliance) {
 		withMedia("next", controls(d1, d2)...)(a)
 		a.Transaction.T1, a.Transaction.T2 = duration(25*time.Millisecond), duration(100*time.Millisecond)
-		a.Transaction.ReplyTimeout, a.Transaction.InviteTimeout = duration(200*time.Millisecond), duration(600*time.Millisecond)
-		a.Transaction.Wait, a.Transaction.CallLifetime = duration(100*time.Millisecond), duration(3*time.Second)
+		a.Transaction.ReplyTimeout, a.Transaction.InviteTimeout = duration(600*time.Millisecond), duration(2*time.Second)
+		a.Transaction.Wait, a.Transaction.CallLifetime = duration(100*time.Millisecond), duration(8*time.Second)
 	})
 	rng := rand.New(rand.NewPCG(5, 6))
 	answered := func(c *caller, uas *agent, inv *sipMsg) *sipMsg {

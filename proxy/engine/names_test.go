@@ -41,6 +41,7 @@ func byName(t testing.TB, a *runtime.Appliance) {
 // A call goes to another target of its destination when one fails as a server does, and
 // keeps its place there; whatever else a target says is what the destination says.
 func TestFailoverWithinName(t *testing.T) {
+	t.Parallel()
 	const first, second, overflow = 0, 1, 2
 	for _, tt := range []struct {
 		name string
@@ -57,7 +58,7 @@ func TestFailoverWithinName(t *testing.T) {
 			var log lines
 			r := newLoggedRig(t, 2, func(a *runtime.Appliance) {
 				byName(t, a)
-				a.Transaction.InviteTimeout = duration(600 * time.Millisecond)
+				a.Transaction.ReplyTimeout, a.Transaction.InviteTimeout = duration(time.Second), duration(2*time.Second)
 			}, log.logger(slog.LevelInfo))
 			c := r.alice.newCall(r.out)
 			c.invite("")
@@ -94,6 +95,7 @@ func TestFailoverWithinName(t *testing.T) {
 
 // When all targets have failed the call goes to the next set, and none is tried twice.
 func TestNameExhausted(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 3, func(a *runtime.Appliance) { byName(t, a) })
 	c := r.alice.newCall(r.out)
 	c.invite("")
@@ -112,6 +114,7 @@ func TestNameExhausted(t *testing.T) {
 
 // A target that fails often is passed over, by its own record.
 func TestDeadTargetIsPassedOver(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2, func(a *runtime.Appliance) {
 		byName(t, a)
 		a.Dispatchers[0].Probe = &runtime.Probe{Interval: duration(time.Hour), Timeout: duration(time.Second), FailThreshold: 1, RecoverThreshold: 1, From: "sip:probe@sbc.example",
@@ -146,6 +149,7 @@ func TestDeadTargetIsPassedOver(t *testing.T) {
 
 // A name that leads nowhere takes no calls; the next set does.
 func TestNameLeadsNowhere(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, func(a *runtime.Appliance) {
 		byName(t, a)
 		a.Dispatchers[0].Destinations[0].Host = "no.example"
@@ -163,6 +167,7 @@ func TestNameLeadsNowhere(t *testing.T) {
 
 // Who is connected to must prove to be the host of the URI, wherever its name leads.
 func TestPeerNames(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2, func(a *runtime.Appliance) { byName(t, a) })
 	name := peerNames(r.e.dests, 1)
 	for _, uas := range r.uas[:2] {

@@ -30,6 +30,7 @@ func (r *rig) refuse(share int) {
 // In overload new calls get 503 with Retry-After and leave nothing; whatever belongs to a
 // call in progress goes on.
 func TestOverloadRefusesNewCallsAlone(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, nil)
 	c, uas, _ := r.answerCall()
 	ringing := r.alice.newCall(r.out)
@@ -86,6 +87,7 @@ func TestOverloadRefusesNewCallsAlone(t *testing.T) {
 
 // A share of the calls is refused, and a call that is repeated meets the same answer.
 func TestOverloadRefusesAShare(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, nil)
 	r.refuse(overload.Whole / 2)
 	refused := uint64(0)
@@ -111,6 +113,7 @@ func TestOverloadRefusesAShare(t *testing.T) {
 
 // The call table has a high-water mark too.
 func TestHighWaterOfCalls(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, func(a *runtime.Appliance) { a.State.Calls, a.State.HighWater = 4, 0.5 })
 	for range 2 {
 		r.answerCall()
@@ -136,6 +139,7 @@ func (g *backlogged) backlogs(dst []listen.Backlog) []listen.Backlog { return ap
 
 // One worker that does not keep up refuses what comes to it; of a steered listener all do.
 func TestWatcher(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		steered bool
 		want    [2]overload.Verdict
@@ -186,6 +190,7 @@ func TestWatcher(t *testing.T) {
 // More than a worker can bear over a real socket: calls are refused by load, and once it
 // ends all are taken again.
 func TestOverloadOverTheWire(t *testing.T) {
+	t.Parallel()
 	var e *Engine
 	r := newRig(t, 1, nil)
 	cfg := *r.cfg

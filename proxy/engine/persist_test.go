@@ -75,6 +75,7 @@ func kept(a *runtime.Appliance) {
 // Answered calls go on after a boot: limits count them, their BYE ends them, and each has one
 // record. A call that was not answered does not.
 func TestReboot(t *testing.T) {
+	t.Parallel()
 	r := lastingRig(t, 2, kept)
 	first, _ := r.answer()
 	second, _ := r.answer()
@@ -128,6 +129,7 @@ func TestReboot(t *testing.T) {
 // answered since is not counted, and its BYE goes on; one that ended since is thought to live,
 // until its session is over.
 func TestPowerCut(t *testing.T) {
+	t.Parallel()
 	r := lastingRig(t, 1, kept)
 	lives, _ := r.answer()
 	ended, _ := r.answer()
@@ -166,6 +168,7 @@ func TestPowerCut(t *testing.T) {
 
 // Calls of another configuration do not go on, and nothing is wrong with that.
 func TestRebootAnother(t *testing.T) {
+	t.Parallel()
 	r := lastingRig(t, 1, kept)
 	c, _ := r.answer()
 	r.cfg.Limits.ConcurrentCalls = 7
@@ -180,6 +183,7 @@ func TestRebootAnother(t *testing.T) {
 // A call whose lifetime ended while the machine was off ends at once, and one whose session did
 // gets BYE on both sides.
 func TestRebootTooLate(t *testing.T) {
+	t.Parallel()
 	r := lastingRig(t, 1, kept)
 	c, uas := r.answer()
 	d, err := persist.OpenDisk(r.state)

@@ -61,6 +61,7 @@ func unchanged(t *testing.T, what string, sent, got *sipMsg, gone ...string) {
 // The diet and the pruning act in both directions, at the start of a call and within
 // it, with transactions and without.
 func TestPolicyOfACall(t *testing.T) {
+	t.Parallel()
 	r := policyRig(t, 1, runtime.Messages{RemoveHeaders: []string{"User-Agent", "Server", "X-*"}, Codecs: []string{"PCMA", "telephone-event"}})
 	const extra = "User-Agent: phone\r\nSupported: timer\r\nX-One: 1\r\nSession-Expires: 1800\r\n" + typeSDP
 	c := r.alice.newCall(r.out)
@@ -119,12 +120,13 @@ func TestPolicyOfACall(t *testing.T) {
 // A retransmission repeats the first one byte for byte, and CANCEL and ACK are for the
 // INVITE that was sent.
 func TestPolicyAndRetransmissions(t *testing.T) {
+	t.Parallel()
 	r := policyRig(t, 1, runtime.Messages{RemoveHeaders: []string{"User-Agent"}, Compact: true, Codecs: []string{"PCMA"}})
 	c := r.alice.newCall(r.out)
 	c.branch = c.newBranch()
 	c.send(c.proxy, c.build("INVITE", c.branch, c.cseq, "User-Agent: phone\r\n"+typeSDP, wideSDP))
 	uas, first := r.anyUAS("INVITE")
-	again := uas.request("INVITE")
+	again := uas.again(first)
 	if again.raw != first.raw {
 		t.Errorf("the retransmission differs:\n%s\nfrom\n%s", again.raw, first.raw)
 	}
@@ -160,6 +162,7 @@ func TestPolicyAndRetransmissions(t *testing.T) {
 
 // What cannot be pruned passes as it is and is counted.
 func TestPolicyLeavesWhatItCannotPrune(t *testing.T) {
+	t.Parallel()
 	r := policyRig(t, 1, runtime.Messages{Codecs: []string{"opus"}})
 	c := r.alice.newCall(r.out)
 	c.branch = c.newBranch()
@@ -183,6 +186,7 @@ func TestNewRefusesAPolicyThatBreaksCalls(t *testing.T) {
 }
 
 func TestSTUNIsCountedAndDropped(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, nil)
 	binding := "\x00\x01\x00\x00\x21\x12\xa4\x42123456789012"
 	r.alice.send(r.out, binding)

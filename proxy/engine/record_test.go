@@ -79,6 +79,7 @@ func (r *rig) oneRecordEach(calls int) []record.Record {
 
 // A call that is refused once it was let in has a record, one that a limit refuses has none.
 func TestRecordOfRefusal(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, func(a *runtime.Appliance) {
 		a.Control.CDR = &runtime.CDR{To: "journal"}
 		a.Routes = []runtime.Route{{Name: "all", From: []string{"out"}, Prefix: "+1", To: []string{"core"}}}

@@ -11,6 +11,7 @@ import (
 func anything(*sipMsg) bool { return true }
 
 func TestSourcesAreEnforced(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, nil)
 	stranger := newAgent(t, "127.0.99.1")
 	c := stranger.newCall(r.out)
@@ -29,6 +30,7 @@ func TestSourcesAreEnforced(t *testing.T) {
 }
 
 func TestKeepAlives(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, nil)
 	r.alice.send(r.out, "\r\n\r\n")
 	if m := r.alice.next(patience); m == nil || m.raw != "\r\n" {
@@ -42,6 +44,7 @@ func TestKeepAlives(t *testing.T) {
 }
 
 func TestOptionsToUs(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, nil)
 	c := r.alice.newCall(r.out)
 	c.uri = "sip:" + r.out.String()
@@ -62,6 +65,7 @@ func TestOptionsToUs(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name   string
 		edit   func(string) string
@@ -113,6 +117,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestDialogOfNobody(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, nil)
 	c := r.alice.newCall(r.out)
 	c.uri, c.toTag = "sip:"+r.out.String(), "gone"
@@ -126,6 +131,7 @@ func TestDialogOfNobody(t *testing.T) {
 
 // A dialog this process never saw goes on through it: the Route headers say all.
 func TestDialogOfAnEarlierProcess(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, nil)
 	c := r.alice.newCall(r.out)
 	c.uri, c.toTag = "sip:bob@"+r.uas[0].addr.String(), "known"
@@ -146,6 +152,7 @@ func TestDialogOfAnEarlierProcess(t *testing.T) {
 }
 
 func TestForgedAndForeignReplies(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, nil)
 	c := r.alice.newCall(r.out)
 	c.invite("")
@@ -176,6 +183,7 @@ func TestForgedAndForeignReplies(t *testing.T) {
 
 // A stateless reply goes only where requests may come from.
 func TestRepliesDoNotReflect(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, nil)
 	victim := newAgent(t, "127.0.99.1")
 	c := r.alice.newCall(r.out)
@@ -191,6 +199,7 @@ func TestRepliesDoNotReflect(t *testing.T) {
 }
 
 func TestRateLimit(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, func(a *runtime.Appliance) { a.Limits.CPS, a.Limits.Burst = 1, 2 })
 	for i := range 3 {
 		c := r.alice.newCall(r.out)
@@ -219,6 +228,7 @@ func TestRateLimit(t *testing.T) {
 }
 
 func TestConcurrencyLimit(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, func(a *runtime.Appliance) { a.Limits.ConcurrentCalls = 1 })
 	c, uas, _ := r.answerCall()
 	c2 := r.alice.newCall(r.out)
@@ -237,6 +247,7 @@ func TestConcurrencyLimit(t *testing.T) {
 // Past the high-water mark new calls are refused and dialogs go on; when not one
 // slot is left, dialogs are served without state.
 func TestHighWater(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, func(a *runtime.Appliance) {
 		a.State.Transactions, a.State.HighWater = 4, 0.5
 		a.Transaction.Wait = duration(100 * time.Millisecond)
@@ -272,6 +283,7 @@ func TestHighWater(t *testing.T) {
 // What belongs to an INVITE that left no state follows it under the same branch
 // (16.10, 16.11), and its replies come back.
 func TestInviteWithoutState(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, func(a *runtime.Appliance) { a.State.Transactions = 1 })
 	c, uas, _ := r.answerCall()
 	r.settle(1)
@@ -300,6 +312,7 @@ func TestInviteWithoutState(t *testing.T) {
 }
 
 func TestNoRoute(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, func(a *runtime.Appliance) { a.Routes[0].Prefix = "+1" })
 	c := r.alice.newCall(r.out)
 	c.invite("")
@@ -312,6 +325,7 @@ func TestNoRoute(t *testing.T) {
 
 // A sender of RFC 2543 has no magic cookie: its INVITE, CANCEL and ACK still meet.
 func TestLegacyBranch(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, nil)
 	c := r.alice.newCall(r.out)
 	c.branch = "1"
@@ -333,6 +347,7 @@ func TestLegacyBranch(t *testing.T) {
 }
 
 func TestGarbage(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, nil)
 	for _, s := range []string{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "INVITE", strings.Repeat("A", 3000), "SIP/2.0 200 OK\r\n\r\n", "\x16\x03\x01\x02\x00\x01garbagegarbage"} {
 		r.alice.send(r.out, s)
@@ -344,6 +359,7 @@ func TestGarbage(t *testing.T) {
 
 // The machine may ask its own listeners for life, and nothing else.
 func TestSelfCheck(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, nil)
 	self := newAgent(t, r.out.Addr().String())
 	self.newCall(r.out).invite("")

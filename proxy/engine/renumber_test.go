@@ -18,6 +18,7 @@ func renumbering(a *runtime.Appliance) {
 // The number of the Request-URI is changed and nothing else of the request, at every
 // destination, in what is sent again, in CANCEL and in the ACK of a refusal.
 func TestRenumbered(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, renumbering)
 	for _, tt := range []struct{ uri, want string }{
 		{"sip:0301234@example.net", "sip:+49301234@example.net"},
@@ -72,6 +73,7 @@ func TestRenumberedCallsAllocateNothing(t *testing.T) {
 
 // Calls are told apart by whose address they come from.
 func TestRoutedByCarrier(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, func(a *runtime.Appliance) {
 		a.Limits.Carriers = []runtime.ScopedLimits{
 			{Name: "alice", Prefixes: []netip.Prefix{netip.MustParsePrefix("127.0.11.1/32")}},

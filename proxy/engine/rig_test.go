@@ -65,8 +65,9 @@ func newLoggedRig(t testing.TB, n int, change func(*runtime.Appliance), log *slo
 		Listeners: []runtime.Listener{listener("out", r.out, "127.0.11.0/24"), listener("in", r.in, "127.0.21.0/24")},
 		Limits:    runtime.Limits{RetryAfter: 7},
 		Transaction: runtime.Transaction{
-			T1: duration(50 * time.Millisecond), T2: duration(400 * time.Millisecond),
-			ReplyTimeout: duration(400 * time.Millisecond), InviteTimeout: duration(2 * time.Second),
+			// Long enough that nothing is repeated on a busy machine for an answer that is on its way.
+			T1: duration(400 * time.Millisecond), T2: duration(1600 * time.Millisecond),
+			ReplyTimeout: duration(4 * time.Second), InviteTimeout: duration(10 * time.Second),
 			Wait: duration(500 * time.Millisecond), CallLifetime: duration(time.Minute),
 		},
 		State:  runtime.State{Transactions: 2000, MessageBytes: 16 << 20, Calls: 1000, HighWater: 0.9, BudgetBytes: 32 << 20},
@@ -130,11 +131,9 @@ func (r *rig) anyUAS(method string) (*agent, *sipMsg) {
 	until := time.Now().Add(patience)
 	for time.Now().Before(until) {
 		for _, a := range r.uas {
-			if m := a.next(5 * time.Millisecond); m != nil {
-				if m.method() == method {
-					return a, m
-				}
-				a.held = append(a.held, m)
+			if m := a.look(5*time.Millisecond, a.isNew(method)); m != nil {
+				a.took(m)
+				return a, m
 			}
 		}
 	}

@@ -29,6 +29,7 @@ func (r *rig) answerCall() (*caller, *agent, *sipMsg) {
 }
 
 func TestBasicCall(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2, nil)
 	c, uas, inv := r.answerCall()
 
@@ -71,6 +72,7 @@ func TestBasicCall(t *testing.T) {
 }
 
 func TestByeFromTheCallee(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, nil)
 	c, uas, inv := r.answerCall()
 	b := &caller{agent: uas, proxy: r.in, callID: c.callID, tag: uas.toTag(), toTag: c.tag, cseq: 7,
@@ -86,6 +88,7 @@ func TestByeFromTheCallee(t *testing.T) {
 }
 
 func TestReInvite(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, nil)
 	c, uas, _ := r.answerCall()
 	c.inDialog("INVITE", "", sdp)
@@ -115,6 +118,7 @@ func TestReInvite(t *testing.T) {
 // A caller that routes strictly (RFC 2543) sends our Record-Route value as the
 // Request-URI and the remote target as the last Route (16.4).
 func TestStrictRouter(t *testing.T) {
+	t.Parallel()
 	for name, join := range map[string]string{"lines": "", "one line": ", "} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 1, nil)
@@ -144,6 +148,7 @@ func TestStrictRouter(t *testing.T) {
 
 // However long the Route is, the Request-URI is found at its end.
 func TestStrictRouterWithALongRoute(t *testing.T) {
+	t.Parallel()
 	for name, join := range map[string]string{"lines": "", "one line": " , "} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 1, nil)
@@ -178,6 +183,7 @@ func TestStrictRouterWithALongRoute(t *testing.T) {
 // and the Request-URI at the end of Route (16.6 step 6), in every request within the dialog,
 // and so it does in the ACK and the CANCEL that belong to it.
 func TestStrictNextHop(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct{ beyond, want []string }{
 		"last hop":    {nil, nil},
 		"one beyond":  {[]string{"<sip:192.0.2.1;lr>"}, []string{"<sip:192.0.2.1;lr>"}},
@@ -220,6 +226,7 @@ func TestStrictNextHop(t *testing.T) {
 
 // What stands in Route need not fit a request line.
 func TestStrictRouterSendsNonsense(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, nil)
 	c, uas, _ := r.answerCall()
 	c.uri = strings.Trim(c.routes[0], "<>")
@@ -230,6 +237,7 @@ func TestStrictRouterSendsNonsense(t *testing.T) {
 }
 
 func TestRetransmissionsAreAbsorbed(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, nil)
 	c := r.alice.newCall(r.out)
 	raw := c.invite("")
@@ -254,11 +262,12 @@ func TestRetransmissionsAreAbsorbed(t *testing.T) {
 }
 
 func TestInviteIsRetransmitted(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, func(a *runtime.Appliance) { a.Transaction.ReplyTimeout = duration(3 * time.Second) })
 	c := r.alice.newCall(r.out)
 	c.invite("")
 	first := r.uas[0].request("INVITE")
-	second := r.uas[0].request("INVITE")
+	second := r.uas[0].again(first)
 	if first.raw != second.raw {
 		t.Errorf("a retransmission differs:\n%s\n%s", first.raw, second.raw)
 	}
@@ -270,6 +279,7 @@ func TestInviteIsRetransmitted(t *testing.T) {
 }
 
 func TestLostAck(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, nil)
 	c := r.alice.newCall(r.out)
 	c.invite("")
@@ -302,6 +312,7 @@ func TestLostAck(t *testing.T) {
 }
 
 func TestOutOfDialogRequests(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2, nil)
 	for _, method := range []string{"REGISTER", "MESSAGE", "SUBSCRIBE", "OPTIONS"} {
 		c := r.alice.newCall(r.out)
@@ -326,8 +337,9 @@ func TestOutOfDialogRequests(t *testing.T) {
 // Probes leave from the listener that calls leave from, and their replies are told
 // from those of calls; a destination that stays silent gets no more calls.
 func TestProbing(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2, func(a *runtime.Appliance) {
-		a.Dispatchers[0].Probe = &runtime.Probe{Interval: duration(50 * time.Millisecond), Timeout: duration(200 * time.Millisecond),
+		a.Dispatchers[0].Probe = &runtime.Probe{Interval: duration(50 * time.Millisecond), Timeout: duration(2 * time.Second),
 			FailThreshold: 2, RecoverThreshold: 1, From: "sip:probe@example.net", Accept: []runtime.CodeSpan{{First: 200, Last: 299}}}
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -367,6 +379,7 @@ func TestProbing(t *testing.T) {
 
 // IPv6 at one side, IPv4 at the other.
 func TestIPv6(t *testing.T) {
+	t.Parallel()
 	var bob *agent
 	r := newRig(t, 1, func(a *runtime.Appliance) {
 		bob = newAgent(t, "::1")

@@ -151,6 +151,7 @@ func calleeListener(t testing.TB) net.Listener {
 // A call over TCP: what is written names the transport, nothing is sent twice, replies and
 // the callee's BYE go back by the connection the INVITE came by.
 func TestCallOverTCP(t *testing.T) {
+	t.Parallel()
 	callee := calleeListener(t)
 	r := newRig(t, 1, func(a *runtime.Appliance) {
 		overStreams(a, "tcp")
@@ -204,6 +205,7 @@ func TestCallOverTCP(t *testing.T) {
 // A destination that cannot be connected to, or whose connection ends before it replies, is
 // left at once: none of the timers that run to 10 s here has a part in it.
 func TestLostConnectionFailsOver(t *testing.T) {
+	t.Parallel()
 	closed := freeTCP(t, "127.0.21.8")
 	dies, works := calleeListener(t), calleeListener(t)
 	r := newRig(t, 2, func(a *runtime.Appliance) {
@@ -238,6 +240,7 @@ func TestLostConnectionFailsOver(t *testing.T) {
 
 // The last one gone, the caller gets 503.
 func TestLostConnectionIsAnswered(t *testing.T) {
+	t.Parallel()
 	closed := freeTCP(t, "127.0.21.8")
 	r := newRig(t, 1, func(a *runtime.Appliance) {
 		overStreams(a, "tcp")
@@ -257,6 +260,7 @@ func TestLostConnectionIsAnswered(t *testing.T) {
 
 // What cannot be cut into messages is answered with 400 before the connection ends.
 func TestStreamWithoutLength(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, func(a *runtime.Appliance) { overStreams(a, "tcp") })
 	for _, length := range []string{"", "Content-Length: -3\n", "Content-Length: 1\nContent-Length: 2\n"} {
 		alice := r.caller()
@@ -403,6 +407,7 @@ func TestSipgoOverStreams(t *testing.T) {
 
 // A destination over TCP is probed over TCP, and active once it has answered.
 func TestProbeOverTCP(t *testing.T) {
+	t.Parallel()
 	callee := calleeListener(t)
 	r := newRig(t, 1, func(a *runtime.Appliance) {
 		overStreams(a, "tcp")

@@ -140,7 +140,7 @@ func ways() []steps {
 			}
 			takes := func() {
 				for {
-					uas, inv = r.find("INVITE", c.callID)
+					uas, inv = r.findAny("INVITE", c.callID)
 					if inv.get("Via") != failed.get("Via") {
 						break
 					}
@@ -173,6 +173,7 @@ func ways() []steps {
 // A process that takes over at any moment of a call goes on with it, and in the end nothing
 // is held anywhere.
 func TestSucceed(t *testing.T) {
+	t.Parallel()
 	quick := func(a *runtime.Appliance) {
 		for i := range a.Dispatchers[0].Destinations {
 			a.Dispatchers[0].Destinations[i].MaxCalls = 100
@@ -180,7 +181,7 @@ func TestSucceed(t *testing.T) {
 		a.Limits.ConcurrentCalls = 500
 		a.Transaction.T1, a.Transaction.T2 = duration(25*time.Millisecond), duration(200*time.Millisecond)
 		a.Transaction.ReplyTimeout, a.Transaction.InviteTimeout = duration(time.Second), duration(2*time.Second)
-		a.Transaction.Wait, a.Transaction.CallLifetime = duration(200*time.Millisecond), duration(4*time.Second)
+		a.Transaction.Wait, a.Transaction.CallLifetime = duration(200*time.Millisecond), duration(8*time.Second)
 	}
 	for _, algorithm := range []string{"round-robin", "parallel"} {
 		for i, w := range ways() {
@@ -222,6 +223,7 @@ func TestSucceed(t *testing.T) {
 
 // Limits hold over a change of processes: places are those of the calls that live.
 func TestSucceedLimits(t *testing.T) {
+	t.Parallel()
 	r := lastingRig(t, 1, func(a *runtime.Appliance) { a.Limits.ConcurrentCalls = 2 })
 	var calls []*caller
 	for range 2 {
@@ -253,6 +255,7 @@ func TestSucceedLimits(t *testing.T) {
 
 // An arena of another configuration is refused with a reason.
 func TestSucceedAnother(t *testing.T) {
+	t.Parallel()
 	r := lastingRig(t, 1, nil)
 	r.stop()
 	fd, err := unix.Dup(int(r.e.arena.File().Fd()))

@@ -294,6 +294,7 @@ func (b *robot) hangUp(e *end) {
 // replaced by another again and again: at the end nothing is held in any table, at any
 // destination, under any limit, of any dialog, and each call has one record.
 func TestSwarm(t *testing.T) {
+	t.Parallel()
 	const calls, handovers = 3400, 6
 	r := lastingRig(t, 2, func(a *runtime.Appliance) {
 		a.Control.CDR = &runtime.CDR{To: "journal"}

@@ -144,6 +144,7 @@ func (c *webCall) byBob(r *rig, method string, cseq int) {
 // A browser calls a UDP callee; what the callee sends within the dialog reaches it by the
 // connection it called over, though its Contact is no address.
 func TestCallOverWebSocket(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, overWebSocket)
 	alice := r.webAgent()
 	c := r.webCall(alice, "w1")
@@ -182,6 +183,7 @@ func TestCallOverWebSocket(t *testing.T) {
 // The caller ends its call, over the connection it came by and over a later one: its own
 // token leads nowhere it needs to go.
 func TestWebSocketClientHangsUp(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, overWebSocket)
 	for i, again := range []bool{false, true} {
 		alice := r.webAgent()
@@ -200,6 +202,7 @@ func TestWebSocketClientHangsUp(t *testing.T) {
 // A browser that left is told of with 430, whether it left before the request or with it,
 // and its call is over.
 func TestFlowFailed(t *testing.T) {
+	t.Parallel()
 	for _, during := range []bool{false, true} {
 		t.Run(fmt.Sprintf("during=%v", during), func(t *testing.T) {
 			r := newRig(t, 1, overWebSocket)
@@ -225,6 +228,7 @@ func TestFlowFailed(t *testing.T) {
 
 // A token nobody wrote gets 403, and one that was written for a Via too.
 func TestFlowTokenIsChecked(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, overWebSocket)
 	alice := r.webAgent()
 	c := r.webCall(alice, "w4")
@@ -250,6 +254,7 @@ func TestFlowTokenIsChecked(t *testing.T) {
 // A reply that finds its transaction gone takes the way its request came: the Via has
 // neither an address nor rport.
 func TestLateReplyOverConnection(t *testing.T) {
+	t.Parallel()
 	for _, transport := range []string{"ws", "tcp"} {
 		t.Run(transport, func(t *testing.T) {
 			r := newRig(t, 1, func(a *runtime.Appliance) {
@@ -291,6 +296,7 @@ func TestLateReplyOverConnection(t *testing.T) {
 // Over TCP a Contact that cannot be connected to is reached by the connection; when that
 // has ended, one that can be is connected to.
 func TestFlowOverTCP(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, func(a *runtime.Appliance) {
 		overWebSocket(a)
 		a.Listeners[0].Transport = "tcp"
@@ -343,6 +349,7 @@ func TestFlowOverTCP(t *testing.T) {
 
 // A strict router of RFC 2543 puts what we wrote with a token in place of the Request-URI.
 func TestFlowThroughStrictRouter(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, overWebSocket)
 	alice := r.webAgent()
 	c := r.webCall(alice, "w5")
@@ -359,6 +366,7 @@ func TestFlowThroughStrictRouter(t *testing.T) {
 
 // A page cannot ping; what SIP has instead (RFC 5626 4.4.1) is answered.
 func TestWebSocketKeepAlive(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, overWebSocket)
 	alice := r.webAgent()
 	alice.say("\n\n")
@@ -371,6 +379,7 @@ func TestWebSocketKeepAlive(t *testing.T) {
 
 // Who is beyond the bounds on connections, or not admitted, gets none.
 func TestWebSocketLimits(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, func(a *runtime.Appliance) {
 		overWebSocket(a)
 		a.Listeners[0].Connections.PerSource = 2
@@ -396,6 +405,7 @@ func TestWebSocketLimits(t *testing.T) {
 
 // A listener for WebSockets is no way out to an address.
 func TestWebSocketListenerIsNoWayOut(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 1, overWebSocket)
 	d := r.e.dir
 	inside, outside := netip.MustParseAddr("127.0.21.1"), netip.MustParseAddr("127.0.11.5")
