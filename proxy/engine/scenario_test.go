@@ -280,7 +280,7 @@ func TestInviteIsRetransmitted(t *testing.T) {
 
 func TestLostAck(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, 1, nil)
+	r := newRig(t, 1, func(a *runtime.Appliance) { a.Transaction.Wait = duration(4 * time.Second) })
 	c := r.alice.newCall(r.out)
 	c.invite("")
 	inv := r.uas[0].request("INVITE")

@@ -180,8 +180,8 @@ func TestSucceed(t *testing.T) {
 		}
 		a.Limits.ConcurrentCalls = 500
 		a.Transaction.T1, a.Transaction.T2 = duration(25*time.Millisecond), duration(200*time.Millisecond)
-		a.Transaction.ReplyTimeout, a.Transaction.InviteTimeout = duration(time.Second), duration(2*time.Second)
-		a.Transaction.Wait, a.Transaction.CallLifetime = duration(200*time.Millisecond), duration(8*time.Second)
+		a.Transaction.ReplyTimeout, a.Transaction.InviteTimeout = duration(3*time.Second), duration(8*time.Second)
+		a.Transaction.Wait, a.Transaction.CallLifetime = duration(200*time.Millisecond), duration(12*time.Second)
 	}
 	for _, algorithm := range []string{"round-robin", "parallel"} {
 		for i, w := range ways() {
