@@ -39,7 +39,7 @@ func TestBootedNetwork(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
 	defer cancel()
-	m, err := vm.Start(ctx, vm.Config{Disk: buildWired(t, bin), CPUs: 2, NICs: nics})
+	m, err := vm.Start(ctx, vm.Config{Disk: buildWired(t, bin), CPUs: 1, NICs: nics})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,7 @@ func httpBoot(t *testing.T, image string) {
 
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
-	m, err := vm.Start(ctx, vm.Config{MemoryMiB: 1024, CPUs: 2, Netns: lab.Path(), NICs: []vm.NIC{
+	m, err := vm.Start(ctx, vm.Config{MemoryMiB: 1024, CPUs: 1, Netns: lab.Path(), NICs: []vm.NIC{
 		{Boot: true, Backend: vm.Tap{Name: bootTap}}, {MAC: exampleMAC, Backend: vm.Tap{Name: exampleTap}},
 	}})
 	if err != nil {
