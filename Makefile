@@ -77,7 +77,7 @@ lint: ## gofmt, go vet, staticcheck, shellcheck
 	ci/lint
 
 fmt: ## format the Go code and the example specs
-	gofmt -w appliance ci durable image policies proxy tools
+	gofmt -w appliance ci image policies proxy tools
 	$(GO) run ./tools/trunkline fmt -recursive appliance/examples tools/cli/starter
 
 bench: build ## measure sbcd beside Kamailio (CPU per call, latency, highest rate, memory) and a calibrated plan; prints ratios

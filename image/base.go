@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"trunkline/durable"
+	"trunkline/appliance/durable"
 )
 
 // BaseFormatVersion is the version of base.json this code reads and writes.

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"trunkline/durable"
+	"trunkline/appliance/durable"
 )
 
 func sum(b []byte) string {

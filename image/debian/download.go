@@ -13,7 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"trunkline/durable"
+	"trunkline/appliance/durable"
 )
 
 // abandoned is the age of a temporary file nobody writes any more: an attempt that

@@ -14,7 +14,7 @@ import (
 	"slices"
 	"strings"
 
-	"trunkline/durable"
+	"trunkline/appliance/durable"
 )
 
 // A transfer file carries packages from one store to another, where there is no

@@ -6,7 +6,7 @@ import (
 	"os"
 	"strings"
 
-	"trunkline/durable"
+	"trunkline/appliance/durable"
 	"trunkline/image/entry"
 	"trunkline/image/iso"
 	"trunkline/image/qcow2"

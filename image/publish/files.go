@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"trunkline/durable"
+	"trunkline/appliance/durable"
 )
 
 // writeWhole writes a file so that its name holds the old bytes or all the new ones, also

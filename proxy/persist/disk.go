@@ -13,7 +13,7 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"trunkline/durable"
+	"trunkline/appliance/durable"
 )
 
 // Disk is a Store in one file: a head, the calls there were when it was begun, and each batch

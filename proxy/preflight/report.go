@@ -7,8 +7,8 @@ import (
 	"io/fs"
 	"os"
 
+	"trunkline/appliance/durable"
 	"trunkline/appliance/runtime"
-	"trunkline/durable"
 )
 
 // Outcomes of a preflight.

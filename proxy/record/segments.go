@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"trunkline/durable"
+	"trunkline/appliance/durable"
 )
 
 // segments are files of lines in a directory, PREFIX-NUMBER.jsonl: the one of the highest

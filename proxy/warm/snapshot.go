@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"trunkline/durable"
+	"trunkline/appliance/durable"
 	"trunkline/proxy/route"
 )
 

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"trunkline/appliance/bake"
+	"trunkline/appliance/durable"
 	"trunkline/appliance/runtime"
-	"trunkline/durable"
 )
 
 // writeTree replaces dir by a tree of files. Readers see the old tree or the new

@@ -8,7 +8,7 @@ import (
 	"os"
 	"time"
 
-	"trunkline/durable"
+	"trunkline/appliance/durable"
 )
 
 // RecordPath is where the appliance keeps what its last look found: until the next boot.

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"trunkline/durable"
+	"trunkline/appliance/durable"
 )
 
 func names(t *testing.T, dir string) (out []string) {
