@@ -134,6 +134,13 @@ func (r *rig) eventually(what string, ok func() bool) {
 	}
 }
 
+// figures waits until the figures are as they must be: some are counted just after a peer sees
+// what they count.
+func (r *rig) figures(ok func(Stats) bool) {
+	r.Helper()
+	r.eventually("the figures", func() bool { return ok(r.Stats()) })
+}
+
 func wait[T any](t testing.TB, what string, c <-chan T) T {
 	t.Helper()
 	select {

@@ -160,7 +160,5 @@ func TestWebSocketIsPinged(t *testing.T) {
 	read(silent, ws.OpPing)
 	read(silent, ws.OpClose)
 	read(alive, ws.OpPing)
-	if st := r.Stats(); st.Idle != 1 || st.Pings != 1 {
-		t.Errorf("%+v", st)
-	}
+	r.figures(func(st Stats) bool { return st.Idle == 1 && st.Pings == 1 })
 }
