@@ -50,6 +50,11 @@ func (b *bench) standing(ctx context.Context, kind string) (*standing, error) {
 	if _, err := b.rig().Load(ctx, 2*time.Minute, p.Process, "--rate", strconv.Itoa(standingRate), "--duration", settled.String()); err != nil {
 		return nil, err
 	}
+	select { // until none of its transactions is left
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-time.After(settled):
+	}
 	before, err := p.used()
 	if err != nil {
 		return nil, err
