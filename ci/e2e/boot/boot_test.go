@@ -25,6 +25,16 @@ const maxMemory = 250 << 20
 // may wait minutes for itself: each has one.
 const bootWithin = 15 * time.Minute
 
+// programs is the directory of the programs under test.
+func programs(t *testing.T) string {
+	t.Helper()
+	bin := os.Getenv("TRUNKLINE_BIN")
+	if bin == "" {
+		t.Skip("TRUNKLINE_BIN is not set: run `make e2e`, which builds the programs and sets it")
+	}
+	return bin
+}
+
 // boot starts the disk behind the network's tap; the console goes to a file whose
 // end is logged when the test fails.
 func (n *network) boot(disk string) *vm.VM {
@@ -192,10 +202,7 @@ func (n *network) dial(from, to string) (err error) {
 // A sync cache whose file is not there: the appliance says so and takes no call. It boots
 // over the network (PXE, TFTP), from the unified kernel image alone.
 func TestMissingCacheRefusesToStart(t *testing.T) {
-	bin := os.Getenv("TRUNKLINE_BIN")
-	if bin == "" {
-		t.Skip("TRUNKLINE_BIN is not set: run `make e2e`, which builds the programs and sets it")
-	}
+	bin := programs(t)
 	n := newNetwork(t)
 	dir := t.TempDir()
 	spec := filepath.Join(dir, "broken")

@@ -2,7 +2,6 @@ package boot
 
 import (
 	"bytes"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -17,10 +16,7 @@ import (
 // e1000e, disks behind AHCI and NVMe), sees that it has half the processors and a quarter
 // of the memory of its spec, says so, and takes a call with what is there.
 func TestBareMetal(t *testing.T) {
-	bin := os.Getenv("TRUNKLINE_BIN")
-	if bin == "" {
-		t.Skip("TRUNKLINE_BIN is not set: run `make e2e`, which builds the programs and sets it")
-	}
+	bin := programs(t)
 	out := t.TempDir()
 	trunkline := filepath.Join(bin, "trunkline")
 	begin := time.Now()

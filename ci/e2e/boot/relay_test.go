@@ -57,10 +57,7 @@ const firstPort, lastPort = 30000, 33999
 // Calls go through the rtpengine of the appliance itself: one without it would get 503. Nothing
 // but its sockets is open beside the listeners', as the audit from within finds.
 func TestRelayOnTheBootedImage(t *testing.T) {
-	bin := os.Getenv("TRUNKLINE_BIN")
-	if bin == "" {
-		t.Skip("TRUNKLINE_BIN is not set: run `make e2e`, which builds the programs and sets it")
-	}
+	bin := programs(t)
 	out := t.TempDir()
 	run(t, filepath.Join(bin, "trunkline"), "build", relaySpec(t), "-o", out)
 	n := newNetwork(t)

@@ -17,10 +17,7 @@ import (
 // empty firmware enrols from the disk, which is a qcow2 one here. Signed, it becomes ready and its kernel is locked
 // down; changed in one letter, it is refused.
 func TestSecureBoot(t *testing.T) {
-	bin := os.Getenv("TRUNKLINE_BIN")
-	if bin == "" {
-		t.Skip("TRUNKLINE_BIN is not set: run `make e2e`, which builds the programs and sets it")
-	}
+	bin := programs(t)
 	trunkline := filepath.Join(bin, "trunkline")
 	dir := t.TempDir()
 	keys, image := filepath.Join(dir, "keys"), filepath.Join(dir, "edge-fra1")

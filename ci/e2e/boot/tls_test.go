@@ -86,10 +86,7 @@ func TestTLSOnTheBootedImage(t *testing.T) {
 // buildTLS builds the example's image: a disk of the test's own, with room for credentials.
 func buildTLS(t *testing.T) (disk string) {
 	t.Helper()
-	bin := os.Getenv("TRUNKLINE_BIN")
-	if bin == "" {
-		t.Skip("TRUNKLINE_BIN is not set: run `make e2e`, which builds the programs and sets it")
-	}
+	bin := programs(t)
 	out := t.TempDir()
 	run(t, filepath.Join(bin, "trunkline"), "build", tlsExample, "-o", out)
 	disk = filepath.Join(out, "edge-tls", "edge-tls.raw")

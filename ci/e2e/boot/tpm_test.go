@@ -19,10 +19,7 @@ import (
 // signs, boots an image that was signed with it on the machine of this TPM, and finds it with
 // its secrets; PCR 11 holds what inspect says of the file. A credential sealed for images of another key stays closed.
 func TestCredentialsOfATPM(t *testing.T) {
-	bin := os.Getenv("TRUNKLINE_BIN")
-	if bin == "" {
-		t.Skip("TRUNKLINE_BIN is not set: run `make e2e`, which builds the programs and sets it")
-	}
+	bin := programs(t)
 	dir := t.TempDir()
 	trunkline, keys, others := filepath.Join(bin, "trunkline"), filepath.Join(dir, "keys"), filepath.Join(dir, "others")
 	run(t, trunkline, "keys", keys)
