@@ -30,10 +30,10 @@ var mendedLine = regexp.MustCompile(`trunkline: .* was mended: .*`)
 // Each boots, with the old image or the new one, and takes a call.
 //
 // The moments are spread over the scenes of the film, in an order of chance: with fewer cuts than
-// scenes each run boots disks of others. TRUNKLINE_CUTS is how many there are (4), TRUNKLINE_SEED
+// scenes each run boots disks of others. TRUNKLINE_CUTS is how many there are (8), TRUNKLINE_SEED
 // what they follow from (the time).
 func powerCuts(t *testing.T, s *site, f *film) {
-	cuts, seed := fromEnvironment(t, "TRUNKLINE_CUTS", 4), fromEnvironment(t, "TRUNKLINE_SEED", time.Now().UnixNano())
+	cuts, seed := fromEnvironment(t, "TRUNKLINE_CUTS", 8), fromEnvironment(t, "TRUNKLINE_SEED", time.Now().UnixNano())
 	log, scenes := f.scenes()
 	scenes = withNaming(scenes)
 	t.Logf("%d cuts, TRUNKLINE_SEED=%d", cuts, seed)
