@@ -136,7 +136,7 @@ func succeed(t *testing.T, a *shm.Arena) *shm.Arena {
 // lost by number only.
 func TestEachOnce(t *testing.T) {
 	const calls = 300
-	for seed := range uint64(seeds) {
+	for seed := range uint64(20) {
 		rng := rand.New(rand.NewPCG(seed, 7))
 		arena, err := shm.Create(shm.Options{})
 		if err != nil {
